@@ -1,0 +1,96 @@
+"""One picture with its exact time: the value that everything else passes along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntFlag
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Role(str, Enum):
+    """Which of the two streams a frame belongs to."""
+
+    HSR = "hsr"
+    """High spatial resolution, low frame rate."""
+    LSR = "lsr"
+    """Low spatial resolution, high frame rate."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class PixelFormat(str, Enum):
+    """Pixel formats by their GenICam PFNC names."""
+
+    MONO8 = "Mono8"
+    MONO16 = "Mono16"
+    BAYER_RG8 = "BayerRG8"
+    BAYER_RG16 = "BayerRG16"
+    RGB8 = "RGB8"
+    RGB16 = "RGB16"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
+        """Sample type: uint8, or uint16 scaled to the full 16 bits."""
+        return np.dtype(np.uint16) if self.value.endswith("16") else np.dtype(np.uint8)
+
+    @property
+    def channels(self) -> int:
+        """Samples per pixel: 3 for RGB, 1 for mono and for a Bayer mosaic."""
+        return 3 if self.value.startswith("RGB") else 1
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Bytes of one pixel in memory and on disk."""
+        return self.channels * self.dtype.itemsize
+
+
+class FrameFlag(IntFlag):
+    """What is known to be unusual about a frame; stored in the take's index."""
+
+    NONE = 0
+    INCOMPLETE = 1
+    """The transfer lost data: the row is kept, the picture must not be used."""
+    GAP_BEFORE = 2
+    """The camera's frame id jumped: at least one frame before this one is missing."""
+    SETTINGS_CHANGED = 4
+    """Exposure or gain differ from the frame before."""
+    SIMULATED = 8
+    """Made by the emulated rig."""
+
+
+Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one stream.
+
+    Attributes:
+        image: (H, W) for mono and Bayer, (H, W, 3) for RGB; the dtype of `pixel_format`.
+            Frames read from a ring buffer or a take may be views: copy what must outlive the reader.
+        pixel_format: How to read `image`.
+        role: The stream.
+        frame_id: The camera's own counter, unwrapped; index in the file for clips.
+        mid_exposure_ns: Middle of the exposure on the stream's own clock [ns].
+        exposure_us: Exposure time [us]; 0 where a clip does not say.
+        gain_db: Gain [dB]; 0 where a clip does not say.
+        host_ns: Host monotonic clock when the frame arrived [ns]; 0 for clips.
+        flags: What is unusual about this frame.
+
+    """
+
+    image: Image
+    pixel_format: PixelFormat
+    role: Role
+    frame_id: int
+    mid_exposure_ns: int
+    exposure_us: float = 0.0
+    gain_db: float = 0.0
+    host_ns: int = 0
+    flags: FrameFlag = FrameFlag.NONE

@@ -1,0 +1,89 @@
+"""What a take, a clip and any later recording have in common: frames by index, with exact times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from drivers.frame import Frame, PixelFormat, Role
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known about a stream without decoding it.
+
+    Attributes:
+        name: File or take the stream comes from, for messages.
+        role: The stream.
+        width: Upright width [px].
+        height: Upright height [px].
+        pixel_format: Format of the frames that `read` returns.
+        frame_count: Frames that can be read; 0 only for a stream that recorded none.
+        fps: Mean frame rate over the whole stream [1/s].
+
+    """
+
+    name: str
+    role: Role
+    width: int
+    height: int
+    pixel_format: PixelFormat
+    frame_count: int
+    fps: float
+
+
+class FrameSource(Protocol):
+    """A recorded stream. Reading in ascending order is cheap; any other order may seek."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """Geometry, rate and length."""
+        ...
+
+    @property
+    def frame_ids(self) -> npt.NDArray[np.int64]:
+        """Frame id of each frame that can be read, ascending, shape (frame_count,)."""
+        ...
+
+    @property
+    def mid_exposure_ns(self) -> npt.NDArray[np.int64]:
+        """Mid-exposure time of each frame on the stream's own clock [ns], ascending, shape (frame_count,)."""
+        ...
+
+    def read(self, index: int) -> Frame:
+        """Frame at `index` (0..frame_count-1).
+
+        Raises:
+            SourceError: The index is outside the stream or the frame is damaged.
+
+        """
+        ...
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames start..stop-1 in order, with bounded memory."""
+        ...
+
+    def close(self) -> None:
+        """Release files and threads; reading afterwards raises SourceError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPair:
+    """The two streams of one recording, whatever they were recorded with.
+
+    Attributes:
+        hsr: Sharp and slow.
+        lsr: Coarse and fast.
+        clock_offset_ns: What to add to an HSR time to put it on the LSR clock [ns]; None when unknown
+            (then `pairing` or `calibration.sync` must find it).
+
+    """
+
+    hsr: FrameSource
+    lsr: FrameSource
+    clock_offset_ns: int | None

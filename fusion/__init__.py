@@ -1,0 +1,1 @@
+"""Two aligned streams become one: sharp as the first, fast as the second."""
