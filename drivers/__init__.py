@@ -16,7 +16,9 @@ from drivers.errors import (
     TriggerPlanError,
 )
 from drivers.frame import Frame, FrameFlag, Image, PixelFormat, Role
+from drivers.ring_buffer import RingBuffer
 from drivers.source import FrameSource, SourceInfo, StreamPair
+from drivers.take import CameraMetadata, Take, TakeMetadata, TakeStream, TakeWriter, TriggerMetadata, is_take
 
 __all__ = [
     "Applied",
@@ -25,6 +27,7 @@ __all__ = [
     "CameraError",
     "CameraIdentity",
     "CameraInUseError",
+    "CameraMetadata",
     "CameraNotFoundError",
     "CameraSettingError",
     "CameraSettings",
@@ -38,11 +41,18 @@ __all__ = [
     "OverwrittenError",
     "PairingError",
     "PixelFormat",
+    "RingBuffer",
     "Role",
     "SourceError",
     "SourceInfo",
     "StreamCounters",
     "StreamPair",
+    "Take",
     "TakeError",
+    "TakeMetadata",
+    "TakeStream",
+    "TakeWriter",
+    "TriggerMetadata",
     "TriggerPlanError",
+    "is_take",
 ]

@@ -1,0 +1,84 @@
+"""index.bin: one row of 64 bytes per frame, little endian, each with its own checksum."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+from drivers.frame import Frame, Image
+
+ROW = np.dtype(
+    [
+        ("seq", "<u8"),  # row number from 0
+        ("frame_id", "<i8"),  # the camera's counter, unwrapped
+        ("mid_exposure_ns", "<i8"),  # camera clock [ns]
+        ("host_ns", "<i8"),  # host monotonic clock [ns]
+        ("exposure_us", "<f8"),
+        ("gain_db", "<f4"),
+        ("flags", "<u4"),  # FrameFlag
+        ("offset", "<u8"),  # first byte of the frame, counted over all segments of the stream
+        ("crc32", "<u4"),  # of the frame's bytes
+        ("row_crc32", "<u4"),  # of the 60 bytes before it
+    ]
+)
+ROW_BYTES = 64
+_CHECKED_BYTES = 60
+
+Rows = npt.NDArray[np.void]
+
+
+def frame_bytes(image: Image) -> memoryview:
+    """Bytes of a picture as they lie on disk; a view where the picture is contiguous."""
+    return np.ascontiguousarray(image).reshape(-1).view(np.uint8).data
+
+
+def encode_row(seq: int, frame: Frame, *, stride: int, crc32: int) -> bytes:
+    """Row number `seq` of the index, 64 bytes.
+
+    Args:
+        seq: Row number from 0.
+        frame: The frame; its picture is not looked at.
+        stride: Bytes of one frame on disk.
+        crc32: Checksum of the frame's bytes.
+
+    """
+    row = np.zeros((), ROW)
+    row["seq"] = seq
+    row["frame_id"] = frame.frame_id
+    row["mid_exposure_ns"] = frame.mid_exposure_ns
+    row["host_ns"] = frame.host_ns
+    row["exposure_us"] = frame.exposure_us
+    row["gain_db"] = frame.gain_db
+    row["flags"] = int(frame.flags)
+    row["offset"] = seq * stride
+    row["crc32"] = crc32
+    head = row.tobytes()[:_CHECKED_BYTES]
+    return head + zlib.crc32(head).to_bytes(4, "little")
+
+
+def decode_rows(data: bytes, *, stride: int) -> Rows:
+    """Longest sound beginning of an index: rows in sequence with the right checksum.
+
+    Args:
+        data: Content of index.bin; a torn last row and a preallocated tail of zeros are allowed.
+        stride: Bytes of one frame on disk.
+
+    Returns:
+        Structured array of dtype `ROW`, shape (rows,).
+
+    """
+    count = len(data) // ROW_BYTES
+    rows: Rows = np.frombuffer(data, ROW, count=count)
+    expected = np.arange(count, dtype=np.uint64)
+    in_order = (rows["seq"] == expected) & (rows["offset"] == expected * np.uint64(stride))
+    stop = int(np.argmin(in_order)) if not in_order.all() else count
+    view = memoryview(data)
+    checksums = rows["row_crc32"]
+    for seq in range(stop):
+        at = seq * ROW_BYTES
+        if zlib.crc32(view[at : at + _CHECKED_BYTES]) != checksums[seq]:
+            stop = seq
+            break
+    return rows[:stop]

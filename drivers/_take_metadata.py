@@ -1,0 +1,136 @@
+"""What take.json says: who recorded what with which settings. Validated at the file's edge."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from drivers.frame import PixelFormat, Role
+
+FORMAT_VERSION = 1
+"""Version of the take format that this program writes; it reads this one and older ones."""
+
+SEGMENT_BYTES = 4 * 1024**3
+"""Upper bound of one frames_NNNN.raw file [bytes]."""
+
+
+class CameraMetadata(BaseModel):
+    """One stream of a take: the device, its geometry and its settings when the take began.
+
+    Attributes:
+        serial: Serial number of the device; empty for clips.
+        model: Model name of the device, or of the phone.
+        vendor: Maker.
+        firmware: Firmware version.
+        width: SFNC Width [px].
+        height: SFNC Height [px].
+        pixel_format: PFNC name.
+        offset_x: SFNC OffsetX [px].
+        offset_y: SFNC OffsetY [px].
+        binning: Pixels summed along each axis.
+        exposure_us: SFNC ExposureTime at the start [us]; the index has it for every frame.
+        gain_db: SFNC Gain at the start [dB].
+        frame_rate: Rate that the trigger plan or the camera was set to [1/s]; 0 when unknown.
+        nodes: Other GenICam nodes by name, as text.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    serial: str = ""
+    model: str = ""
+    vendor: str = ""
+    firmware: str = ""
+    width: int = Field(ge=1, le=65535)
+    height: int = Field(ge=1, le=65535)
+    pixel_format: PixelFormat
+    offset_x: int = Field(default=0, ge=0)
+    offset_y: int = Field(default=0, ge=0)
+    binning: int = Field(default=1, ge=1)
+    exposure_us: float = Field(default=0.0, ge=0)
+    gain_db: float = 0.0
+    frame_rate: float = Field(default=0.0, ge=0)
+    nodes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def stride(self) -> int:
+        """Bytes of one frame on disk."""
+        return self.width * self.height * self.pixel_format.bytes_per_pixel
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """(H, W) for mono and Bayer, (H, W, 3) for RGB."""
+        if self.pixel_format.channels == 1:
+            return (self.height, self.width)
+        return (self.height, self.width, self.pixel_format.channels)
+
+
+class TriggerMetadata(BaseModel):
+    """The trigger plan that the take was recorded with.
+
+    Attributes:
+        hsr_rate: f, pulses per second to the HSR camera [1/s].
+        ratio: m, LSR pulses per HSR pulse.
+        source: Where the pulses come from, in words.
+        phase: LSR pulses before the first HSR pulse; 0 when both lines start with the same pulse.
+        hsr_delay_us: SFNC TriggerDelay of the HSR camera [us].
+        lsr_delay_us: SFNC TriggerDelay of the LSR camera [us].
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    hsr_rate: float = Field(gt=0)
+    ratio: float = Field(ge=1)
+    source: str = ""
+    phase: int = 0
+    hsr_delay_us: float = Field(default=0.0, ge=0)
+    lsr_delay_us: float = Field(default=0.0, ge=0)
+
+
+class TakeMetadata(BaseModel):
+    """Everything that take.json holds; written before the first frame.
+
+    Attributes:
+        format_version: Version of the format; a newer one is refused.
+        name: Name of the take for people.
+        created: Date and time in ISO 8601, empty when it does not matter.
+        hsr: The sharp, slow stream.
+        lsr: The coarse, fast stream.
+        trigger: The trigger plan; None for free-running cameras and for clips.
+        clock_offset_ns: What to add to an HSR time to put it on the LSR clock [ns]; None when both
+            cameras have clocks of their own and `pairing` finds it from frame ids.
+        rig_hash: Hash of the rig file in use, so that another calibration is noticed.
+        software_version: Version of this program.
+        simulated: True when emulated cameras made the frames.
+        notes: Free text of the operator.
+        segment_bytes: Upper bound of one frames_NNNN.raw file [bytes].
+        extra: Anything else as JSON, such as the emulated scene's parameters.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: Literal["twinrate take"] = "twinrate take"
+    format_version: int = Field(default=FORMAT_VERSION, ge=1)
+    name: str = ""
+    created: str = ""
+    hsr: CameraMetadata
+    lsr: CameraMetadata
+    trigger: TriggerMetadata | None = None
+    clock_offset_ns: int | None = None
+    rig_hash: str | None = None
+    software_version: str = ""
+    simulated: bool = False
+    notes: str = ""
+    segment_bytes: int = Field(default=SEGMENT_BYTES, ge=1)
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def camera(self, role: Role) -> CameraMetadata:
+        """The entry of one stream."""
+        return self.hsr if role is Role.HSR else self.lsr
+
+    def frames_per_segment(self, role: Role) -> int:
+        """Whole frames in one frames_NNNN.raw file."""
+        return max(1, self.segment_bytes // self.camera(role).stride)

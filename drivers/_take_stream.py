@@ -1,0 +1,198 @@
+"""Reads one stream of a take through memory maps: a frame is a view, not a copy."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from drivers._take_index import Rows, decode_rows, frame_bytes
+from drivers._take_metadata import TakeMetadata
+from drivers._take_writer import INDEX_NAME, segment_name
+from drivers.errors import TakeError
+from drivers.frame import Frame, FrameFlag, Image, Role
+from drivers.source import SourceInfo
+
+
+class TakeStream:
+    """One stream of a take as a `FrameSource`; frames flagged INCOMPLETE are left out.
+
+    Args:
+        folder: The stream's folder inside the take.
+        metadata: What take.json says.
+        role: Which stream.
+        expected: Frames that done.json promises; None for an interrupted take, of which every frame that
+            both files hold whole is used.
+
+    Raises:
+        TakeError: Files are missing or damaged.
+
+    """
+
+    def __init__(self, folder: Path, metadata: TakeMetadata, role: Role, *, expected: int | None) -> None:
+        self._folder = folder
+        self._camera = metadata.camera(role)
+        self._per_segment = metadata.frames_per_segment(role)
+        self._role = role
+        self._segments: list[Image] | None = []
+        rows = self._load_rows(expected)
+        rows = self._map_segments(rows, expected)
+        if expected is None:
+            rows = self._without_torn_tail(rows)
+        self._rows = rows
+        usable = (rows["flags"] & int(FrameFlag.INCOMPLETE)) == 0
+        self._usable: npt.NDArray[np.int64] = np.flatnonzero(usable).astype(np.int64)
+        self._verified = np.zeros(len(rows), bool)
+
+    def _load_rows(self, expected: int | None) -> Rows:
+        path = self._folder / INDEX_NAME
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            if expected is None:
+                # The recording was killed before this stream's first frame.
+                return decode_rows(b"", stride=self._camera.stride)
+            raise TakeError(f"{path}: missing; copy the take again with all its files") from error
+        except OSError as error:
+            raise TakeError(f"{path}: cannot be read ({error.strerror or error})") from error
+        rows = decode_rows(data, stride=self._camera.stride)
+        if expected is not None and len(rows) < expected:
+            raise TakeError(
+                f"{path}: damaged at row {len(rows)} of {expected}; copy the take again, or delete done.json "
+                "to read the frames before the damage"
+            )
+        return rows if expected is None else rows[:expected]
+
+    def _map_segments(self, rows: Rows, expected: int | None) -> Rows:
+        stride, shape = self._camera.stride, self._camera.frame_shape
+        segments: list[Image] = []
+        held = 0
+        while held < len(rows):
+            path = self._folder / segment_name(len(segments))
+            wanted = min(self._per_segment, len(rows) - held)
+            try:
+                whole = min(wanted, path.stat().st_size // stride)
+                if whole:
+                    dtype = self._camera.pixel_format.dtype.newbyteorder("<")
+                    segments.append(np.memmap(path, dtype, mode="r", shape=(whole, *shape)))
+            except OSError as error:
+                if expected is not None:
+                    raise TakeError(f"{path}: missing or unreadable; copy the take again") from error
+                whole = 0
+            held += whole
+            if whole < wanted:
+                if expected is not None:
+                    raise TakeError(
+                        f"{path}: cut short after {whole} of {wanted} frames; copy the take again, or delete "
+                        "done.json to read the frames that are there"
+                    )
+                break
+        self._segments = segments
+        return rows[:held]
+
+    def _without_torn_tail(self, rows: Rows) -> Rows:
+        """After a power loss the last rows can be on the disk without their pixels."""
+        count = len(rows)
+        while count and zlib.crc32(frame_bytes(self._pixels(count - 1))) != rows["crc32"][count - 1]:
+            count -= 1
+        return rows[:count]
+
+    def _pixels(self, row: int) -> Image:
+        if self._segments is None:
+            raise TakeError(f"{self._folder}: the take is closed; open it again")
+        image: Image = self._segments[row // self._per_segment][row % self._per_segment]
+        return image
+
+    @property
+    def info(self) -> SourceInfo:
+        """Geometry, mean rate and length."""
+        times = self.mid_exposure_ns
+        span = int(times[-1] - times[0]) if len(times) > 1 else 0
+        fps = (len(times) - 1) * 1e9 / span if span > 0 else self._camera.frame_rate
+        return SourceInfo(
+            name=str(self._folder),
+            role=self._role,
+            width=self._camera.width,
+            height=self._camera.height,
+            pixel_format=self._camera.pixel_format,
+            frame_count=len(self._usable),
+            fps=fps,
+        )
+
+    @property
+    def rows(self) -> Rows:
+        """All rows of the index, also of incomplete frames: structured array, fields as in `_take_index`."""
+        return self._rows
+
+    @property
+    def frame_ids(self) -> npt.NDArray[np.int64]:
+        """Frame id of each readable frame, shape (frame_count,)."""
+        return self._column("frame_id")
+
+    @property
+    def mid_exposure_ns(self) -> npt.NDArray[np.int64]:
+        """Mid-exposure of each readable frame on the camera's clock [ns], shape (frame_count,)."""
+        return self._column("mid_exposure_ns")
+
+    @property
+    def host_ns(self) -> npt.NDArray[np.int64]:
+        """Host monotonic clock at arrival of each readable frame [ns], shape (frame_count,)."""
+        return self._column("host_ns")
+
+    @property
+    def exposure_us(self) -> npt.NDArray[np.float64]:
+        """Exposure time of each readable frame [us], shape (frame_count,)."""
+        return self._rows["exposure_us"][self._usable].astype(np.float64)
+
+    def _column(self, name: str) -> npt.NDArray[np.int64]:
+        return self._rows[name][self._usable].astype(np.int64)
+
+    def read(self, index: int) -> Frame:
+        """Frame `index`; its picture is a read-only view into the file.
+
+        The checksum is compared when a frame is read for the first time.
+
+        Raises:
+            TakeError: The index is outside the stream, the frame is damaged, or the take is closed.
+
+        """
+        if not 0 <= index < len(self._usable):
+            raise TakeError(f"{self._folder}: no frame {index}, the stream has {len(self._usable)}")
+        number = int(self._usable[index])
+        image = self._pixels(number)
+        row = self._rows[number]
+        if not self._verified[number]:
+            if zlib.crc32(frame_bytes(image)) != row["crc32"]:
+                raise TakeError(
+                    f"{self._folder}: frame {index} is damaged (checksum differs); copy the take again or "
+                    "leave this frame out"
+                )
+            self._verified[number] = True
+        return Frame(
+            image=image,
+            pixel_format=self._camera.pixel_format,
+            role=self._role,
+            frame_id=int(row["frame_id"]),
+            mid_exposure_ns=int(row["mid_exposure_ns"]),
+            exposure_us=float(row["exposure_us"]),
+            gain_db=float(row["gain_db"]),
+            host_ns=int(row["host_ns"]),
+            flags=FrameFlag(int(row["flags"])),
+        )
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames start..stop-1 in order.
+
+        Raises:
+            TakeError: As `read`.
+
+        """
+        for index in range(start, len(self._usable) if stop is None else stop):
+            yield self.read(index)
+
+    def close(self) -> None:
+        """Give the memory maps back; views handed out before stay valid. Safe to call twice."""
+        self._segments = None

@@ -1,0 +1,293 @@
+"""Writes a take so that a kill at any moment leaves every whole frame readable."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from drivers._take_index import encode_row, frame_bytes
+from drivers._take_metadata import TakeMetadata
+from drivers.errors import TakeError
+from drivers.frame import Frame, Role
+
+METADATA_NAME = "take.json"
+DONE_NAME = "done.json"
+INDEX_NAME = "index.bin"
+_PREALLOCATE_BYTES = 64 * 1024**2
+_FALLOCATE = getattr(os, "posix_fallocate", None)
+
+
+def segment_name(number: int) -> str:
+    """File name of segment `number` of a stream."""
+    return f"frames_{number:04d}.raw"
+
+
+def _write_json(path: Path, text: str) -> None:
+    """Write a small file so that it is either absent or whole, and on the disk when this returns."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable; Windows does this by itself and cannot open folders."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class _StreamWriter:
+    """Segments and index of one stream; used by one thread."""
+
+    def __init__(self, folder: Path, metadata: TakeMetadata, role: Role, *, preallocate: bool) -> None:
+        folder.mkdir()
+        self._folder = folder
+        self._camera = metadata.camera(role)
+        self._stride = self._camera.stride
+        self._per_segment = metadata.frames_per_segment(role)
+        self._preallocate = preallocate and _FALLOCATE is not None
+        self._allocated = 0
+        self._segment: BinaryIO | None = None
+        self._index: BinaryIO = (folder / INDEX_NAME).open("xb", buffering=0)
+        self._failed: str | None = None
+        self.frames = 0
+
+    def append(self, frame: Frame) -> None:
+        if self._failed is not None:
+            raise TakeError(self._failed)
+        camera = self._camera
+        image = frame.image
+        if image.shape != camera.frame_shape or frame.pixel_format is not camera.pixel_format:
+            raise TakeError(
+                f"{self._folder}: the take holds {camera.pixel_format} frames of shape {camera.frame_shape}, "
+                f"got {frame.pixel_format} of shape {image.shape}; start a new take for another geometry"
+            )
+        pixels = frame_bytes(image)
+        within = self.frames % self._per_segment
+        try:
+            if within == 0:
+                self._next_segment()
+            segment = self._segment
+            if segment is None:
+                raise TakeError(f"{self._folder}: the take is already closed; open a new one")
+            self._reserve((within + 1) * self._stride)
+            try:
+                _write_all(segment, pixels)
+            except OSError:
+                segment.truncate(within * self._stride)
+                raise
+            row = encode_row(self.frames, frame, stride=self._stride, crc32=zlib.crc32(pixels))
+            try:
+                _write_all(self._index, row)
+            except OSError:
+                self._index.truncate(self.frames * len(row))
+                raise
+        except OSError as error:
+            self._failed = _cannot_write(self._folder, error)
+            raise TakeError(self._failed) from error
+        self.frames += 1
+
+    def _next_segment(self) -> None:
+        if self._segment is not None:
+            self._finish_segment()
+        path = self._folder / segment_name(self.frames // self._per_segment)
+        self._segment = path.open("xb", buffering=0)
+        self._allocated = 0
+
+    def _reserve(self, needed: int) -> None:
+        """Ask the file system for space ahead of the writing, where it can do that."""
+        if not self._preallocate or self._segment is None or _FALLOCATE is None or needed <= self._allocated:
+            return
+        room = self._per_segment * self._stride
+        target = min(room, max(needed, self._allocated + _PREALLOCATE_BYTES))
+        try:
+            _FALLOCATE(self._segment.fileno(), self._allocated, target - self._allocated)
+        except OSError:
+            # A nearly full disk or a file system without this call: the write itself decides.
+            self._preallocate = False
+            return
+        self._allocated = target
+
+    def _finish_segment(self) -> None:
+        segment = self._segment
+        if segment is None:
+            return
+        within = self.frames % self._per_segment
+        if within == 0 and self.frames:
+            within = self._per_segment
+        segment.truncate(within * self._stride)
+        os.fsync(segment.fileno())
+        segment.close()
+        self._segment = None
+
+    def sync(self) -> None:
+        """Pixels first: a row on the disk always has its frame."""
+        if self._segment is not None:
+            os.fsync(self._segment.fileno())
+        if not self._index.closed:
+            os.fsync(self._index.fileno())
+
+    def close(self) -> None:
+        if self._index.closed:
+            return
+        try:
+            self._finish_segment()
+            os.fsync(self._index.fileno())
+        except OSError as error:
+            raise TakeError(_cannot_write(self._folder, error)) from error
+        finally:
+            self._index.close()
+        sync_folder(self._folder)
+
+
+def _write_all(file: BinaryIO, data: memoryview | bytes) -> None:
+    view = memoryview(data)
+    while view:
+        written = file.write(view)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view = view[written:]
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"{path}: the disk is full; everything before this frame is kept, free space and start a new take"
+        )
+    return f"{path}: cannot write ({error.strerror or error}); everything before this frame is kept"
+
+
+class TakeWriter:
+    """Writes a new take: take.json first, then frames of both streams, done.json last.
+
+    Each stream is written by one thread (they may be two threads); `close` is called when both have ended.
+    Used as a context manager it closes on leaving; after an exception it leaves done.json away, so that the
+    take reads as recovered.
+
+    Args:
+        path: Folder to make; its parents are made too.
+        metadata: What take.json shall say.
+        preallocate: Reserve disk space ahead of the writing where the file system can (posix_fallocate).
+
+    Raises:
+        TakeError: The folder exists already or cannot be written.
+
+    """
+
+    def __init__(self, path: Path | str, metadata: TakeMetadata, *, preallocate: bool = True) -> None:
+        self._path = Path(path)
+        self._metadata = metadata
+        self._closed = False
+        try:
+            self._path.mkdir(parents=True)
+        except FileExistsError as error:
+            raise TakeError(f"{self._path}: already exists; choose another folder for the take") from error
+        except OSError as error:
+            raise TakeError(
+                f"{self._path}: cannot be made ({error.strerror or error}); choose a writable place"
+            ) from error
+        try:
+            _write_json(self._path / METADATA_NAME, metadata.model_dump_json(indent=2) + "\n")
+            self._streams = {
+                role: _StreamWriter(self._path / role.value, metadata, role, preallocate=preallocate)
+                for role in Role
+            }
+            sync_folder(self._path)
+        except OSError as error:
+            raise TakeError(_cannot_write(self._path, error)) from error
+
+    @property
+    def path(self) -> Path:
+        """The take's folder."""
+        return self._path
+
+    @property
+    def metadata(self) -> TakeMetadata:
+        """What take.json says."""
+        return self._metadata
+
+    def frames_written(self, role: Role) -> int:
+        """Frames of one stream that are in the take."""
+        return self._streams[role].frames
+
+    @property
+    def bytes_written(self) -> int:
+        """Pixels of both streams so far [bytes]."""
+        return sum(s.frames * self._metadata.camera(r).stride for r, s in self._streams.items())
+
+    def append(self, frame: Frame) -> None:
+        """Write one frame to the end of its stream.
+
+        A frame flagged INCOMPLETE keeps its row, so that the loss is on record, but readers leave it out.
+
+        Raises:
+            TakeError: The frame has another geometry than the take, the disk is full or the folder cannot
+                be written, or the take is closed. Frames written before stay readable.
+
+        """
+        if self._closed:
+            raise TakeError(f"{self._path}: the take is already closed; open a new one")
+        self._streams[frame.role].append(frame)
+
+    def sync(self, role: Role | None = None) -> None:
+        """Put everything written so far on the disk (fsync); slow, never called from the grab path.
+
+        Args:
+            role: One stream, or both when None.
+
+        Raises:
+            TakeError: The disk refuses.
+
+        """
+        for key, stream in self._streams.items():
+            if role is None or key is role:
+                try:
+                    stream.sync()
+                except OSError as error:
+                    raise TakeError(_cannot_write(self._path, error)) from error
+
+    def close(self, report: Mapping[str, object] | None = None, *, complete: bool = True) -> None:
+        """Give back preallocated space, put everything on the disk, then write done.json. Safe to call twice.
+
+        Args:
+            report: End-of-take report as JSON values; stored in done.json.
+            complete: False leaves done.json away: the take reads as recovered.
+
+        Raises:
+            TakeError: The disk refuses; the frames written before stay readable.
+
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for stream in self._streams.values():
+                stream.close()
+            if complete:
+                counts = {f"{role.value}_frames": s.frames for role, s in self._streams.items()}
+                done = {**counts, "report": dict(report or {})}
+                _write_json(self._path / DONE_NAME, json.dumps(done, indent=2) + "\n")
+        except OSError as error:
+            raise TakeError(_cannot_write(self._path, error)) from error
+
+    def __enter__(self) -> TakeWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(complete=error is None)

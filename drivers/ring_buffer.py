@@ -1,0 +1,202 @@
+"""Frames of one live stream in preallocated memory, addressed by absolute index.
+
+One thread writes, any number read. The writer never waits for a reader: it overwrites the oldest slot, and a
+reader that was too slow is told so instead of being handed a mixture of two pictures.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from drivers.errors import OverwrittenError
+from drivers.frame import Frame, Image, PixelFormat
+
+_BEING_WRITTEN = -1
+
+
+class RingBuffer:
+    """The newest `capacity` frames of one stream.
+
+    Torn reads are impossible: each slot carries the absolute index of the frame that it holds, the writer
+    takes the mark away before it touches the pixels and sets it afterwards, and a reader compares the mark
+    before and after its copy (a sequence lock per slot).
+
+    Args:
+        capacity: Frames kept, at least 2.
+        height: Rows [px].
+        width: Columns [px].
+        pixel_format: Format of every frame; gives the dtype and the number of channels.
+
+    Raises:
+        ValueError: A size is not positive, or the capacity is below 2.
+
+    """
+
+    def __init__(self, capacity: int, height: int, width: int, pixel_format: PixelFormat) -> None:
+        if capacity < 2:
+            raise ValueError(f"a ring buffer needs room for at least 2 frames, got {capacity}")
+        if height < 1 or width < 1:
+            raise ValueError(f"a frame needs a positive size, got {width}x{height}")
+        self._capacity = capacity
+        self._format = pixel_format
+        shape: tuple[int, ...] = (height, width)
+        if pixel_format.channels > 1:
+            shape = (height, width, pixel_format.channels)
+        self._shape = shape
+        # Zeroed page by page, so that the first pass over the ring meets no page faults.
+        self._pixels: Image = np.empty((capacity, *shape), pixel_format.dtype)
+        self._pixels.fill(0)
+        self._marks = [_BEING_WRITTEN] * capacity
+        self._heads: list[Frame | None] = [None] * capacity
+        self._count = 0
+        self._closed = False
+        self._grown = threading.Condition()
+
+    @property
+    def capacity(self) -> int:
+        """Frames that the ring keeps."""
+        return self._capacity
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """(H, W) for mono and Bayer, (H, W, 3) for RGB."""
+        return self._shape
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """Format of every frame."""
+        return self._format
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the pictures take [bytes]; it never grows."""
+        return int(self._pixels.nbytes)
+
+    def latest(self) -> int | None:
+        """Absolute index of the newest frame, None before the first."""
+        count = self._count
+        return count - 1 if count else None
+
+    def oldest(self) -> int | None:
+        """Absolute index of the oldest frame that can still be read, None before the first.
+
+        The writer may reuse that slot at any moment: a reader that needs time starts a few frames later.
+        """
+        count = self._count
+        return max(0, count - self._capacity) if count else None
+
+    def append(self, frame: Frame) -> int:
+        """Copy `frame` into the next slot and return its absolute index. Only the writer's thread calls this.
+
+        Raises:
+            ValueError: Shape, dtype or pixel format differ from the ring's.
+
+        """
+        image = frame.image
+        if image.shape != self._shape or frame.pixel_format is not self._format:
+            raise ValueError(
+                f"the ring holds {self._format} frames of shape {self._shape}, "
+                f"got {frame.pixel_format} of shape {image.shape}"
+            )
+        if image.dtype != self._pixels.dtype:
+            raise ValueError(f"{self._format} needs {self._pixels.dtype} samples, got {image.dtype}")
+        index = self._count
+        slot = index % self._capacity
+        self._marks[slot] = _BEING_WRITTEN
+        np.copyto(self._pixels[slot], image)
+        self._heads[slot] = replace(frame, image=self._pixels[slot])
+        self._marks[slot] = index
+        self._count = index + 1
+        with self._grown:
+            self._grown.notify_all()
+        return index
+
+    def read(self, index: int, out: Image | None = None) -> Frame:
+        """Copy of the frame with absolute index `index`.
+
+        Args:
+            index: Absolute index, as `append` returned it.
+            out: Array of `frame_shape` and the format's dtype to copy into; a new one when None.
+
+        Raises:
+            OverwrittenError: The writer has reused the slot, before or during the copy.
+            IndexError: No frame with this index has been written yet.
+            ValueError: `out` has another shape or dtype.
+
+        """
+        if index < 0 or index >= self._count:
+            raise IndexError(f"frame {index} has not been written yet; {self._count} frames so far")
+        slot = index % self._capacity
+        if self._marks[slot] != index:
+            raise self._overwritten(index)
+        head = self._heads[slot]
+        source = self._pixels[slot]
+        if out is None:
+            out = source.copy()
+        elif out.shape != self._shape or out.dtype != source.dtype:
+            raise ValueError(f"`out` must be {source.dtype} of shape {self._shape}")
+        else:
+            np.copyto(out, source)
+        if head is None or self._marks[slot] != index:
+            raise self._overwritten(index)
+        return replace(head, image=out)
+
+    def head(self, index: int) -> Frame:
+        """Everything about a frame but its picture: `image` has no pixels. Cheap, for times and ids.
+
+        Raises:
+            OverwrittenError: The writer has reused the slot.
+            IndexError: No frame with this index has been written yet.
+
+        """
+        if index < 0 or index >= self._count:
+            raise IndexError(f"frame {index} has not been written yet; {self._count} frames so far")
+        slot = index % self._capacity
+        head = self._heads[slot]
+        if head is None or self._marks[slot] != index:
+            raise self._overwritten(index)
+        return replace(head, image=self._pixels[slot][:0])
+
+    def wait(self, index: int, timeout: float) -> bool:
+        """Wait until frame `index` has been written.
+
+        Args:
+            index: Absolute index.
+            timeout: Longest wait [s].
+
+        Returns:
+            True when the frame is there (it may already be overwritten), False after the time or when the
+            ring was closed first.
+
+        """
+        if index < self._count:
+            return True
+        deadline = time.monotonic() + timeout
+        with self._grown:
+            while index >= self._count and not self._closed:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._grown.wait(left)
+        return index < self._count
+
+    def close(self) -> None:
+        """Say that no frame will follow and wake everybody who waits. What is in the ring stays readable."""
+        with self._grown:
+            self._closed = True
+            self._grown.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the writer has ended."""
+        return self._closed
+
+    def _overwritten(self, index: int) -> OverwrittenError:
+        return OverwrittenError(
+            f"frame {index} is no longer in the ring buffer, the oldest is {self.oldest()}; "
+            "read sooner or use a larger ring"
+        )

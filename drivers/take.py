@@ -1,0 +1,169 @@
+"""A take: one recording of both streams in one folder.
+
+take.json      what was recorded (`TakeMetadata`), on the disk before the first frame
+hsr/, lsr/     frames_0000.raw ... (fixed stride, segments of up to 4 GB) and index.bin (64-byte rows)
+done.json      frame counts and the end-of-take report, written last
+
+A take without done.json was interrupted: it holds as many frames as both files of a stream hold whole.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import JsonValue, ValidationError
+
+from drivers._take_metadata import FORMAT_VERSION, CameraMetadata, TakeMetadata, TriggerMetadata
+from drivers._take_stream import TakeStream
+from drivers._take_writer import DONE_NAME, METADATA_NAME, TakeWriter
+from drivers.errors import TakeError
+from drivers.frame import Role
+from drivers.source import StreamPair
+
+__all__ = [
+    "CameraMetadata",
+    "Take",
+    "TakeMetadata",
+    "TakeStream",
+    "TakeWriter",
+    "TriggerMetadata",
+    "is_take",
+]
+
+
+def is_take(path: Path | str) -> bool:
+    """Whether `path` is a folder that holds a take."""
+    return (Path(path) / METADATA_NAME).is_file()
+
+
+def _read_json(path: Path) -> dict[str, JsonValue]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TakeError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise TakeError(f"{path}: damaged, it is not JSON; copy the take again") from error
+    if not isinstance(content, dict):
+        raise TakeError(f"{path}: damaged, it holds no object; copy the take again")
+    return content
+
+
+def _read_metadata(path: Path) -> TakeMetadata:
+    content = _read_json(path)
+    version = content.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise TakeError(
+            f"{path}: take format {version} is newer than version {FORMAT_VERSION} of this program; update it"
+        )
+    try:
+        return TakeMetadata.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "content"
+        raise TakeError(f"{path}: damaged at {place} ({first['msg']}); copy the take again") from error
+
+
+class Take:
+    """A recorded take, open for reading. Make one with `Take.open`."""
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: TakeMetadata,
+        *,
+        hsr: TakeStream,
+        lsr: TakeStream,
+        report: dict[str, JsonValue] | None,
+    ) -> None:
+        self._path = path
+        self._metadata = metadata
+        self._hsr = hsr
+        self._lsr = lsr
+        self._report = report
+
+    @classmethod
+    def open(cls, path: Path | str) -> Take:
+        """Open a take; frames are mapped, not read.
+
+        Raises:
+            TakeError: No take there, a newer format, or damaged or missing files.
+
+        """
+        folder = Path(path)
+        if not folder.exists():
+            raise TakeError(f"{folder}: no such take; check the path")
+        if not folder.is_dir():
+            raise TakeError(f"{folder}: not a take, a take is a folder with {METADATA_NAME} in it")
+        if not is_take(folder):
+            raise TakeError(f"{folder}: not a take, it has no {METADATA_NAME}")
+        metadata = _read_metadata(folder / METADATA_NAME)
+        counts: dict[Role, int | None] = dict.fromkeys(Role)
+        report: dict[str, JsonValue] | None = None
+        done_path = folder / DONE_NAME
+        if done_path.exists():
+            done = _read_json(done_path)
+            for role in Role:
+                count = done.get(f"{role.value}_frames")
+                if not isinstance(count, int) or count < 0:
+                    raise TakeError(f"{done_path}: damaged, no count of {role} frames; delete it to recover")
+                counts[role] = count
+            found = done.get("report")
+            report = found if isinstance(found, dict) else {}
+        hsr, lsr = (
+            TakeStream(folder / role.value, metadata, role, expected=counts[role])
+            for role in (Role.HSR, Role.LSR)
+        )
+        return cls(folder, metadata, hsr=hsr, lsr=lsr, report=report)
+
+    @property
+    def path(self) -> Path:
+        """The take's folder."""
+        return self._path
+
+    @property
+    def metadata(self) -> TakeMetadata:
+        """What take.json says."""
+        return self._metadata
+
+    @property
+    def recovered(self) -> bool:
+        """True when the recording was interrupted and the whole frames before that are read."""
+        return self._report is None
+
+    @property
+    def report(self) -> dict[str, JsonValue]:
+        """End-of-take report as the recorder wrote it; empty for a recovered take."""
+        return dict(self._report or {})
+
+    @property
+    def hsr(self) -> TakeStream:
+        """The sharp, slow stream."""
+        return self._hsr
+
+    @property
+    def lsr(self) -> TakeStream:
+        """The coarse, fast stream."""
+        return self._lsr
+
+    def stream(self, role: Role) -> TakeStream:
+        """The stream of one role."""
+        return self._hsr if role is Role.HSR else self._lsr
+
+    def pair(self) -> StreamPair:
+        """Both streams as everything downstream takes them."""
+        return StreamPair(hsr=self._hsr, lsr=self._lsr, clock_offset_ns=self._metadata.clock_offset_ns)
+
+    def close(self) -> None:
+        """Give the files back. Safe to call twice."""
+        self._hsr.close()
+        self._lsr.close()
+
+    def __enter__(self) -> Take:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
