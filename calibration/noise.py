@@ -1,0 +1,97 @@
+"""How noisy the LSR stream is, which decides the noise-regularised model that fuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.errors import ViewError
+from calibration.grid import gray
+
+_BLOCK = 16
+_MAD = 1.4826
+_COMPRESSED = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseEstimate:
+    """Standard deviation of the luma noise.
+
+    Attributes:
+        sigma: [0..255].
+        method: "temporal" (static parts of successive frames) or "spatial" (one frame's finest detail).
+        reliable: False where the estimate cannot be trusted: a codec smoothed the noise away, or only
+            texture was left to measure.
+
+    """
+
+    sigma: float
+    method: str
+    reliable: bool
+
+
+def estimate_noise_sigma(frames: Sequence[npt.NDArray[np.uint8]]) -> NoiseEstimate:
+    """Noise of a stream from a few successive frames.
+
+    Differences of successive frames are taken in 16x16 blocks; the blocks that change least are static and
+    show the noise alone. Where everything moves, the median absolute diagonal detail of one frame is used
+    (Donoho and Johnstone 1994), which texture makes too large.
+
+    Args:
+        frames: 1..16 successive (h, w, 3) RGB frames, or mono (h, w), all of one size.
+
+    Raises:
+        ViewError: No frame, frames of unlike sizes, or smaller than 32x32.
+
+    """
+    if not frames:
+        raise ViewError("the noise cannot be measured without frames")
+    shapes = {f.shape for f in frames}
+    if len(shapes) > 1 or min(frames[0].shape[:2]) < 32:
+        raise ViewError(
+            f"the noise is measured on frames of one size of at least 32x32, not on {sorted(shapes)}"
+        )
+    luma = [(gray(f) if f.ndim == 3 else f).astype(np.float32) for f in frames[:16]]
+    spatial = _spatial(luma[len(luma) // 2])
+    if len(luma) < 2:
+        return NoiseEstimate(spatial, "spatial", False)
+    temporal, static = _temporal(luma)
+    if temporal < _COMPRESSED:
+        return NoiseEstimate(temporal, "temporal", False)
+    # Temporal noise can only be below the spatial estimate (which texture raises) when blocks are static.
+    if static < 0.05 or temporal > 1.5 * spatial:
+        return NoiseEstimate(min(spatial, temporal), "spatial", False)
+    return NoiseEstimate(temporal, "temporal", True)
+
+
+def _blocks(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    h, w = (s // _BLOCK * _BLOCK for s in image.shape)
+    cut = image[:h, :w].reshape(h // _BLOCK, _BLOCK, w // _BLOCK, _BLOCK)
+    return cut.transpose(0, 2, 1, 3).reshape(-1, _BLOCK * _BLOCK)
+
+
+def _temporal(luma: Sequence[npt.NDArray[np.float32]]) -> tuple[float, float]:
+    """Sigma from the blocks that change least, and the share of blocks that are about as quiet."""
+    spread, clipped = [], []
+    for a, b in pairwise(luma):
+        spread.append(_blocks(b - a).std(axis=1))
+        level = _blocks(a).mean(axis=1)
+        clipped.append((level < 8) | (level > 247))
+    sigma = np.median(np.array(spread), axis=0) / np.sqrt(2.0)
+    usable = ~np.any(np.array(clipped), axis=0)
+    values = sigma[usable] if usable.sum() >= 8 else sigma
+    quiet = float(np.quantile(values, 0.05))
+    static = values[values < 1.35 * max(quiet, 0.25)]
+    return float(np.median(static)), len(static) / len(values)
+
+
+def _spatial(luma: npt.NDArray[np.float32]) -> float:
+    """Median absolute deviation of the finest diagonal Haar detail."""
+    h, w = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
+    x = luma[:h, :w]
+    detail = (x[0::2, 0::2] - x[0::2, 1::2] - x[1::2, 0::2] + x[1::2, 1::2]) / 2.0
+    return float(_MAD * np.median(np.abs(detail)))

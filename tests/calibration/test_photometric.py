@@ -1,0 +1,113 @@
+"""Colour map and noise estimate against known truth."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration import ViewError, estimate_noise_sigma, match_colors, smooth_colors
+
+CROSSTALK = np.array([[0.80, 0.15, 0.02, 6.0], [0.10, 0.78, 0.08, 3.0], [0.02, 0.16, 0.70, 9.0]])
+
+
+def low_range(image: np.ndarray) -> np.ndarray:
+    x = image / 255.0
+    return np.clip(255 * (0.08 + 0.5 * x**1.15), 0, 255)
+
+
+def noisy(image: np.ndarray, sigma: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.clip(np.round(image + rng.normal(0, sigma, image.shape)), 0, 255).astype(np.uint8)
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+
+
+@pytest.mark.parametrize(("name", "least"), [("exposure", 38.0), ("crosstalk", 40.0), ("low", 36.0)])
+def test_colours_of_the_other_camera(plane: np.ndarray, name: str, least: float) -> None:
+    truth = {
+        "exposure": lambda im: im * 0.55,
+        "crosstalk": lambda im: np.clip(cv2.transform(im.astype(np.float64), CROSSTALK), 0, 255),
+        "low": low_range,
+    }[name](plane)
+    lsr = noisy(small(truth), 8.0)
+    fit = match_colors(plane, lsr)
+    assert fit.method == "affine"
+    assert psnr(fit.apply(plane), truth) > least
+    assert psnr(plane, truth) < least - 8
+
+
+def test_wrong_pixels_do_not_pull_the_fit(plane: np.ndarray) -> None:
+    truth = np.clip(cv2.transform(plane.astype(np.float64), CROSSTALK), 0, 255)
+    wrong = plane.copy()
+    wrong[:250] = plane[250:500][:, ::-1]
+    free = match_colors(wrong, noisy(small(truth), 3.0))
+    assert psnr(free.apply(plane), truth) > 36
+    valid = np.ones(plane.shape[:2], np.bool_)
+    valid[:250] = False
+    masked = match_colors(wrong, noisy(small(truth), 3.0), valid)
+    assert psnr(masked.apply(plane), truth) > 40
+
+
+def test_gray_scene_falls_back_to_gain_and_offset(plane: np.ndarray) -> None:
+    gray = np.repeat(plane[..., :1], 3, axis=2)
+    fit = match_colors(gray, small(np.round(gray * 0.5 + 20).astype(np.uint8)))
+    assert fit.method == "gain_offset"
+    assert psnr(fit.apply(gray), gray * 0.5 + 20) > 40
+
+
+def test_nothing_to_compare_gives_the_identity(plane: np.ndarray) -> None:
+    fit = match_colors(plane, small(plane), np.zeros(plane.shape[:2], np.bool_))
+    assert fit.method == "identity"
+    assert np.array_equal(fit.apply(plane), plane)
+
+
+def test_map_applies_alike_to_all_sample_types(plane: np.ndarray) -> None:
+    fit = match_colors(plane, small(low_range(plane).astype(np.uint8)))
+    eight = fit.apply(plane).astype(float)
+    unit = fit.apply(plane.astype(np.float32) / 255) * 255
+    sixteen = fit.apply(plane.astype(np.uint16) * 257) / 257
+    assert np.abs(eight - unit).max() < 0.75
+    assert np.abs(sixteen - unit).max() < 0.01
+    with pytest.raises(ViewError, match="int32"):
+        fit.apply(plane.astype(np.int32))
+
+
+def test_smoothing_moves_towards_the_new_fit(plane: np.ndarray) -> None:
+    a = match_colors(plane, small((plane * 0.5).astype(np.uint8)))
+    b = match_colors(plane, small((plane * 0.9).astype(np.uint8)))
+    assert smooth_colors(None, b) is b
+    mixed = smooth_colors(a, b, weight=0.25).matrix
+    assert np.allclose(mixed, 0.75 * a.matrix + 0.25 * b.matrix)
+
+
+@pytest.mark.parametrize("sigma", [2.55, 8.06, 25.5])
+@pytest.mark.parametrize("moving", [0.0, 0.5])
+def test_noise_where_part_of_the_scene_is_static(plane: np.ndarray, sigma: float, moving: float) -> None:
+    lsr = cv2.GaussianBlur(small(plane), (0, 0), 0.8) * 0.7 + 35
+    frames = []
+    for k in range(4):
+        frame = lsr.copy()
+        rows = round(len(lsr) * moving)
+        frame[:rows] = np.roll(lsr[:rows], 3 * k, axis=1)
+        frames.append(noisy(frame, sigma, seed=k))
+    found = estimate_noise_sigma(frames)
+    luma = sigma * np.sqrt(0.299**2 + 0.587**2 + 0.114**2)
+    assert found.reliable
+    assert found.sigma == pytest.approx(luma, rel=0.1)
+
+
+def test_noise_that_cannot_be_measured_says_so(plane: np.ndarray) -> None:
+    still = small(plane)
+    assert not estimate_noise_sigma([still, still, still]).reliable
+    assert not estimate_noise_sigma([still]).reliable
+    with pytest.raises(ViewError, match="without frames"):
+        estimate_noise_sigma([])
+    with pytest.raises(ViewError, match="one size"):
+        estimate_noise_sigma([still, plane])
