@@ -16,6 +16,7 @@ from drivers.errors import (
     TriggerPlanError,
 )
 from drivers.frame import Frame, FrameFlag, Image, PixelFormat, Role
+from drivers.pairing import ClockFit, Gop, Pairing, fit_hardware_clocks, pair_gops, pair_streams
 from drivers.ring_buffer import RingBuffer
 from drivers.source import FrameSource, SourceInfo, StreamPair
 from drivers.take import CameraMetadata, Take, TakeMetadata, TakeStream, TakeWriter, TriggerMetadata, is_take
@@ -31,14 +32,17 @@ __all__ = [
     "CameraNotFoundError",
     "CameraSettingError",
     "CameraSettings",
+    "ClockFit",
     "DriverError",
     "DriverMissingError",
     "Frame",
     "FrameFlag",
     "FrameSource",
+    "Gop",
     "Image",
     "Limits",
     "OverwrittenError",
+    "Pairing",
     "PairingError",
     "PixelFormat",
     "RingBuffer",
@@ -54,5 +58,8 @@ __all__ = [
     "TakeWriter",
     "TriggerMetadata",
     "TriggerPlanError",
+    "fit_hardware_clocks",
     "is_take",
+    "pair_gops",
+    "pair_streams",
 ]

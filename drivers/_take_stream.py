@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers._take_index import Rows, decode_rows, frame_bytes
-from drivers._take_metadata import TakeMetadata
+from drivers._take_metadata import TakeMetadata, TriggerMetadata
 from drivers._take_writer import INDEX_NAME, segment_name
 from drivers.errors import TakeError
 from drivers.frame import Frame, FrameFlag, Image, Role
@@ -37,6 +37,11 @@ class TakeStream:
         self._camera = metadata.camera(role)
         self._per_segment = metadata.frames_per_segment(role)
         self._role = role
+        self._trigger = metadata.trigger
+        self._delay_us = 0.0
+        if metadata.trigger is not None:
+            hsr = role is Role.HSR
+            self._delay_us = metadata.trigger.hsr_delay_us if hsr else metadata.trigger.lsr_delay_us
         self._segments: list[Image] | None = []
         rows = self._load_rows(expected)
         rows = self._map_segments(rows, expected)
@@ -146,6 +151,20 @@ class TakeStream:
     def exposure_us(self) -> npt.NDArray[np.float64]:
         """Exposure time of each readable frame [us], shape (frame_count,)."""
         return self._rows["exposure_us"][self._usable].astype(np.float64)
+
+    @property
+    def trigger(self) -> TriggerMetadata | None:
+        """The plan that both cameras followed; None when they ran free."""
+        return self._trigger
+
+    @property
+    def pulse_ns(self) -> npt.NDArray[np.int64]:
+        """Trigger pulse of each readable frame on the camera's clock [ns], shape (frame_count,).
+
+        Mid-exposure minus half the exposure and the trigger delay.
+        """
+        before = self.exposure_us * 500.0 + self._delay_us * 1000.0
+        return self.mid_exposure_ns - np.rint(before).astype(np.int64)
 
     def _column(self, name: str) -> npt.NDArray[np.int64]:
         return self._rows[name][self._usable].astype(np.int64)

@@ -1,0 +1,125 @@
+"""Numbers the pulses behind a list of frame times, whatever was lost or rounded on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from drivers.errors import PairingError
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+_UNSURE = 0.25  # farther than this from a whole number of periods, a time step alone does not decide
+
+
+@dataclass(frozen=True, slots=True)
+class TimeGrid:
+    """Regular pulses behind frame times: t = origin + start + period * number.
+
+    Attributes:
+        numbers: Pulse number of each frame from 0, strictly ascending, shape (N,).
+        origin_ns: Time of the first frame [ns].
+        start_ns: Where the fitted line crosses number 0, relative to `origin_ns` [ns].
+        period_ns: Fitted time between pulses [ns].
+        worst_ns: Largest distance of a frame from the line [ns].
+
+    """
+
+    numbers: IntArray
+    origin_ns: int
+    start_ns: float
+    period_ns: float
+    worst_ns: float
+
+    @property
+    def missing(self) -> int:
+        """Pulses between the first and the last frame that have no frame."""
+        return int(self.numbers[-1]) + 1 - len(self.numbers)
+
+    def position(self, times_ns: IntArray) -> FloatArray:
+        """Times as real pulse numbers."""
+        return ((times_ns - self.origin_ns).astype(np.float64) - self.start_ns) / self.period_ns
+
+
+def check_ascending(times_ns: IntArray, name: str) -> None:
+    """Refuse times that go backwards.
+
+    Raises:
+        PairingError: They do; the message names the frame.
+
+    """
+    steps = np.diff(times_ns)
+    if np.any(steps < 0):
+        at = int(np.argmax(steps < 0)) + 1
+        raise PairingError(
+            f"{name}: the clock jumps back by {-int(steps[at - 1])} ns at frame {at}; the camera was "
+            "restarted or the file is damaged, use the part before or after"
+        )
+
+
+def robust_line(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+    """Intercept and slope of y over x by least squares after two rounds of leaving out outliers (6 MAD)."""
+    keep = np.ones(len(x), bool)
+    intercept, slope = float(np.median(y)), 0.0
+    for _ in range(3):
+        if np.ptp(x[keep]) == 0:
+            return float(np.median(y[keep])), 0.0
+        centre = x[keep].mean()
+        dx = x[keep] - centre
+        slope = float(dx @ y[keep] / (dx @ dx))
+        intercept = float(y[keep].mean() - slope * centre)
+        residual = np.abs(y - intercept - slope * x)
+        limit = 6.0 * max(float(np.median(residual)), 1.0)
+        keep = residual <= limit
+    return intercept, slope
+
+
+def fit_grid(times_ns: IntArray, *, frame_ids: IntArray | None = None, name: str = "stream") -> TimeGrid:
+    """Find the regular pulses behind the times of frames.
+
+    The time between two frames says how many pulses passed; where it is not near a whole number, the step of
+    the frame ids decides. So lost frames, triggers that a camera ignored without counting them, and counters
+    that wrapped or restarted all end at the right pulse.
+
+    Args:
+        times_ns: Ascending times, shape (N,), N >= 1 [ns]. Rounding and jitter below a quarter of the period
+            do no harm.
+        frame_ids: Camera counters, shape (N,); None for clips.
+        name: The stream, for messages.
+
+    Raises:
+        PairingError: Times go backwards or all are equal.
+
+    """
+    check_ascending(times_ns, name)
+    origin = int(times_ns[0])
+    if len(times_ns) == 1:
+        return TimeGrid(np.zeros(1, np.int64), origin, 0.0, float("nan"), 0.0)
+    steps = np.diff(times_ns).astype(np.float64)
+    if not np.any(steps > 0):
+        raise PairingError(
+            f"{name}: all {len(times_ns)} frames have the same time; the file carries no times"
+        )
+    period = float(np.median(steps[steps > 0]))
+    id_steps: IntArray | None = None
+    if frame_ids is not None:
+        id_steps = np.diff(frame_ids)
+        counted = (id_steps > 0) & (steps > 0)
+        if counted.any():
+            period = float(np.median(steps[counted] / id_steps[counted]))
+    near = (steps >= 0.5 * period) & (steps <= 1.5 * period)
+    if near.any():
+        period = float(steps[near].mean())
+    for _ in range(2):
+        ratio = steps / period
+        counts = np.maximum(np.rint(ratio), 1.0)
+        if id_steps is not None:
+            unsure = (np.abs(ratio - counts) > _UNSURE) & (id_steps > 0)
+            counts = np.where(unsure, id_steps, counts)
+        numbers: IntArray = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        start, period = robust_line(numbers.astype(np.float64), (times_ns - origin).astype(np.float64))
+    error = (times_ns - origin) - start - period * numbers
+    return TimeGrid(numbers, origin, start, period, float(np.abs(error).max()))

@@ -1,0 +1,235 @@
+"""Frame times of both streams -> GoPs: which HSR frame serves which LSR frames.
+
+A GoP-m is one HSR frame with the m LSR frames around its mid-exposure: ceil(m/2)-1 before and floor(m/2)
+after (Cheng et al., "A Dual Camera System for High Spatiotemporal Resolution Video Acquisition", 3.2). Where
+m is not a whole number, each LSR frame goes to the nearest mid-exposure (their section 6, 100 against 30 fps).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from drivers._clock_fit import ClockFit, fit_hardware_clocks
+from drivers._take_metadata import TriggerMetadata
+from drivers._time_grid import FloatArray, IntArray, fit_grid
+from drivers.errors import PairingError
+from drivers.source import StreamPair
+
+__all__ = ["ClockFit", "Gop", "Pairing", "fit_hardware_clocks", "pair_gops", "pair_streams"]
+
+_WHOLE = 0.02  # a ratio this near to a whole number is one; the rest is clock drift
+_REGULAR = 0.35  # times within this part of a period of a regular grid are that grid, rounded or jittered
+_TIE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Gop:
+    """One HSR frame and the LSR frames that it serves.
+
+    Attributes:
+        hsr_index: Index of the HSR frame in its source.
+        lsr_indices: Indices of the LSR frames in their source, ascending, at least one.
+        distances: For each of them, LSR periods from the LSR frame nearest to the HSR mid-exposure:
+            negative before, 0 the synchronised one, positive after.
+        subframe: HSR mid-exposure minus the time of distance 0, in LSR periods, -0.5..0.5.
+        missing: LSR frames that belong here and were lost.
+
+    """
+
+    hsr_index: int
+    lsr_indices: tuple[int, ...]
+    distances: tuple[int, ...]
+    subframe: float = 0.0
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """All GoPs of a recording in order, and what is missing.
+
+    Attributes:
+        gops: At least one; together they hold the LSR frames of `lsr_range`, each once and ascending.
+        lsr_range: First LSR index in a GoP and one past the last.
+        ratio: m as measured, LSR frames per HSR frame; NaN for a single HSR frame.
+        lsr_period_ns: Time between LSR frames [ns].
+        missing_lsr: LSR frames lost inside `lsr_range`, also those whose whole GoP was lost.
+        missing_hsr: HSR frames lost between the first and the last one.
+        clock: Fit of the two camera clocks; None for times that were on one clock.
+
+    """
+
+    gops: tuple[Gop, ...]
+    lsr_range: tuple[int, int]
+    ratio: float
+    lsr_period_ns: float
+    missing_lsr: int
+    missing_hsr: int
+    clock: ClockFit | None = None
+
+
+@runtime_checkable
+class TriggeredSource(Protocol):
+    """A recorded stream of a hardware-triggered camera, such as `drivers.TakeStream`."""
+
+    @property
+    def frame_ids(self) -> IntArray:
+        """Camera counters, shape (frame_count,)."""
+        ...
+
+    @property
+    def pulse_ns(self) -> IntArray:
+        """Trigger pulse of each frame on the camera's clock, shape (frame_count,) [ns]."""
+        ...
+
+    @property
+    def trigger(self) -> TriggerMetadata | None:
+        """The plan; None when the cameras ran free."""
+        ...
+
+
+def pair_gops(hsr_mid_ns: IntArray, lsr_mid_ns: IntArray, *, ratio: float | None = None) -> Pairing:
+    """Share the LSR frames out among the HSR frames.
+
+    Every LSR frame between two HSR frames belongs to exactly one GoP, also where HSR frames were lost; before
+    the first and after the last HSR frame, those within one HSR period do. Times rounded to a container's
+    ticks are put back on their regular grid first; a truly variable rate is taken as it is.
+
+    Args:
+        hsr_mid_ns: Mid-exposure times, ascending, shape (H,) [ns].
+        lsr_mid_ns: Mid-exposure times on the same clock, ascending, shape (L,) [ns].
+        ratio: m, where it is known; measured when None.
+
+    Raises:
+        PairingError: A stream is empty, times go backwards, the HSR stream is the faster one, or the streams
+            do not overlap.
+
+    """
+    if len(hsr_mid_ns) == 0 or len(lsr_mid_ns) == 0:
+        raise PairingError(f"the {'LSR' if len(hsr_mid_ns) else 'HSR'} stream has no frames")
+    lsr = fit_grid(lsr_mid_ns, name="LSR")
+    hsr = fit_grid(hsr_mid_ns, name="HSR")
+    period = lsr.period_ns if len(lsr_mid_ns) > 1 else hsr.period_ns / (ratio or 1.0)
+    if not period > 0:
+        raise PairingError("one frame in each stream says nothing about time; use longer clips")
+    measured = hsr.period_ns / period if len(hsr_mid_ns) > 1 else float("nan")
+    m = ratio if ratio is not None else measured
+    if np.isnan(m):
+        m = float(len(lsr_mid_ns))
+    if m < 1 - _WHOLE:
+        raise PairingError(
+            f"the HSR stream is faster than the LSR stream ({1e9 / hsr.period_ns:.2f} against "
+            f"{1e9 / period:.2f} fps); are the two swapped?"
+        )
+
+    hsr_times: FloatArray = (hsr_mid_ns - lsr.origin_ns).astype(np.float64)
+    missing_hsr = hsr.missing if hsr.worst_ns < _REGULAR * hsr.period_ns else 0
+    if len(hsr_mid_ns) > 1 and hsr.worst_ns < _REGULAR * period:
+        shift = hsr.origin_ns - lsr.origin_ns + hsr.start_ns
+        hsr_times = np.asarray(shift + hsr.period_ns * hsr.numbers, np.float64)
+    x: FloatArray = (hsr_times - lsr.start_ns) / period
+    regular = lsr.worst_ns < _REGULAR * period
+    if regular:
+        places = lsr.numbers.astype(np.float64)
+    else:
+        places = ((lsr_mid_ns - lsr.origin_ns).astype(np.float64) - lsr.start_ns) / period
+    centre = np.floor(x + 0.5 + _TIE)
+    if abs(m - round(m)) < _WHOLE:
+        last_slot = centre[:-1] + np.floor(np.diff(centre) / 2)
+    else:
+        last_slot = np.floor((x[:-1] + x[1:]) / 2 + _TIE)
+    reach = np.floor(m + 0.5)
+    slots = places if regular else np.floor(places + 0.5 + _TIE)
+    inside = (slots >= centre[0] - reach) & (slots <= centre[-1] + reach)
+    owner = np.searchsorted(last_slot, slots, side="left")
+    gops = []
+    for j in np.unique(owner[inside]):
+        members = np.flatnonzero(inside & (owner == j)) if len(x) == 1 else _members(owner, inside, int(j))
+        at = slots[members].astype(np.int64) - int(centre[j])
+        gops.append((int(j), members, at))
+    if not gops:
+        raise PairingError(_no_overlap(hsr_mid_ns, lsr_mid_ns))
+    return _assemble(gops, slots, last_slot, x - centre, m, measured, period, missing_hsr)
+
+
+def _members(owner: IntArray, inside: np.ndarray[tuple[int], np.dtype[np.bool_]], j: int) -> IntArray:
+    """LSR indices of GoP j; `owner` ascends, so they are one run."""
+    start, stop = np.searchsorted(owner, [j, j + 1])
+    members: IntArray = start + np.flatnonzero(inside[start:stop])
+    return members
+
+
+def _assemble(
+    parts: list[tuple[int, IntArray, IntArray]],
+    slots: FloatArray,
+    last_slot: FloatArray,
+    subframe: FloatArray,
+    m: float,
+    measured: float,
+    period: float,
+    missing_hsr: int,
+) -> Pairing:
+    first, stop = int(parts[0][1][0]), int(parts[-1][1][-1]) + 1
+    gops = []
+    for j, members, at in parts:
+        low = slots[first] if j == parts[0][0] else last_slot[j - 1] + 1
+        high = slots[stop - 1] if j == parts[-1][0] else last_slot[j]
+        wanted = int(high - low) + 1
+        gops.append(
+            Gop(
+                hsr_index=j,
+                lsr_indices=tuple(int(i) for i in members),
+                distances=tuple(int(d) for d in at),
+                subframe=float(subframe[j]),
+                missing=max(0, wanted - len(members)),
+            )
+        )
+    return Pairing(
+        gops=tuple(gops),
+        lsr_range=(first, stop),
+        ratio=measured if not np.isnan(measured) else m,
+        lsr_period_ns=period,
+        missing_lsr=max(0, int(slots[stop - 1] - slots[first]) + 1 - (stop - first)),
+        missing_hsr=missing_hsr,
+    )
+
+
+def _no_overlap(hsr_ns: IntArray, lsr_ns: IntArray) -> str:
+    start = int(lsr_ns[0])
+    return (
+        "the streams do not overlap in time: on the LSR clock, LSR frames lie at "
+        f"0..{(int(lsr_ns[-1]) - start) / 1e9:.3f} s and HSR frames at {(int(hsr_ns[0]) - start) / 1e9:.3f}.."
+        f"{(int(hsr_ns[-1]) - start) / 1e9:.3f} s; check the offset"
+    )
+
+
+def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
+    """GoPs of a take or of two clips.
+
+    With a known `clock_offset_ns` the mid-exposure times decide. Without it, both streams must come from
+    hardware-triggered cameras: then frame ids and trigger times give offset and drift of the clocks.
+
+    Args:
+        pair: Both streams.
+        ratio: m, where it is known better than the times or the trigger plan tell.
+
+    Raises:
+        PairingError: As `pair_gops` and `fit_hardware_clocks`, or nothing says how the clocks relate.
+
+    """
+    hsr, lsr = pair.hsr, pair.lsr
+    if pair.clock_offset_ns is not None:
+        return pair_gops(hsr.mid_exposure_ns + pair.clock_offset_ns, lsr.mid_exposure_ns, ratio=ratio)
+    if not (isinstance(hsr, TriggeredSource) and isinstance(lsr, TriggeredSource)) or hsr.trigger is None:
+        raise PairingError(
+            f"{hsr.info.name} and {lsr.info.name} have no common clock and no trigger; find their "
+            "offset with `twinrate sync` or give it with --offset-ms"
+        )
+    m = hsr.trigger.ratio if ratio is None else ratio
+    clock = fit_hardware_clocks(
+        hsr.frame_ids, hsr.pulse_ns, lsr.frame_ids, lsr.pulse_ns, m, phase=hsr.trigger.phase
+    )
+    found = pair_gops(clock.to_lsr(hsr.mid_exposure_ns), lsr.mid_exposure_ns, ratio=m)
+    return replace(found, clock=clock)
