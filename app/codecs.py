@@ -1,0 +1,110 @@
+"""Which files Twinrate writes: codecs by their usual names, their containers and pixel formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.errors import OutputError
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How one `--codec` is written.
+
+    Attributes:
+        name: The `--codec` word.
+        encoder: FFmpeg encoder, or "" for a folder of numbered pictures.
+        pix_fmt: FFmpeg pixel format handed to the encoder.
+        suffixes: File name endings that can hold it, the usual one first.
+        options: Encoder options.
+        lossless: True when RGB comes back bit for bit.
+        tag: Sample entry for MP4/MOV where players insist on one.
+        threads: Encoder threads; fixed, because the count changes the bytes that some encoders write.
+        reorder: How many frames decoding runs ahead of display (B-frame pyramid of the encoder's preset).
+
+    """
+
+    name: str
+    encoder: str
+    pix_fmt: str
+    suffixes: tuple[str, ...]
+    options: dict[str, str] = field(default_factory=dict)
+    lossless: bool = False
+    tag: str = ""
+    threads: int = 4
+    reorder: int = 0
+
+    @property
+    def is_sequence(self) -> bool:
+        """True for a folder of numbered pictures."""
+        return not self.encoder
+
+    @property
+    def needs_even_size(self) -> bool:
+        """True where colour is stored at half size."""
+        return "420" in self.pix_fmt or "422" in self.pix_fmt
+
+
+CODECS: dict[str, Codec] = {
+    c.name: c
+    for c in (
+        Codec(
+            "h264",
+            "libx264",
+            "yuv420p",
+            (".mp4", ".mov", ".mkv"),
+            {"crf": "16", "preset": "medium"},
+            reorder=2,
+        ),
+        Codec(
+            "hevc",
+            "libx265",
+            "yuv420p",
+            (".mp4", ".mov", ".mkv"),
+            {"crf": "18", "preset": "medium", "x265-params": "log-level=error:pools=2:frame-threads=2"},
+            tag="hvc1",
+            reorder=2,
+        ),
+        Codec(
+            "ffv1",
+            "ffv1",
+            "bgr0",
+            (".mkv", ".avi", ".mov"),
+            {"level": "3", "slices": "16", "slicecrc": "1"},
+            lossless=True,
+        ),
+        # FFmpeg's ProRes encoder writes different bytes from run to run with more than one thread.
+        Codec(
+            "prores",
+            "prores_ks",
+            "yuv422p10le",
+            (".mov", ".mkv"),
+            {"profile": "3", "vendor": "apl0"},
+            threads=1,
+        ),
+        Codec("png", "", "rgb24", ("",), lossless=True),
+        Codec("tiff", "", "rgb24", ("",), lossless=True),
+    )
+}
+
+
+def codec_for(name: str | None, path: Path) -> Codec:
+    """The codec called `name`, checked against the ending of `path`; H.264 (or FFV1 in .avi) when None.
+
+    Raises:
+        OutputError: The codec is unknown, or the file's ending cannot hold it.
+
+    """
+    if name is None:
+        name = "ffv1" if path.suffix.lower() == ".avi" else "h264" if path.suffix else "png"
+    codec = CODECS.get(name)
+    if codec is None:
+        raise OutputError(f"there is no codec {name!r}; choose one of {', '.join(CODECS)}")
+    if path.suffix.lower() not in codec.suffixes:
+        if codec.is_sequence:
+            raise OutputError(
+                f"{path}: --codec {name} writes a folder of pictures; give a name without {path.suffix}"
+            )
+        raise OutputError(f"{path}: --codec {name} needs a file ending in {' or '.join(codec.suffixes)}")
+    return codec

@@ -1,0 +1,216 @@
+"""Looks at the machine as an experienced colleague would: each finding says what is and what to do."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import psutil
+
+from app.errors import OutputError
+from app.versions import versions
+
+# The paper's rig: 2304x1920 at 30 and 576x480 at 240 frames/s, one byte a pixel.
+NEEDED_MB_PER_S = (2304 * 1920 * 30 + 576 * 480 * 240) / 1e6
+_USBFS = Path("/sys/module/usbcore/parameters/usbfs_memory_mb")
+_USBFS_WANTED_MB = 1000
+_UDEV_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
+_FLIR_USB_VENDOR = "1e10"
+_PROBE_MB = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        subject: What was looked at.
+        state: "ok", "note" (works, but know this) or "problem".
+        text: What was seen.
+        advice: What to do; empty where nothing is needed.
+
+    """
+
+    subject: str
+    state: Literal["ok", "note", "problem"]
+    text: str
+    advice: str = ""
+
+
+def examine(folder: Path) -> tuple[Finding, ...]:
+    """All findings; takes a few seconds, most of it for the disk.
+
+    Args:
+        folder: Where takes will be recorded.
+
+    """
+    return (
+        _software(),
+        *_driver(),
+        *_usb(),
+        _gpu(),
+        _memory(),
+        _disk(folder),
+    )
+
+
+def _software() -> Finding:
+    found = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return Finding("software", "ok", f"{found} on {platform.system()} {platform.machine()}")
+
+
+def _driver() -> tuple[Finding, ...]:
+    wanted = (
+        "install the Spinnaker SDK and its spinnaker_python wheel for Python "
+        f"{platform.python_version_tuple()[0]}.{platform.python_version_tuple()[1]} from the camera vendor "
+        "(never the unrelated PyPI package of a similar name); until then use the emulated rig"
+    )
+    try:
+        pyspin = importlib.import_module("PySpin")
+    except ModuleNotFoundError:
+        return (Finding("camera driver", "note", "PySpin is not installed", wanted),)
+    except ImportError as error:
+        return (
+            Finding(
+                "camera driver",
+                "problem",
+                f"PySpin is installed but cannot be loaded ({error}); NumPy here is {np.__version__}",
+                wanted,
+            ),
+        )
+    if not hasattr(pyspin, "System"):
+        return (
+            Finding(
+                "camera driver",
+                "problem",
+                "a package named PySpin is installed that is not the SDK's",
+                wanted,
+            ),
+        )
+    from drivers import CameraError, list_cameras
+
+    try:
+        cameras = list_cameras()
+    except CameraError as error:
+        return (Finding("cameras", "problem", str(error)),)
+    names = ", ".join(f"{camera.model} #{camera.serial}" for camera in cameras)
+    if len(cameras) >= 2:
+        return (Finding("cameras", "ok", f"{len(cameras)} found: {names}"),)
+    return (
+        Finding(
+            "cameras",
+            "note",
+            f"{len(cameras)} found{': ' + names if names else ''}, a rig needs two",
+            "check cables and power, and close other programs that hold a camera (SpinView)",
+        ),
+    )
+
+
+def _usb() -> tuple[Finding, ...]:
+    if platform.system() != "Linux":
+        return ()
+    findings = []
+    try:
+        megabytes = int(_USBFS.read_text())
+    except (OSError, ValueError):
+        findings.append(Finding("USB memory", "note", "this machine has no usbfs limit that can be read"))
+    else:
+        enough = megabytes == 0 or megabytes >= _USBFS_WANTED_MB
+        findings.append(
+            Finding(
+                "USB memory",
+                "ok" if enough else "problem" if importlib.util.find_spec("PySpin") else "note",
+                f"usbfs_memory_mb is {megabytes}, two cameras need {_USBFS_WANTED_MB}",
+                ""
+                if enough
+                else f"echo {_USBFS_WANTED_MB} | sudo tee {_USBFS} "
+                f"(for good: usbcore.usbfs_memory_mb={_USBFS_WANTED_MB} on the kernel command line)",
+            )
+        )
+    rules = [rule for place in _UDEV_FOLDERS if place.is_dir() for rule in place.glob("*.rules")]
+    named = [rule.name for rule in rules if _FLIR_USB_VENDOR in rule.read_text(errors="replace").lower()]
+    findings.append(
+        Finding("USB rights", "ok", f"udev rule {named[0]}")
+        if named
+        else Finding(
+            "USB rights",
+            "note",
+            f"no udev rule names the camera vendor {_FLIR_USB_VENDOR}",
+            "run the Spinnaker installer's configuration step, or only root can open the cameras",
+        )
+    )
+    return tuple(findings)
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        return Finding(
+            "GPU",
+            "ok",
+            f"{torch.cuda.get_device_name()}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free, "
+            f"CUDA {torch.version.cuda}",
+        )
+    return Finding(
+        "GPU",
+        "note",
+        f"none that torch {torch.__version__} can use; fusion runs on {os.cpu_count()} CPU cores",
+        "recording is not affected; fusion is faster with an NVIDIA card and a CUDA build of torch",
+    )
+
+
+def _memory() -> Finding:
+    memory = psutil.virtual_memory()
+    seconds = memory.available / (NEEDED_MB_PER_S * 1e6)
+    text = f"{memory.available / 1e9:.1f} GB free = {seconds:.0f} s of both streams in memory"
+    if seconds < 10:
+        return Finding("memory", "problem", text, "close other programs before recording")
+    return Finding("memory", "ok", text)
+
+
+def _disk(folder: Path) -> Finding:
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is not a folder; give an existing one with --folder")
+    try:
+        speed = write_speed_mb_s(folder)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Finding(
+            "disk", "problem", f"{folder} cannot be written ({error.strerror})", "choose another folder"
+        )
+    minutes = free / (NEEDED_MB_PER_S * 1e6) / 60
+    text = (
+        f"{folder.resolve()} writes {speed:.0f} MB/s (the rig needs {NEEDED_MB_PER_S:.0f}), "
+        f"{free / 1e9:.0f} GB free = {minutes:.0f} min"
+    )
+    if speed < NEEDED_MB_PER_S:
+        return Finding("disk", "problem", text, "record to a faster disk, such as an NVMe drive")
+    if minutes < 2:
+        return Finding("disk", "problem", text, "free some space before recording")
+    return Finding("disk", "ok", text)
+
+
+def write_speed_mb_s(folder: Path, megabytes: int = _PROBE_MB) -> float:
+    """Sustained write speed [MB/s] of the disk under `folder`, synced; the measuring file is removed."""
+    block = np.random.default_rng(0).integers(0, 256, 1 << 22, dtype=np.uint8).tobytes()
+    probe = folder / f".twinrate-probe-{os.getpid()}"
+    try:
+        began = time.perf_counter()
+        with probe.open("wb", buffering=0) as stream:
+            for _ in range(megabytes * 1_000_000 // len(block)):
+                stream.write(block)
+            os.fsync(stream.fileno())
+            written = stream.tell()
+        return written / 1e6 / (time.perf_counter() - began)
+    finally:
+        probe.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""Names, checks and atomic writing of everything the program puts on disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.errors import OutputError
+
+
+def partial_path(path: Path) -> Path:
+    """Where the unfinished output of `path` lives: clip.mp4 -> clip.partial.mp4, folder -> folder.partial."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the description of `path` lives: clip.mp4 -> clip.mp4.json."""
+    return path.with_name(path.name + ".json")
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that cannot be written before any work is done.
+
+    Raises:
+        OutputError: The folder is missing or not writable, or the output exists and `overwrite` is False.
+
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"{path}: the folder {folder} does not exist; make it first")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: the folder {folder} may not be written to; choose another one")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; give another --out, or --overwrite to replace it")
+    if path.is_dir() and path.suffix:
+        raise OutputError(f"{path} is a folder, not a file that can be replaced; give another --out")
+
+
+def explain_write_error(error: Exception, path: Path) -> OutputError:
+    """Say in one sentence why `path` could not be written and what to do."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return OutputError(f"{path}: the disk is full; free some space and run again with --resume")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return OutputError(f"{path} cannot be written ({reason}); check the folder and the free disk space")
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write JSON so that a reader sees the old file or the whole new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)

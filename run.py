@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Set up Twinrate on a bare machine and run it. Needs only Python's standard library.
+
+python3 run.py demo          a complete run on the emulated rig
+python3 run.py test          every check the project has
+python3 run.py gui           the window
+python3 run.py cli ...       the twinrate program (also .venv/bin/twinrate after set-up)
+python3 run.py setup         only the set-up that the others do on their own
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+OLDEST_PYTHON = (3, 10)
+
+# Shared libraries that the PyQt6, OpenCV and xcb parts load, and the Debian/Ubuntu packages that hold them.
+LIBRARIES = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libOpenGL.so.0": "libopengl0",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-image.so.0": "libxcb-image0",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-randr.so.0": "libxcb-randr0",
+    "libxcb-render-util.so.0": "libxcb-render-util0",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-xinerama.so.0": "libxcb-xinerama0",
+    "libxcb-xkb.so.1": "libxcb-xkb1",
+}
+FONT_PACKAGE = "fonts-dejavu-core"
+DISPLAY_SERVER = ("Xvfb", "xvfb")
+
+
+def fail(message: str) -> None:
+    """Say what is wrong and end."""
+    sys.exit(f"run.py: {message}")
+
+
+def say(message: str) -> None:
+    """Tell what is going on, apart from the program's own output."""
+    print(f"run.py: {message}", file=sys.stderr, flush=True)
+
+
+def missing_packages(*, for_tests: bool) -> list[str]:
+    """Debian packages that this machine lacks; empty on other systems."""
+    if not sys.platform.startswith("linux"):
+        return []
+    packages = []
+    for library, package in LIBRARIES.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            packages.append(package)
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        packages.append(f"python3.{sys.version_info[1]}-venv")
+    if not any(Path(folder).is_dir() for folder in ("/usr/share/fonts", "/usr/local/share/fonts")):
+        packages.append(FONT_PACKAGE)
+    if for_tests and shutil.which(DISPLAY_SERVER[0]) is None:
+        packages.append(DISPLAY_SERVER[1])
+    return packages
+
+
+def install_packages(packages: list[str]) -> None:
+    """Install Debian packages where we may, else say which command does it."""
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    if shutil.which("apt-get") is None:
+        fail(f"this system lacks what these Debian packages hold, please install them: {' '.join(packages)}")
+    if os.geteuid() != 0:
+        fail(f"some system packages are missing; run:\n    sudo {' '.join(command)}\nand then this again")
+    say(f"installing system packages: {' '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["apt-get", "update", "-q"], command):
+        # Standard output belongs to the program that runs afterwards.
+        if subprocess.run(step, env=environment, stdout=sys.stderr, check=False).returncode != 0:
+            fail(f"this failed: {' '.join(step)}\nmend it, or install by hand: {' '.join(packages)}")
+
+
+def venv_python() -> Path:
+    """Where the project's own Python is."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def fingerprint(extras: str) -> str:
+    """Changes when the set-up has to be done again."""
+    digest = hashlib.sha256(f"{sys.version_info[:3]} {extras}".encode())
+    for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def set_up(*, for_tests: bool) -> None:
+    """Make .venv as constraints.txt says, unless that was done already."""
+    extras = "test,train" if for_tests else "train"
+    stamp = VENV / f".twinrate-{'test' if for_tests else 'run'}"
+    packages = missing_packages(for_tests=for_tests)
+    if packages:
+        install_packages(packages)
+    wanted = fingerprint(extras)
+    if stamp.is_file() and stamp.read_text() == wanted and venv_python().exists():
+        return
+    say("setting up .venv (once; this downloads some hundred megabytes)")
+    if not venv_python().exists():
+        # A new process, because this one may have been started before the venv module was installed.
+        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], stdout=sys.stderr, check=False)
+        if made.returncode != 0:
+            fail(f"the virtual environment {VENV} could not be made; remove that folder and try again")
+    pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    install = [*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[{extras}]"]
+    if subprocess.run(install, stdout=sys.stderr, check=False).returncode != 0:
+        fail("packages could not be installed; check the network connection, then run this again")
+    stamp.write_text(wanted)
+
+
+def run(*command: str) -> int:
+    """Run the project's Python on `command`; Ctrl-C goes to it, not to us."""
+    process = subprocess.Popen([str(venv_python()), *command], cwd=None)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def test(arguments: list[str]) -> int:
+    """Style, types, arrows, behaviour; the first that fails decides."""
+    checks = (
+        ("style", ["-m", "ruff", "check", "."]),
+        ("format", ["-m", "ruff", "format", "--check", "."]),
+        ("types", ["-m", "mypy"]),
+        ("arrows", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
+        ("tests", ["-m", "pytest", *arguments]),
+    )
+    os.chdir(ROOT)
+    for name, command in checks:
+        say(f"{name} ...")
+        code = run(*command)
+        if code != 0:
+            say(f"{name} failed")
+            return code
+    return 0
+
+
+def main() -> int:
+    """Parse the one word this script knows and do it."""
+    if sys.version_info < OLDEST_PYTHON:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        fail(f"Python {oldest} or newer is needed, this is {sys.version.split()[0]}")
+    word, *arguments = sys.argv[1:] or ["help"]
+    if word not in ("setup", "demo", "test", "gui", "cli"):
+        print(__doc__, end="")
+        return 0 if word in ("help", "-h", "--help") else 2
+    set_up(for_tests=word == "test")
+    if word == "setup":
+        return 0
+    if word == "test":
+        return test(arguments)
+    return run("-m", "app", *([] if word == "cli" else [word]), *arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Clips and picture folders: what is written reads back, nothing half-done keeps the final name."""
+
+from __future__ import annotations
+
+import errno
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from conftest import psnr
+
+from app.codecs import CODECS, codec_for
+from app.errors import OutputError
+from app.export import SEGMENT_FRAMES, RgbImage, open_sink
+from app.outputs import check_output, partial_path
+
+RATE = Fraction(240)
+
+
+def write(path: Path, frames: list[RgbImage], codec: str | None = None, *, resume: bool = False) -> None:
+    height, width = frames[0].shape[:2]
+    sink = open_sink(path, codec_for(codec, path), width, height, RATE, resume=resume)
+    for frame in frames[sink.frames_done :]:
+        sink.write(frame)
+    sink.finish()
+
+
+def read(path: Path) -> tuple[list[RgbImage], list[float]]:
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return [f.to_ndarray(format="rgb24") for f in frames], [float(f.time or 0) for f in frames]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "floor_db"),
+    [
+        ("clip.mp4", None, 31.0),
+        ("clip.mkv", "h264", 31.0),
+        ("clip.mp4", "hevc", 31.0),
+        ("clip.mov", "prores", 31.0),
+        ("clip.mkv", "ffv1", 120.0),
+        ("clip.avi", None, 120.0),
+    ],
+)
+def test_a_clip_reads_back_frame_by_frame(
+    tmp_path: Path, moving_texture: list[RgbImage], name: str, codec: str | None, floor_db: float
+) -> None:
+    path = tmp_path / name
+    write(path, moving_texture, codec)
+    frames, times = read(path)
+    assert len(frames) == len(moving_texture)
+    height, width = frames[0].shape[:2]
+    assert moving_texture[0].shape[0] - height in (0, 1)
+    assert moving_texture[0].shape[1] - width in (0, 1)
+    for shown, meant in zip(frames, moving_texture, strict=True):
+        assert psnr(shown, np.ascontiguousarray(meant[:height, :width])) >= floor_db
+    # Matroska keeps milliseconds, the others exact times.
+    assert times == pytest.approx([i / 240 for i in range(len(times))], abs=6e-4)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("png", "png"), ("tiff", "tiff")])
+def test_a_folder_of_pictures_is_lossless(
+    tmp_path: Path, moving_texture: list[RgbImage], codec: str, suffix: str
+) -> None:
+    path = tmp_path / "pictures"
+    write(path, moving_texture[:3], codec)
+    files = sorted(path.iterdir())
+    assert [f.name for f in files] == [f"{i:06d}.{suffix}" for i in range(3)]
+    for file, frame in zip(files, moving_texture, strict=False):
+        shown = tifffile.imread(file) if codec == "tiff" else np.asarray(cv2.imread(str(file)))[:, :, ::-1]
+        assert np.array_equal(shown, frame)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.mov", "prores"), ("a.mkv", "ffv1")])
+def test_a_second_run_writes_the_same_bytes(
+    tmp_path: Path, moving_texture: list[RgbImage], name: str, codec: str
+) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / name, moving_texture[:60], codec)
+    assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "pictures"])
+def test_a_stopped_job_is_readable_and_resumes_to_the_same_result(
+    tmp_path: Path, moving_texture: list[RgbImage], name: str
+) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    whole.mkdir()
+    stopped.mkdir()
+    write(whole / name, moving_texture)
+
+    path = stopped / name
+    height, width = moving_texture[0].shape[:2]
+    sink = open_sink(path, codec_for(None, path), width, height, RATE)
+    for frame in moving_texture[: SEGMENT_FRAMES + 9]:
+        sink.write(frame)
+    kept = sink.abandon()
+    assert kept == partial_path(path)
+    assert not path.exists()
+    shown = list(kept.iterdir()) if kept.is_dir() else read(kept)[0]
+    assert len(shown) == SEGMENT_FRAMES + 9
+
+    write(path, moving_texture, resume=True)
+    if path.is_dir():
+        pairs = [(f, whole / name / f.name) for f in sorted(path.iterdir())]
+        assert len(pairs) == len(moving_texture)
+        assert all(a.read_bytes() == b.read_bytes() for a, b in pairs)
+    else:
+        assert path.read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_job_without_frames_leaves_nothing(tmp_path: Path) -> None:
+    for name in ("clip.mp4", "pictures"):
+        sink = open_sink(tmp_path / name, codec_for(None, tmp_path / name), 64, 64, RATE)
+        assert sink.abandon() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named(
+    tmp_path: Path, moving_texture: list[RgbImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = open_sink(tmp_path / "pictures", CODECS["png"], 243, 181, RATE)
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        sink.write(moving_texture[0])
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "reason"),
+    [
+        ("h265", "clip.mp4", "there is no codec 'h265'"),
+        ("h264", "clip.gif", "needs a file ending in .mp4"),
+        ("png", "clip.png", "writes a folder of pictures"),
+        ("ffv1", "clip.mp4", "needs a file ending in .mkv"),
+    ],
+)
+def test_codec_and_ending_must_fit(codec: str, name: str, reason: str) -> None:
+    with pytest.raises(OutputError, match=reason):
+        codec_for(codec, Path(name))
+
+
+def test_outputs_are_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    with pytest.raises(OutputError, match="exists already"):
+        check_output(tmp_path / "there.mp4", overwrite=False)
+    check_output(tmp_path / "there.mp4", overwrite=True)
+    with pytest.raises(OutputError, match="does not exist"):
+        check_output(tmp_path / "nowhere" / "clip.mp4", overwrite=False)
