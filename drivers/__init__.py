@@ -1,6 +1,7 @@
 """Frames in, with exact time: cameras, takes and clips. No Qt, no torch."""
 
 from drivers.camera import Applied, Camera, CameraIdentity, CameraSettings, Limits, StreamCounters
+from drivers.demosaic import to_rgb8
 from drivers.errors import (
     CameraDisconnectedError,
     CameraError,
@@ -16,6 +17,7 @@ from drivers.errors import (
     TriggerPlanError,
 )
 from drivers.frame import Frame, FrameFlag, Image, PixelFormat, Role
+from drivers.iphone import VideoClip, open_clip, open_clip_pair
 from drivers.pairing import ClockFit, Gop, Pairing, fit_hardware_clocks, pair_gops, pair_streams
 from drivers.ring_buffer import RingBuffer
 from drivers.source import FrameSource, SourceInfo, StreamPair
@@ -58,8 +60,12 @@ __all__ = [
     "TakeWriter",
     "TriggerMetadata",
     "TriggerPlanError",
+    "VideoClip",
     "fit_hardware_clocks",
     "is_take",
+    "open_clip",
+    "open_clip_pair",
     "pair_gops",
     "pair_streams",
+    "to_rgb8",
 ]

@@ -1,8 +1,8 @@
 """Frame times of both streams -> GoPs: which HSR frame serves which LSR frames.
 
-A GoP-m is one HSR frame with the m LSR frames around its mid-exposure: ceil(m/2)-1 before and floor(m/2)
-after (Cheng et al., "A Dual Camera System for High Spatiotemporal Resolution Video Acquisition", 3.2). Where
-m is not a whole number, each LSR frame goes to the nearest mid-exposure (their section 6, 100 against 30 fps).
+A GoP-m is one HSR frame with the m LSR frames around its mid-exposure: ceil(m/2)-1 before, floor(m/2) after
+(Cheng et al., "A Dual Camera System for High Spatiotemporal Resolution Video Acquisition", section 3.2).
+Where m is not whole, each LSR frame goes to the nearest mid-exposure (their section 6, 100 against 30 fps).
 """
 
 from __future__ import annotations

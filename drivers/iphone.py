@@ -1,0 +1,195 @@
+"""Video clips, from phones or anything else, behind the same stream interface as a take."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
+
+from drivers._clip_colour import to_rgb8
+from drivers._clip_decoder import ClipDecoder
+from drivers._clip_index import build_index
+from drivers.errors import SourceError
+from drivers.frame import Frame, PixelFormat, Role
+from drivers.source import SourceInfo, StreamPair
+
+_SAME_RATE = 1.01
+
+
+class VideoClip:
+    """One video file as a `FrameSource`; make one with `open_clip`.
+
+    Frames are upright RGB8, their times the container's presentation times (never index / fps). Reading in
+    order decodes each frame once; any other order seeks exactly. Memory is bounded whatever the length.
+    """
+
+    def __init__(self, path: Path, role: Role) -> None:
+        self._path = path
+        self._role = role
+        index = build_index(path)
+        self._decoder = ClipDecoder(path, index)
+        if index.suspicious:
+            sound = self._decoder.decodable()
+            if not sound:
+                self._decoder.close()
+                raise SourceError(f"{path}: none of its frames can be decoded; copy it again from the camera")
+            damaged = self._decoder.damaged_packets
+            self._decoder.close()
+            index = replace(index, pts=index.pts[sound])
+            self._decoder = ClipDecoder(path, index)
+            self._decoder.damaged_packets = damaged
+        self._index = index
+        self._times = index.times_ns
+        self._reformatter = VideoReformatter()
+        self._lock = threading.Lock()
+        try:
+            first = self.read(0).image
+        except SourceError:
+            self._decoder.close()
+            raise
+        span = int(self._times[-1] - self._times[0])
+        self._info = SourceInfo(
+            name=str(path),
+            role=role,
+            width=first.shape[1],
+            height=first.shape[0],
+            pixel_format=PixelFormat.RGB8,
+            frame_count=len(self._times),
+            fps=(len(self._times) - 1) * 1e9 / span if span > 0 else 0.0,
+        )
+
+    @property
+    def info(self) -> SourceInfo:
+        """Upright geometry, mean rate and length."""
+        return self._info
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Tags of the container, such as com.apple.quicktime.model."""
+        return self._index.metadata
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the file has a sound track."""
+        return self._index.has_audio
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets that could not be read or decoded so far."""
+        return self._decoder.damaged_packets
+
+    @property
+    def frame_ids(self) -> npt.NDArray[np.int64]:
+        """0, 1, 2, ...: clips have no camera counter; shape (frame_count,)."""
+        return np.arange(len(self._times), dtype=np.int64)
+
+    @property
+    def mid_exposure_ns(self) -> npt.NDArray[np.int64]:
+        """Presentation times on the container's time line, shape (frame_count,) [ns]."""
+        return self._times
+
+    def read(self, index: int) -> Frame:
+        """Frame `index`, decoded and converted; the picture is the caller's own.
+
+        Raises:
+            SourceError: The index is outside the clip, the frame is damaged, or the clip is closed.
+
+        """
+        if not 0 <= index < len(self._times):
+            raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
+        with self._lock:
+            image = to_rgb8(self._decoder.read(index), self._reformatter)
+        return Frame(image, PixelFormat.RGB8, self._role, index, int(self._times[index]))
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Frames start..stop-1 in order.
+
+        Raises:
+            SourceError: As `read`.
+
+        """
+        for index in range(start, len(self._times) if stop is None else stop):
+            yield self.read(index)
+
+    def close(self) -> None:
+        """Release the file. Safe to call twice."""
+        with self._lock:
+            self._decoder.close()
+
+    def __enter__(self) -> VideoClip:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_clip(path: Path | str, role: Role) -> VideoClip:
+    """Open a video file as one stream.
+
+    Raises:
+        SourceError: Missing, a folder, a photo, without video, empty, cut off, or with no decodable frame.
+
+    """
+    return VideoClip(Path(path), role)
+
+
+def check_pair(hsr: SourceInfo, lsr: SourceInfo) -> None:
+    """Refuse two clips that cannot be a sharp slow and a coarse fast one.
+
+    Raises:
+        SourceError: They are swapped, or one is neither sharper nor slower; the message says which.
+
+    """
+    larger = lsr.width * lsr.height > hsr.width * hsr.height
+    faster = hsr.fps > lsr.fps * _SAME_RATE and hsr.frame_count > 1 and lsr.frame_count > 1
+    sizes = ", ".join(f"{i.role.name} {i.width}x{i.height} at {i.fps:.2f} fps" for i in (hsr, lsr))
+    if larger and (faster or hsr.fps >= lsr.fps / _SAME_RATE):
+        raise SourceError(
+            f"the two clips look swapped ({sizes}); give {lsr.name} as HSR and {hsr.name} as LSR"
+        )
+    if larger:
+        raise SourceError(
+            f"the LSR clip has more pixels than the HSR clip ({sizes}); the slow clip must be the sharper one"
+        )
+    if faster:
+        raise SourceError(
+            f"the HSR clip has the higher frame rate ({sizes}); the sharp clip must be the slower one"
+        )
+
+
+def open_clip_pair(hsr_path: Path | str, lsr_path: Path | str, *, offset_ms: float) -> StreamPair:
+    """Open two clips whose relation in time is known.
+
+    Args:
+        hsr_path: The sharp, slow clip.
+        lsr_path: The coarse, fast clip.
+        offset_ms: Time of the first HSR frame's mid-exposure minus that of the first LSR frame [ms].
+
+    Raises:
+        SourceError: A clip cannot be read, both are the same file, or they are swapped.
+
+    """
+    if Path(hsr_path).exists() and Path(lsr_path).exists() and Path(hsr_path).samefile(lsr_path):
+        raise SourceError(f"{hsr_path}: the same clip was given twice; give the HSR clip and the LSR clip")
+    hsr = open_clip(hsr_path, Role.HSR)
+    try:
+        lsr = open_clip(lsr_path, Role.LSR)
+    except SourceError:
+        hsr.close()
+        raise
+    try:
+        check_pair(hsr.info, lsr.info)
+    except SourceError:
+        hsr.close()
+        lsr.close()
+        raise
+    first = int(lsr.mid_exposure_ns[0]) - int(hsr.mid_exposure_ns[0])
+    return StreamPair(hsr, lsr, first + round(offset_ms * 1e6))
