@@ -51,7 +51,7 @@ def write_clip(
     [
         ("a.mkv", "ffv1", "bgr0", {}),
         ("a.avi", "ffv1", "bgr0", {}),
-        ("a.mkv", "utvideo", "gbrp", {}),
+        ("a.avi", "utvideo", "gbrp", {}),
         ("a.mov", "png", "rgb24", {}),
         ("a.mp4", "libx264rgb", "rgb24", {"qp": "0", "bf": "2"}),
         ("a.mkv", "libx264rgb", "bgr0", {"qp": "0"}),
