@@ -1,0 +1,209 @@
+"""Fuser: the one entry to fusion for the window, the command line and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from fusion.classical import Classical
+from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
+from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
+from fusion.inference import AWnetSynthesiser
+from fusion.resample import ByteImage, FloatImage, to_bytes
+from fusion.weights import ModelCard, nearest, shipped
+
+METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
+"""Fusion methods by name; which of the networks can run depends on the weights that are there."""
+
+_LEARNED = ("awnet", "live")
+_MOST_REFERENCES = 2
+
+
+class _Bicubic:
+    """The upscaled frame as it is: what fusion has to improve on."""
+
+    recursion = "direct"
+
+    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+        return Synthesis(to_bytes(upscaled), np.zeros(upscaled.shape[:2], np.float32), None)
+
+
+class Fuser:
+    """Turns GoPs into sharp frames with one method on one device.
+
+    Args:
+        method: One of `METHODS`; None takes the best shipped model for the scale and the noise, and the
+            learning-free `classical` where no model beats it.
+        scale: Output pixels per LSR pixel along one axis; at least 1, need not be an integer.
+        references: Sharp frames used for each output frame: 1, or 2 (this and the next synchronised one).
+        device: "auto", "cpu" or "cuda"; "auto" takes CUDA for networks where there is one.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1.
+        recursion: "recurrent" (paper 3.2.3: warp the frame made just before), "direct" (warp the
+            synchronised frame itself), or None for the better one of this method.
+
+    Attributes:
+        method: The method that runs.
+        model: Name of the weights file in use, "none" for a method without weights.
+        device: "cpu" or "cuda".
+        recursion: The recursion in use.
+        note: What the operator should know about the choice of model, in one sentence, or "".
+
+    Raises:
+        MethodError: Unknown method or recursion, or a number of references the method cannot use.
+        DeviceError: The device is unknown or not there.
+        WeightsError: The method needs weights that are not installed.
+        FusionInputError: Scale or noise variance out of range.
+
+    """
+
+    def __init__(
+        self,
+        method: str | None = None,
+        *,
+        scale: float,
+        references: int = 1,
+        device: str = "auto",
+        noise_variance: float = 0.0,
+        recursion: str | None = None,
+    ) -> None:
+        if not (np.isfinite(scale) and scale >= 1):
+            raise FusionInputError(
+                f"scale {scale:g}: the HSR stream must have at least as many pixels as the LSR stream; "
+                "check that the two are not swapped"
+            )
+        if not (np.isfinite(noise_variance) and noise_variance >= 0):
+            raise FusionInputError(f"noise variance {noise_variance:g}: give a number of 0 or more")
+        if recursion is not None and recursion not in RECURSIONS:
+            raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
+        if not 1 <= references <= _MOST_REFERENCES:
+            raise MethodError(f"{references} references: choose 1 or {_MOST_REFERENCES}")
+        cards = [card for card in shipped() if (card.default if method is None else card.method == method)]
+        card = nearest(cards, scale=scale, noise_variance=noise_variance, references=references)
+        if method is None:
+            method = card.method if card else "classical"
+        self.method = method
+        self.device = _choose_device(device, learned=method in _LEARNED)
+        self.model = "none"
+        self.note = ""
+        self._synthesiser = self._build(card, scale, references, noise_variance)
+        self.recursion = recursion or self._synthesiser.recursion
+        self._references = references
+
+    def _build(
+        self, card: ModelCard | None, scale: float, references: int, noise_variance: float
+    ) -> Synthesiser:
+        if self.method == "bicubic":
+            return _Bicubic()
+        if self.method == "classical":
+            return Classical(scale, noise_variance)
+        if self.method not in _LEARNED:
+            raise MethodError(f"unknown method {self.method!r}; choose one of {', '.join(METHODS)}")
+        if card is None:
+            raise WeightsError(
+                f"{self.method} has no trained weights for {references} reference(s) in this installation "
+                "and is never run untrained; use classical"
+            )
+        self.model = card.name
+        if abs(card.scale / scale - 1) > 0.01:
+            self.note = f"no model for scale {scale:g}: using {card.name}, made for scale {card.scale:g}"
+        return AWnetSynthesiser(card, self.device)
+
+    def fuse_gop(
+        self,
+        lsr: Sequence[ByteImage],
+        distances: Sequence[int],
+        reference: ByteImage,
+        *,
+        valid: Mask | None = None,
+        next_reference: ByteImage | None = None,
+        next_valid: Mask | None = None,
+        next_distances: Sequence[int] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[FusedFrame]:
+        """Make one sharp frame for every LSR frame of a GoP, in time order.
+
+        Where no reference shows the scene the frame falls back to the upscaled LSR frame.
+
+        Args:
+            lsr: (h, w, 3) uint8 RGB frames of one size.
+            distances: For each of them, the signed number of LSR frames from the reference's instant, all
+                different; 0 may be missing.
+            reference: (H, W, 3) uint8 RGB in the output view, H >= h and W >= w.
+            valid: (H, W) bool, False where the reference does not show the scene.
+            next_reference: The next synchronised sharp frame; used with two references only.
+            next_valid: Its validity.
+            next_distances: The frames' distances from it; must be given with it and be ascending with
+                `distances`.
+            cancelled: Asked before every frame; True ends the iteration.
+
+        Yields:
+            Frames by ascending distance; with the recursion, those before the reference come out together.
+
+        Raises:
+            FusionInputError: Frames that are not 8-bit RGB, differ in size, or do not fit the distances.
+
+        """
+        _check_frames(lsr, distances, reference, valid)
+        references = [(reference, valid)]
+        if next_reference is not None and self._references > 1:
+            _check_frames(lsr, next_distances or (), next_reference, next_valid)
+            if next_reference.shape != reference.shape:
+                raise FusionInputError(
+                    "the two references differ in size; align both to the same output view"
+                )
+            references.append((next_reference, next_valid))
+        return synthesise_gop(
+            self._synthesiser,
+            lsr,
+            distances,
+            references,
+            recursion=self.recursion,
+            cancelled=cancelled or _never,
+        )
+
+
+def _never() -> bool:
+    return False
+
+
+def _choose_device(device: str, *, learned: bool) -> str:
+    if device not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"unknown device {device!r}; choose auto, cpu or cuda")
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise DeviceError("no usable CUDA device on this machine; use the device cpu or auto")
+    return "cuda" if learned and there and device != "cpu" else "cpu"
+
+
+def _check_frames(
+    lsr: Sequence[ByteImage], distances: Sequence[int], reference: ByteImage, valid: Mask | None
+) -> None:
+    if not lsr:
+        raise FusionInputError("a GoP without LSR frames cannot be fused; check the pairing of the streams")
+    if len(distances) != len(lsr) or len(set(distances)) != len(lsr):
+        raise FusionInputError(
+            f"{len(lsr)} LSR frames need as many different distances, got {list(distances)}"
+        )
+    for name, image in (
+        *((f"LSR frame {k}", frame) for k, frame in enumerate(lsr)),
+        ("reference", reference),
+    ):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise FusionInputError(
+                f"{name} is {image.dtype} of shape {image.shape}: convert it to 8-bit RGB (H, W, 3) first"
+            )
+    height, width = reference.shape[:2]
+    if any(frame.shape != lsr[0].shape for frame in lsr):
+        raise FusionInputError("the LSR frames of one GoP differ in size; give frames of one stream")
+    if lsr[0].shape[0] > height or lsr[0].shape[1] > width:
+        raise FusionInputError(
+            f"LSR frames of {lsr[0].shape[1]}x{lsr[0].shape[0]} are larger than the {width}x{height} "
+            "reference; check that the two streams are not swapped"
+        )
+    if valid is not None and (valid.shape != (height, width) or valid.dtype != np.bool_):
+        raise FusionInputError(
+            f"validity is {valid.dtype} of shape {valid.shape}: it must be bool of the reference's "
+            f"{(height, width)}"
+        )

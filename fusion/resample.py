@@ -1,0 +1,50 @@
+"""Resizing between the two streams' sizes, on the pixel-centre convention (x + 0.5) * s - 0.5."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+FloatImage = npt.NDArray[np.float32]
+ByteImage = npt.NDArray[np.uint8]
+
+
+def upscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatImage:
+    """Enlarge by bicubic interpolation (Keys, a = -0.75), borders replicated.
+
+    Args:
+        image: (h, w, 3) or (h, w), any range.
+        height: Rows of the result.
+        width: Columns of the result.
+
+    Returns:
+        float32 in the same range; overshoots are kept.
+
+    """
+    enlarged = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(enlarged, dtype=np.float32)
+
+
+def downscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatImage:
+    """Reduce by anti-aliased bicubic filtering (a = -0.5): a camera with fewer pixels on the same field.
+
+    Args:
+        image: (H, W, 3), any range.
+        height: Rows of the result.
+        width: Columns of the result.
+
+    Returns:
+        (height, width, 3) float32 in the same range.
+
+    """
+    planes = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)).permute(2, 0, 1)[None]
+    small = F.interpolate(planes, size=(height, width), mode="bicubic", antialias=True)
+    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
+
+
+def to_bytes(image: FloatImage) -> ByteImage:
+    """Round a float picture in 0..255 to uint8, clipping what lies outside."""
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)

@@ -1,0 +1,132 @@
+"""Shipped network weights: safetensors files with a model card (JSON) beside each. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from fusion.errors import WeightsError
+
+FOLDER = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What the program needs to know of a weights file; the whole card is in the JSON file beside it.
+
+    Attributes:
+        path: The weights file.
+        method: The network: "awnet" or "live".
+        scale: Output pixels per LSR pixel that it was trained for.
+        noise_variance: Largest variance of the LSR noise seen in training, of values in 0..1.
+        references: Number of references.
+        default: Whether it beats the learning-free method on clips it never saw.
+
+    """
+
+    path: Path
+    method: str
+    scale: float
+    noise_variance: float
+    references: int
+    default: bool
+
+    @property
+    def name(self) -> str:
+        """The file's name without its extension."""
+        return self.path.stem
+
+
+def shipped(folder: Path = FOLDER) -> list[ModelCard]:
+    """All models in `folder`, by name.
+
+    Raises:
+        WeightsError: A card is damaged or its weights file is missing.
+
+    """
+    return [_read_card(path) for path in sorted(folder.glob("*.json"))]
+
+
+def nearest(
+    cards: list[ModelCard], *, scale: float, noise_variance: float, references: int
+) -> ModelCard | None:
+    """The card nearest in noise first, then in scale (as a ratio); None without any for `references`."""
+    fitting = [card for card in cards if card.references == references]
+
+    def distance(card: ModelCard) -> tuple[float, float, str]:
+        noise = abs(math.sqrt(card.noise_variance) - math.sqrt(noise_variance))
+        return noise, abs(math.log(card.scale / scale)), card.name
+
+    return min(fitting, key=distance, default=None)
+
+
+def save_weights(path: Path, network: nn.Module, *, layout: str, half: bool = False) -> None:
+    """Write a network's weights.
+
+    Args:
+        path: The safetensors file.
+        network: Its state is saved, contiguous, on the CPU.
+        layout: Name of the layout, checked on loading.
+        half: Store float16.
+
+    """
+    tensors = {
+        name: (tensor.half() if half else tensor.float()).detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    save_file(tensors, path, metadata={"layout": layout})
+
+
+def load_weights(path: Path, network: nn.Module, *, layout: str) -> None:
+    """Fill a network from a file written by `save_weights`, as float32.
+
+    Raises:
+        WeightsError: The file is missing, truncated, no safetensors file, or for another layout.
+
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such weights file; give one written by twinrate train")
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = (file.metadata() or {}).get("layout", "an unnamed layout")
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error}); copy or train it again"
+        ) from error
+    if found != layout:
+        raise WeightsError(f"{path}: made for {found}, not for {layout}; choose the method it belongs to")
+    own = network.state_dict()
+    odd = sorted(set(own) ^ set(state)) or [n for n in sorted(own) if own[n].shape != state[n].shape]
+    if odd:
+        raise WeightsError(f"{path}: does not fit {layout}, first at {odd[0]}; train it again")
+    network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()})
+
+
+def _read_card(path: Path) -> ModelCard:
+    weights = path.with_suffix(".safetensors")
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        made = ModelCard(
+            path=weights,
+            method=str(card["method"]),
+            scale=float(card["scale"]),
+            noise_variance=float(card["noise_variance"]),
+            references=int(card["references"]),
+            default=bool(card["default"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{path}: not a readable model card ({error!r}); install Twinrate again"
+        ) from error
+    if not weights.is_file():
+        raise WeightsError(f"{weights}: the card is there but not the weights; install Twinrate again")
+    return made

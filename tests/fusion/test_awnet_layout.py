@@ -1,0 +1,148 @@
+"""The published layout, and the paper's formulas against loops written from them."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fusion import AWnet, FusionError
+from fusion.awnet import blend
+from fusion.correlation import correlation
+from fusion.dynamic_filter import dynamic_filter
+from fusion.flownet import FlowNet
+from fusion.fusionnet import FusionNet
+from fusion.inference import crop, pad_to_multiple
+from fusion.warp import backward_warp
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.manual_seed(0)
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_published_layout_has_the_published_number_of_parameters():
+    network = AWnet()
+    assert count(network) == 27_355_038
+    assert count(network.flow) == count(FlowNet()) == 9_374_340
+    assert count(network.fusion) == count(FusionNet()) == 17_980_698
+
+
+def test_flow_warp_mask_and_weight_have_the_size_of_the_frames():
+    network = AWnet().eval()
+    with torch.inference_mode():
+        fused = network(torch.rand(2, 3, 64, 128), torch.rand(2, 3, 64, 128))
+    assert fused.out.shape == fused.warped.shape == (2, 3, 64, 128)
+    assert fused.mask.shape == fused.weight.shape == (2, 1, 64, 128)
+    assert fused.taps.shape == (2, 25, 64, 128)
+    assert fused.flow.shape == (2, 2, 64, 128)
+    assert fused.mask.min() >= 0
+    assert fused.mask.max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 60, 64), (1, 3, 64, 65), (1, 4, 64, 64)])
+def test_sizes_the_network_cannot_take_are_refused(shape):
+    with pytest.raises(FusionError, match=r"multiples of 64|same size"):
+        AWnet()(torch.zeros(shape), torch.zeros(shape))
+
+
+def test_the_flow_network_learns_only_through_the_warped_picture():
+    # With every tap zero the warped picture has no part in the result, and the U-Net's input is detached.
+    network = AWnet()
+    torch.nn.init.zeros_(network.fusion.tail.weight)
+    torch.nn.init.zeros_(network.fusion.tail.bias)
+    network(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)).out.sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in network.flow.parameters())
+    with torch.no_grad():
+        network.fusion.tail.bias[12] = 1.0
+    network(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)).out.square().sum().backward()
+    assert any(p.grad is not None and p.grad.any() for p in network.flow.parameters())
+
+
+def test_zero_flow_is_the_identity_and_valid_everywhere():
+    image = torch.rand(1, 3, 37, 53)
+    warped, valid = backward_warp(image, torch.zeros(1, 2, 37, 53))
+    assert valid.all()
+    torch.testing.assert_close(warped, image, atol=2e-5, rtol=0)
+
+
+def test_whole_pixel_flow_fetches_the_neighbour_and_marks_what_lies_outside():
+    image = torch.rand(1, 3, 20, 30)
+    flow = torch.zeros(1, 2, 20, 30)
+    flow[:, 0], flow[:, 1] = 3, -2
+    warped, valid = backward_warp(image, flow)
+    torch.testing.assert_close(warped[..., 2:, :27], image[..., :18, 3:], atol=2e-5, rtol=0)
+    expected = torch.zeros(20, 30)
+    expected[2:, :27] = 1
+    assert torch.equal(valid[0, 0], expected)
+    assert not warped[..., :2, :].any()
+
+
+def test_warp_keeps_its_grid_exact_for_half_precision_pictures():
+    image = torch.rand(1, 3, 4, 4096).half()
+    warped, _ = backward_warp(image, torch.zeros(1, 2, 4, 4096))
+    torch.testing.assert_close(warped, image, atol=1e-3, rtol=0)
+
+
+def test_correlation_is_the_mean_product_at_every_displacement():
+    a, b = torch.rand(1, 5, 7, 8), torch.rand(1, 5, 7, 8)
+    volume = correlation(a, b, 2)
+    assert volume.shape == (1, 25, 7, 8)
+    for index in range(25):
+        dy, dx = index // 5 - 2, index % 5 - 2
+        for y in range(7):
+            for x in range(8):
+                inside = 0 <= y + dy < 7 and 0 <= x + dx < 8
+                want = float((a[0, :, y, x] * b[0, :, y + dy, x + dx]).mean()) if inside else 0.0
+                assert float(volume[0, index, y, x]) == pytest.approx(want, abs=1e-6)
+
+
+def test_filter_blend_and_weight_follow_the_paper_s_formulas():
+    generator = np.random.default_rng(1)
+    warped = torch.from_numpy(generator.random((1, 3, 6, 7), np.float32))
+    up = torch.from_numpy(generator.random((1, 3, 6, 7), np.float32))
+    raw = torch.from_numpy(generator.normal(size=(1, 26, 6, 7)).astype(np.float32))
+    valid = torch.ones(1, 1, 6, 7)
+    valid[..., 0, :] = 0
+    fused = blend(warped, up, raw, valid, torch.zeros(1, 2, 6, 7))
+    for y in range(6):
+        for x in range(7):
+            taps = raw[0, :25, y, x].reshape(5, 5)
+            mask = float(torch.sigmoid(raw[0, 25, y, x])) * float(valid[0, 0, y, x])
+            filtered = torch.zeros(3)
+            for j in range(5):
+                for i in range(5):
+                    source = warped[0, :, min(max(y + j - 2, 0), 5), min(max(x + i - 2, 0), 6)]
+                    filtered += taps[j, i] * source
+            want = mask * filtered + (1 - mask) * up[0, :, y, x]
+            torch.testing.assert_close(fused.out[0, :, y, x], want, atol=1e-5, rtol=1e-5)
+            assert float(fused.weight[0, 0, y, x]) == pytest.approx(mask * float(taps.sum()), abs=1e-5)
+    assert torch.equal(fused.out[..., 0, :], up[..., 0, :])
+
+
+def test_a_single_centre_tap_leaves_the_picture_as_it_is():
+    image = torch.rand(2, 3, 9, 11)
+    taps = torch.zeros(2, 25, 9, 11)
+    taps[:, 12] = 1
+    assert torch.equal(dynamic_filter(image, taps), image)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (63, 65), (64, 128), (5, 200)])
+def test_padding_is_centred_replicates_and_is_undone_by_the_crop(size):
+    image = torch.rand(1, 3, *size)
+    padded = pad_to_multiple(image, 64)
+    assert padded.shape[2] % 64 == padded.shape[3] % 64 == 0
+    assert torch.equal(crop(padded, *size), image)
+    top = (padded.shape[2] - size[0]) // 2
+    left = (padded.shape[3] - size[1]) // 2
+    assert torch.equal(
+        padded,
+        F.pad(
+            image,
+            (left, padded.shape[3] - size[1] - left, top, padded.shape[2] - size[0] - top),
+            mode="replicate",
+        ),
+    )
