@@ -1,0 +1,139 @@
+"""One recording from a description: the work behind `twinrate capture`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import InputError
+from app.recording import TakeReport
+from app.session import Session, SessionSettings
+from drivers import CameraSettings, PixelFormat, Role
+from drivers.grasshopper import list_cameras
+from drivers.spinnaker_emulator import RigGeometry, VirtualRig, install
+from drivers.trigger import ExternalPulses, plan_trigger
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureJob:
+    """What to record. Sizes are (width, height) [px]; the other units are in the names."""
+
+    out: Path
+    seconds: float
+    emulate: bool = False
+    real_time: bool = False
+    seed: int = 0
+    baseline_mm: float = 50.0
+    rig_file: Path | None = None
+    serials: tuple[str, str] | None = None
+    hsr_size: tuple[int, int] = (2304, 1920)
+    lsr_size: tuple[int, int] = (576, 480)
+    hsr_fps: float = 30.0
+    ratio: int = 8
+    hsr_exposure_us: float = 2000.0
+    lsr_exposure_us: float = 2000.0
+    gain_db: float = 0.0
+    sixteen_bit: bool = False
+    line: str = "Line0"
+    name: str = ""
+    notes: str = ""
+
+    def settings(self) -> SessionSettings:
+        """Camera settings and trigger plan.
+
+        Raises:
+            TriggerPlanError: The rates cannot be triggered.
+
+        """
+        plan = plan_trigger(
+            self.hsr_fps,
+            hsr_rows=self.hsr_size[1],
+            lsr_rows=self.lsr_size[1],
+            ratio=self.ratio,
+            line=self.line,
+        )
+        pixel_format = PixelFormat.BAYER_RG16 if self.sixteen_bit else PixelFormat.BAYER_RG8
+        hsr = CameraSettings(
+            *self.hsr_size, pixel_format=pixel_format, exposure_us=self.hsr_exposure_us, gain_db=self.gain_db
+        )
+        lsr = CameraSettings(
+            *self.lsr_size, pixel_format=pixel_format, exposure_us=self.lsr_exposure_us, gain_db=self.gain_db,
+            buffer_count=256,
+        )  # fmt: skip
+        return SessionSettings(hsr, lsr, plan)
+
+    @property
+    def expected_lsr_frames(self) -> int:
+        """LSR frames of the whole recording."""
+        return self.settings().plan.ticks(self.seconds)
+
+
+def emulated_session(rig: VirtualRig) -> Session:
+    """A session on an installed emulated rig; its takes carry what the truth needs."""
+    return Session(rig.box, paced=not rig.real_time, extra=lambda: {"rig": rig.metadata()})
+
+
+def _real_serials(given: tuple[str, str] | None) -> dict[Role, str]:
+    if given is not None:
+        return {Role.HSR: given[0], Role.LSR: given[1]}
+    seen = [camera.serial for camera in list_cameras()]
+    raise InputError(
+        "say which camera is which with --serials HSR,LSR; connected are "
+        + (", ".join(seen) if seen else "none (--emulate works without cameras)")
+    )
+
+
+def run_job(
+    job: CaptureJob,
+    *,
+    on_frame: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> TakeReport:
+    """Record one take.
+
+    Args:
+        job: What to record.
+        on_frame: Told how many LSR frames have arrived so far.
+        should_stop: Asked often; True ends the take early and cleanly.
+        say: Told what the operator has to do.
+
+    Raises:
+        DriverError: A camera, the plan or the disk refuses.
+        InputError: The job contradicts itself.
+
+    """
+    settings = job.settings()
+    if job.rig_file is not None and not job.rig_file.is_file():
+        raise InputError(f"{job.rig_file}: there is no such rig file")
+    rig_hash = hashlib.sha256(job.rig_file.read_bytes()).hexdigest() if job.rig_file else None
+    rig: VirtualRig | None = None
+    if job.emulate:
+        geometry = RigGeometry(baseline_mm=job.baseline_mm)
+        rig = install(seed=job.seed, real_time=job.real_time, geometry=geometry)
+        session = emulated_session(rig)
+        serials = rig.serials
+    else:
+        serials = _real_serials(job.serials)
+        session = Session(ExternalPulses())
+    try:
+        with session:
+            session.connect(serials)
+            session.configure(settings)
+            if not job.emulate and say is not None:
+                say(settings.plan.wiring())
+                say("Start the pulse box now.")
+            return session.record(
+                job.seconds,
+                job.out,
+                name=job.name,
+                notes=job.notes,
+                rig_hash=rig_hash,
+                on_frame=on_frame,
+                should_stop=should_stop,
+            )
+    finally:
+        if rig is not None:
+            rig.uninstall()

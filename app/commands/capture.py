@@ -1,0 +1,118 @@
+"""`twinrate capture`: record a take without a window."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands._common import JsonOption, emit, progress_bar, say
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not a size such as 2304x1920")
+    return int(found[1]), int(found[2])
+
+
+def _serials(text: str) -> tuple[str, str]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(parts):
+        raise typer.BadParameter(f"{text!r} is not a pair such as 16290001,16290002 (HSR first)")
+    return parts[0], parts[1]
+
+
+@contextmanager
+def _interrupt_flag() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the flag, so that the take ends between two frames."""
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    old = {s: signal.signal(s, lambda *_: flag.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def command(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the new take; it must not exist.")],
+    seconds: Annotated[
+        float, typer.Option(min=0.01, max=86400, help="Length [s]; Ctrl-C ends it earlier.")
+    ] = 10.0,
+    emulate: Annotated[bool, typer.Option("--emulate", help="Use the emulated rig.")] = False,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="With --emulate: pulses by the clock, frames can be lost.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="With --emulate: scene and noise.")] = 0,
+    baseline_mm: Annotated[
+        float, typer.Option(min=1, max=1000, help="With --emulate: baseline [mm].")
+    ] = 50.0,
+    rig: Annotated[Path | None, typer.Option("--rig", help="Rig file whose hash goes into the take.")] = None,
+    serials: Annotated[str | None, typer.Option(help="Serial numbers HSR,LSR.")] = None,
+    hsr_size: Annotated[str, typer.Option(help="HSR region, centred.")] = "2304x1920",
+    lsr_size: Annotated[str, typer.Option(help="LSR region, centred.")] = "576x480",
+    hsr_fps: Annotated[float, typer.Option(min=0.1, max=1000, help="HSR frames per second.")] = 30.0,
+    ratio: Annotated[int, typer.Option(min=1, max=1000, help="LSR frames per HSR frame.")] = 8,
+    exposure_us: Annotated[
+        float, typer.Option(min=1, help="Exposure of both cameras [us]; see --hsr-exposure-us.")
+    ] = 2000.0,
+    hsr_exposure_us: Annotated[
+        float | None, typer.Option(min=1, help="Exposure of the HSR camera [us].")
+    ] = None,
+    gain_db: Annotated[float, typer.Option(min=0, max=48, help="Gain of both cameras [dB].")] = 0.0,
+    sixteen_bit: Annotated[bool, typer.Option("--16-bit", help="BayerRG16 instead of BayerRG8.")] = False,
+    line: Annotated[str, typer.Option(help="Trigger input, Line0 (opto) or Line3 (3.3 V).")] = "Line0",
+    name: Annotated[str, typer.Option(help="Name of the take.")] = "",
+    notes: Annotated[str, typer.Option(help="Notes kept in the take.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Record a take with two triggered cameras."""
+    from app.capture import CaptureJob, run_job
+
+    job = CaptureJob(
+        out=out,
+        seconds=seconds,
+        emulate=emulate,
+        real_time=real_time,
+        seed=seed,
+        baseline_mm=baseline_mm,
+        rig_file=rig,
+        serials=_serials(serials) if serials is not None else None,
+        hsr_size=_size(hsr_size),
+        lsr_size=_size(lsr_size),
+        hsr_fps=hsr_fps,
+        ratio=ratio,
+        hsr_exposure_us=hsr_exposure_us if hsr_exposure_us is not None else exposure_us,
+        lsr_exposure_us=exposure_us,
+        gain_db=gain_db,
+        sixteen_bit=sixteen_bit,
+        line=line,
+        name=name,
+        notes=notes,
+    )
+    with _interrupt_flag() as stop, progress_bar("recording", total=job.expected_lsr_frames) as bar:
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            bar.advance(count - done)
+            done = count
+
+        report = run_job(job, on_frame=advance, should_stop=stop.is_set, say=lambda t: say(t, quiet=json))
+    counts = ", ".join(f"{s.written} {r}" for r, s in report.streams.items())
+    say(
+        f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost"
+        + (f"; ended early: {report.stopped_early}" if report.stopped_early else ""),
+        quiet=json,
+    )
+    emit(report.to_json(), as_json=json)

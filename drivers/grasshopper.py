@@ -1,0 +1,420 @@
+"""GS3-U3-51S5C through PySpin 3.x/4.x: the one real camera driver, and the emulated rig's as well."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import time
+from typing import Any
+
+import numpy as np
+
+from drivers._nodes import Nodes
+from drivers.camera import Applied, CameraIdentity, CameraSettings, Limits, StreamCounters
+from drivers.errors import (
+    CameraDisconnectedError,
+    CameraError,
+    CameraInUseError,
+    CameraNotFoundError,
+    CameraSettingError,
+    DriverMissingError,
+)
+from drivers.frame import Frame, FrameFlag, Role
+
+MODEL = "GS3-U3-51S5C"
+SIMULATED_MARK = "(simulated)"
+_CHUNKS = ("FrameCounter", "Timestamp", "ExposureTime", "Gain")
+_TIMEOUT = -1011
+_GONE = frozenset({-1002, -1006, -1010, -1012, -1015})
+_FRAME_ID_SPAN = 2**16
+
+
+def load_pyspin() -> Any:
+    """The PySpin module.
+
+    Raises:
+        DriverMissingError: It is not installed, or was built for another Python or NumPy.
+
+    """
+    try:
+        module = importlib.import_module("PySpin")
+    except ModuleNotFoundError as error:
+        raise DriverMissingError(
+            "PySpin is not installed; install the Spinnaker SDK and its wheel for this Python from the "
+            "maker, or use the emulated rig (--emulate)"
+        ) from error
+    except (ImportError, AttributeError, RuntimeError) as error:
+        raise DriverMissingError(
+            f"PySpin cannot be loaded ({error}); its wheel must match this Python and NumPy {np.__version__}"
+        ) from error
+    if not hasattr(module, "System"):
+        raise DriverMissingError(
+            "the installed package called PySpin is not the camera maker's; replace it by the Spinnaker wheel"
+        )
+    return module
+
+
+def error_code(error: Exception) -> int:
+    """Spinnaker's code from the exception's text `... [-1011]`; 0 when there is none."""
+    found = re.search(r"\[(-?\d+)\]\s*$", str(error))
+    return int(found.group(1)) if found else 0
+
+
+def list_cameras() -> tuple[CameraIdentity, ...]:
+    """Every camera that Spinnaker sees, opened by nobody or not.
+
+    Raises:
+        DriverMissingError: PySpin is missing.
+
+    """
+    spin = load_pyspin()
+    system = spin.System.GetInstance()
+    cameras = system.GetCameras()
+    try:
+        return tuple(_identity(spin, cameras.GetByIndex(i)) for i in range(cameras.GetSize()))
+    finally:
+        cameras.Clear()
+
+
+def _identity(spin: Any, pointer: Any) -> CameraIdentity:
+    nodes = Nodes(spin, pointer.GetTLDeviceNodeMap(), "transport layer")
+    vendor = nodes.text("DeviceVendorName", "unknown")
+    return CameraIdentity(
+        serial=nodes.text("DeviceSerialNumber", ""),
+        model=nodes.text("DeviceModelName", "unknown"),
+        vendor=vendor,
+        firmware=nodes.text("DeviceVersion", ""),
+        simulated=SIMULATED_MARK in vendor,
+    )
+
+
+def open_camera(serial: str, role: Role) -> Grasshopper3:
+    """Find a camera by serial number and take it for this program alone.
+
+    Args:
+        serial: DeviceSerialNumber.
+        role: Which stream it delivers.
+
+    Raises:
+        DriverMissingError: PySpin is missing.
+        CameraNotFoundError: No camera has this serial number; the message lists those there are.
+        CameraInUseError: Another program holds it.
+        CameraSettingError: It is another model.
+
+    """
+    spin = load_pyspin()
+    system = spin.System.GetInstance()
+    cameras = system.GetCameras()
+    try:
+        pointer = cameras.GetBySerial(serial)
+        if not pointer.IsValid():
+            seen = [_identity(spin, cameras.GetByIndex(i)).serial for i in range(cameras.GetSize())]
+            there = f"connected are {', '.join(seen)}" if seen else "no camera is connected"
+            raise CameraNotFoundError(
+                f"no camera with serial number {serial}; {there}; check cable and power"
+            )
+        identity = _identity(spin, pointer)
+        if MODEL not in identity.model:
+            raise CameraSettingError(
+                f"camera {serial} is a {identity.model}, this driver knows only {MODEL}; choose another"
+            )
+        try:
+            pointer.Init()
+        except spin.SpinnakerException as error:
+            raise CameraInUseError(
+                f"camera {serial} cannot be opened, another program may hold it (close SpinView): {error}"
+            ) from error
+        return Grasshopper3(spin, system, pointer, identity, role)
+    finally:
+        cameras.Clear()
+
+
+class Grasshopper3:
+    """One opened GS3-U3-51S5C; implements `drivers.camera.Camera`. Make one with `open_camera`.
+
+    Args:
+        spin: The PySpin module.
+        system: Its System, held so that the camera stays on the list.
+        pointer: The initialised CameraPtr.
+        identity: Who it is.
+        role: Which stream it delivers.
+
+    """
+
+    def __init__(self, spin: Any, system: Any, pointer: Any, identity: CameraIdentity, role: Role) -> None:
+        self.role = role
+        self._spin, self._system, self._pointer = spin, system, pointer
+        self._identity = identity
+        self._nodes = Nodes(spin, pointer.GetNodeMap(), f"camera {identity.serial}")
+        self._host = Nodes(spin, pointer.GetTLStreamNodeMap(), f"stream of camera {identity.serial}")
+        self._settings: CameraSettings | None = None
+        self._streaming = False
+        self._chunks: frozenset[str] = frozenset()
+        self._last_id = -1
+        self._epoch = 0
+        self._previous: tuple[float, float] | None = None
+        self._delivered = self._incomplete = self._gaps = 0
+
+    @property
+    def identity(self) -> CameraIdentity:
+        """Serial, model and whether it is simulated."""
+        return self._identity
+
+    @property
+    def settings(self) -> CameraSettings | None:
+        """What `configure` was last given."""
+        return self._settings
+
+    # -- configure ------------------------------------------------------------------------------------
+
+    def configure(self, settings: CameraSettings) -> tuple[Applied, ...]:
+        """Write every setting in the order the camera needs; see `Camera.configure`."""
+        if self._streaming:
+            raise CameraSettingError(
+                f"camera {self._identity.serial} is streaming; stop it before configuring"
+            )
+        nodes = self._nodes
+        applied: list[Applied] = []
+        nodes.choose("AcquisitionMode", "Continuous")
+        # Locks the frame-rate group while on; a user set may have booted the camera in trigger mode.
+        nodes.choose("TriggerMode", "Off")
+        self._set_format(settings, applied)
+        self._set_exposure(settings, applied)
+        self._set_rate(settings, applied)
+        self._set_trigger(settings)
+        nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
+        self._set_chunks()
+        self._set_stream(settings, applied)
+        self._settings = settings
+        return tuple(applied)
+
+    def _set_format(self, settings: CameraSettings, applied: list[Applied]) -> None:
+        nodes = self._nodes
+        nodes.set_integer("OffsetX", 0)
+        nodes.set_integer("OffsetY", 0)
+        if nodes.exists("BinningVertical"):
+            applied.append(nodes.set_integer("BinningVertical", settings.binning))
+        nodes.choose("PixelFormat", str(settings.pixel_format))
+        applied.append(nodes.set_integer("Width", settings.width))
+        applied.append(nodes.set_integer("Height", settings.height))
+        for name, wanted in (("OffsetX", settings.offset_x), ("OffsetY", settings.offset_y)):
+            if wanted is None:
+                limits = nodes.limits(name)
+                # An odd offset would turn the Bayer pattern round.
+                step = max(2, int(limits.increment))
+                wanted = int(limits.maximum) // 2 // step * step
+            applied.append(nodes.set_integer(name, wanted))
+
+    def _set_exposure(self, settings: CameraSettings, applied: list[Applied]) -> None:
+        nodes = self._nodes
+        nodes.choose("ExposureMode", "Timed")
+        nodes.choose("ExposureAuto", "Off")
+        applied.append(nodes.set_real("ExposureTime", settings.exposure_us))
+        nodes.choose("GainAuto", "Off")
+        applied.append(nodes.set_real("Gain", settings.gain_db))
+        applied.append(nodes.set_real("BlackLevel", settings.black_level_percent))
+        if nodes.exists("BalanceWhiteAuto"):
+            nodes.choose("BalanceWhiteAuto", "Off")
+        if nodes.exists("GammaEnabled"):
+            nodes.set_boolean("GammaEnabled", False)
+
+    def _set_rate(self, settings: CameraSettings, applied: list[Applied]) -> None:
+        nodes = self._nodes
+        nodes.set_boolean("AcquisitionFrameRateEnabled", True)
+        nodes.choose("AcquisitionFrameRateAuto", "Off")
+        if not settings.triggered:
+            applied.append(nodes.set_real("AcquisitionFrameRate", settings.frame_rate))
+
+    def _set_trigger(self, settings: CameraSettings) -> None:
+        nodes = self._nodes
+        nodes.choose("TriggerSelector", "FrameStart")
+        nodes.choose("TriggerSource", settings.trigger_source)
+        nodes.choose("TriggerActivation", settings.trigger_activation)
+        if nodes.exists("TriggerDelayEnabled"):
+            nodes.set_boolean("TriggerDelayEnabled", False)
+        if nodes.exists("LineDebouncerTimeRaw") and settings.trigger_source.startswith("Line"):
+            nodes.choose("LineSelector", settings.trigger_source)
+            nodes.set_integer("LineDebouncerTimeRaw", 0)
+        if settings.triggered:
+            nodes.choose("TriggerMode", "On")
+            # Not available while TriggerMode is Off; Off here would silently halve the frame rate.
+            nodes.choose("TriggerOverlap", "ReadOut")
+
+    def _set_chunks(self) -> None:
+        nodes = self._nodes
+        nodes.set_boolean("ChunkModeActive", True)
+        enabled = set()
+        for name in _CHUNKS:
+            if nodes.offers("ChunkSelector", name):
+                nodes.choose("ChunkSelector", name)
+                nodes.set_boolean("ChunkEnable", True)
+                enabled.add(name)
+        self._chunks = frozenset(enabled)
+
+    def _set_stream(self, settings: CameraSettings, applied: list[Applied]) -> None:
+        host = self._host
+        host.choose("StreamBufferHandlingMode", "OldestFirst")
+        if host.offers("StreamBufferCountMode", "Manual"):
+            host.choose("StreamBufferCountMode", "Manual")
+        most = int(host.limits("StreamBufferCountManual").maximum)
+        count = host.set_integer("StreamBufferCountManual", min(settings.buffer_count, most))
+        applied.append(Applied(count.name, float(settings.buffer_count), count.applied))
+
+    # -- arm, start, read, stop, close ----------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Begin acquisition; the next pulse is the first frame."""
+        if self._settings is None:
+            raise CameraSettingError(f"camera {self._identity.serial} must be configured before it is armed")
+        if self._streaming:
+            return
+        try:
+            self._pointer.BeginAcquisition()
+        except self._spin.SpinnakerException as error:
+            raise CameraError(
+                f"camera {self._identity.serial} cannot start its stream, often because usbfs_memory_mb is "
+                f"below 1000: {error}"
+            ) from error
+        self._streaming = True
+        self._last_id, self._epoch, self._previous = -1, 0, None
+        self._delivered = self._incomplete = self._gaps = 0
+
+    def start(self) -> None:
+        """Nothing to do for this camera: free-running ones deliver from `arm` on."""
+        if not self._streaming:
+            raise CameraSettingError(f"camera {self._identity.serial} must be armed before it is started")
+
+    def read(self, timeout_ms: int) -> Frame | None:
+        """Next frame, copied out of the stream buffer; see `Camera.read`."""
+        if not self._streaming:
+            raise CameraError(f"camera {self._identity.serial} is not armed")
+        spin = self._spin
+        try:
+            image = self._pointer.GetNextImage(timeout_ms, 0)
+        except spin.SpinnakerException as error:
+            code = error_code(error)
+            if code == _TIMEOUT:
+                return None
+            if code in _GONE:
+                raise CameraDisconnectedError(
+                    f"camera {self._identity.serial} stopped answering, check its cable and power: {error}"
+                ) from error
+            raise CameraError(f"camera {self._identity.serial} failed to deliver a frame: {error}") from error
+        try:
+            return self._frame(image, time.monotonic_ns())
+        finally:
+            image.Release()
+
+    def _frame(self, image: Any, host_ns: int) -> Frame:
+        settings = self._settings
+        if settings is None:
+            raise CameraError(f"camera {self._identity.serial} is not configured")
+        flags = FrameFlag.SIMULATED if self._identity.simulated else FrameFlag.NONE
+        if image.IsIncomplete():
+            flags |= FrameFlag.INCOMPLETE
+            self._incomplete += 1
+        exposure_us, gain_db = self._exposure_of(image, flags)
+        if self._previous is not None and self._previous != (exposure_us, gain_db):
+            flags |= FrameFlag.SETTINGS_CHANGED
+        self._previous = (exposure_us, gain_db)
+        frame_id, gap = self._unwrapped(int(image.GetFrameID()))
+        if gap:
+            flags |= FrameFlag.GAP_BEFORE
+            self._gaps += gap
+        self._delivered += 1
+        return Frame(
+            image=np.array(image.GetNDArray()),
+            pixel_format=settings.pixel_format,
+            role=self.role,
+            frame_id=frame_id,
+            # The camera stamps the start of exposure.
+            mid_exposure_ns=int(image.GetTimeStamp()) + round(exposure_us * 500),
+            exposure_us=exposure_us,
+            gain_db=gain_db,
+            host_ns=host_ns,
+            flags=flags,
+        )
+
+    def _exposure_of(self, image: Any, flags: FrameFlag) -> tuple[float, float]:
+        """Exposure and gain of this very frame; of an incomplete one, those of the frame before."""
+        if not flags & FrameFlag.INCOMPLETE and {"ExposureTime", "Gain"} <= self._chunks:
+            chunk = image.GetChunkData()
+            return float(chunk.GetExposureTime()), float(chunk.GetGain())
+        if self._previous is not None:
+            return self._previous
+        return self._nodes.real("ExposureTime"), self._nodes.real("Gain")
+
+    def _unwrapped(self, raw: int) -> tuple[int, int]:
+        """Frame id without the 16-bit wrap of old firmware, and how many ids are missing before it."""
+        last = self._last_id
+        frame_id = raw + self._epoch
+        if frame_id < last and last - frame_id > _FRAME_ID_SPAN // 2 and raw < _FRAME_ID_SPAN:
+            self._epoch += _FRAME_ID_SPAN
+            frame_id += _FRAME_ID_SPAN
+        gap = max(0, frame_id - last - 1)
+        self._last_id = frame_id
+        return frame_id, gap
+
+    def stop(self) -> None:
+        """End acquisition. Safe to call twice, and when the camera is gone."""
+        if not self._streaming:
+            return
+        self._streaming = False
+        try:
+            self._pointer.EndAcquisition()
+        except self._spin.SpinnakerException as error:
+            if error_code(error) not in _GONE:
+                raise CameraError(f"camera {self._identity.serial} cannot end its stream: {error}") from error
+
+    def close(self) -> None:
+        """Give the camera back. Safe to call twice."""
+        if self._pointer is None:
+            return
+        self.stop()
+        pointer, self._pointer = self._pointer, None
+        try:
+            if pointer.IsInitialized():
+                pointer.DeInit()
+        except self._spin.SpinnakerException as error:
+            if error_code(error) not in _GONE:
+                raise CameraError(f"camera {self._identity.serial} cannot be given back: {error}") from error
+        finally:
+            # Any reference left makes Spinnaker refuse to release the system (-1004).
+            self._nodes.drop()
+            self._host.drop()
+            self._system = None
+
+    # -- while streaming ------------------------------------------------------------------------------
+
+    def set_exposure_us(self, value: float) -> Applied:
+        """Change SFNC ExposureTime while streaming."""
+        return self._nodes.set_real("ExposureTime", value)
+
+    def set_gain_db(self, value: float) -> Applied:
+        """Change SFNC Gain while streaming."""
+        return self._nodes.set_real("Gain", value)
+
+    def exposure_limits_us(self) -> Limits:
+        """Range of ExposureTime now."""
+        return self._nodes.limits("ExposureTime")
+
+    def gain_limits_db(self) -> Limits:
+        """Range of Gain now."""
+        return self._nodes.limits("Gain")
+
+    def region(self) -> tuple[int, int, int, int]:
+        """OffsetX, OffsetY, Width and Height as they are now [px]."""
+        offset_x, offset_y, width, height = (
+            self._nodes.integer(n) for n in ("OffsetX", "OffsetY", "Width", "Height")
+        )
+        return offset_x, offset_y, width, height
+
+    def counters(self) -> StreamCounters:
+        """Frames delivered, incomplete and lost since start."""
+        host = self._host
+        lost = max(
+            (host.optional_integer(n) for n in ("StreamLostFrameCount", "StreamDroppedFrameCount")), default=0
+        )
+        total = int(self._settings.buffer_count) if self._settings else 0
+        waiting = host.optional_integer("StreamOutputBufferCount")
+        return StreamCounters(self._delivered, self._incomplete, max(lost, self._gaps), waiting, total)

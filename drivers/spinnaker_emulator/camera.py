@@ -1,0 +1,227 @@
+"""The virtual camera: a device that can be plugged, and the PySpin CameraPtr that points at it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from drivers.frame import Role
+from drivers.spinnaker_emulator import gs3
+from drivers.spinnaker_emulator.clock import CameraClock
+from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
+from drivers.spinnaker_emulator.image import ImagePtr
+from drivers.spinnaker_emulator.nodemap import NodeState
+from drivers.spinnaker_emulator.nodes import IValue, NodeMap, make_node
+from drivers.spinnaker_emulator.painter import Shot
+from drivers.spinnaker_emulator.specs import NodeSpec
+from drivers.spinnaker_emulator.stream import Arrival, Stream, Wiring, fetch
+from drivers.spinnaker_emulator.world import World
+
+# PySpin's spelling (N802) is the interface emulated here; docstrings stay with the idea of each class.
+# ruff: noqa: N802, D102
+
+TIMEOUT_INFINITE = 2**64 - 1
+_LONGEST_WAIT_MS = 10**9
+_KEPT_SHOTS = 100_000
+
+
+class Device:
+    """One virtual camera on the bus.
+
+    Args:
+        world: Scene, time and trigger box.
+        serial: DeviceSerialNumber.
+        role: Which lens and place in the rig.
+        table: Its features.
+        clock: Its clock.
+        wiring: Its trigger wire.
+
+    """
+
+    def __init__(
+        self,
+        world: World,
+        serial: str,
+        role: Role,
+        table: tuple[NodeSpec, ...],
+        clock: CameraClock,
+        wiring: Wiring,
+    ) -> None:
+        self.world, self.serial, self.role = world, serial, role
+        self.clock, self.wiring = clock, wiring
+        self.nodes = NodeState(table)
+        self.transport = NodeState(gs3.transport_table(serial, str(self.nodes.raw("DeviceModelName"))))
+        self.host = NodeState(gs3.stream_table())
+        self.stream: Stream | None = None
+        self.shots: OrderedDict[int, Shot] = OrderedDict()
+        self.initialized = False
+        self.plugged = True
+        self.nodes.live["Timestamp"] = lambda: clock.reading(world.keeper.now_ns())
+        self.nodes.on_command["TriggerSoftware"] = self._software_trigger
+        self.nodes.on_command["UserSetLoad"] = self._load_user_set
+        self.nodes.on_write.append(self._wake)
+        for name, read in (
+            ("StreamDeliveredFrameCount", lambda s: s.fetched),
+            ("StreamLostFrameCount", lambda s: s.lost),
+            ("StreamIncompleteFrameCount", lambda s: s.incomplete),
+            ("StreamInputBufferCount", lambda s: s.counts()[0]),
+            ("StreamOutputBufferCount", lambda s: s.counts()[1]),
+        ):
+            self.host.live[name] = lambda read=read: read(self.stream) if self.stream else 0  # type: ignore[misc]
+
+    def _wake(self, name: str) -> None:
+        if name.startswith("Trigger"):
+            with self.world.keeper.changed:
+                self.world.keeper.changed.notify_all()
+
+    def _software_trigger(self) -> None:
+        with self.world.keeper.changed:
+            if self.stream is not None:
+                self.stream.software_trigger()
+                self.world.keeper.changed.notify_all()
+
+    def _load_user_set(self) -> None:
+        self.nodes.reset()
+
+    def begin(self) -> None:
+        """BeginAcquisition."""
+        with self.world.keeper.changed:
+            self.shots.clear()
+            self.stream = Stream(self.world, self.role, self.nodes, self.host, self.clock, self.wiring)
+            self.nodes.force("TLParamsLocked", 1)
+            self.host.force("StreamIsGrabbing", True)
+            self.world.keeper.followers.append(self.stream)
+
+    def remember(self, arrival: Arrival) -> None:
+        """Keep what a frame showed, for the truth."""
+        self.shots[arrival.header.frame_id] = arrival.shot
+        while len(self.shots) > _KEPT_SHOTS:
+            self.shots.popitem(last=False)
+
+    def end(self) -> None:
+        """EndAcquisition."""
+        with self.world.keeper.changed:
+            if self.stream is not None:
+                self.stream.close()
+                self.world.keeper.followers.remove(self.stream)
+                self.stream = None
+            self.nodes.force("TLParamsLocked", 0)
+            self.host.force("StreamIsGrabbing", False)
+            self.world.keeper.changed.notify_all()
+
+
+class CameraPtr:
+    """PySpin's camera pointer. Quick-spin features are attributes: `cam.ExposureTime`."""
+
+    def __init__(self, device: Device | None, quick_names: frozenset[str]) -> None:
+        self._device = device
+        self._quick = quick_names
+
+    def _get(self) -> Device:
+        if self._device is None:
+            raise SpinnakerException("Camera pointer is not valid", ErrorCode.INVALID_HANDLE)
+        if not self._device.plugged:
+            raise SpinnakerException("Camera has been removed from the list.", ErrorCode.INVALID_ADDRESS)
+        return self._device
+
+    def _ready(self) -> Device:
+        device = self._get()
+        if not device.initialized:
+            raise SpinnakerException("Camera is not initialized.", ErrorCode.NOT_INITIALIZED)
+        return device
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._quick:
+            raise AttributeError(f"'CameraPtr' object has no attribute '{name}'")
+        device = self._get()
+        if name in device.nodes.specs:
+            return make_node(device.nodes, name, quick=True)
+        return IValue(None, name)
+
+    @property
+    def TLDevice(self) -> QuickMap:
+        return QuickMap(self._get().transport)
+
+    @property
+    def TLStream(self) -> QuickMap:
+        return QuickMap(self._get().host)
+
+    def IsValid(self) -> bool:
+        return self._device is not None and self._device.plugged
+
+    def IsInitialized(self) -> bool:
+        return self._device is not None and self._device.initialized
+
+    def IsStreaming(self) -> bool:
+        return self._device is not None and self._device.stream is not None
+
+    def GetUniqueID(self) -> str:
+        return f"USB\\VID_1E10&PID_3300&SN_{self._get().serial}"
+
+    def GetDeviceID(self) -> str:
+        return self._get().serial
+
+    def GetAccessMode(self) -> int:
+        return 4 if self._get().initialized else 3
+
+    def Init(self) -> None:
+        self._get().initialized = True
+
+    def DeInit(self) -> None:
+        device = self._device
+        if device is None or not device.initialized:
+            return
+        if device.stream is not None and device.plugged:
+            raise SpinnakerException(
+                "Can't de-initialize camera. Camera is still streaming.", ErrorCode.RESOURCE_IN_USE
+            )
+        device.initialized = False
+
+    def BeginAcquisition(self) -> None:
+        device = self._ready()
+        if device.stream is not None:
+            raise SpinnakerException("Camera is already streaming.", ErrorCode.RESOURCE_IN_USE)
+        device.begin()
+
+    def EndAcquisition(self) -> None:
+        device = self._ready()
+        if device.stream is None:
+            raise SpinnakerException("Camera is not streaming.", ErrorCode.NOT_INITIALIZED)
+        device.end()
+
+    def GetNextImage(self, grab_timeout: int = TIMEOUT_INFINITE, stream_id: int = 0) -> ImagePtr:
+        del stream_id
+        device = self._ready()
+        stream = device.stream
+        if stream is None:
+            raise SpinnakerException("Camera is not streaming.", ErrorCode.NOT_INITIALIZED)
+        arrival = fetch(stream, device.world, min(grab_timeout, _LONGEST_WAIT_MS))
+        device.remember(arrival)
+        return stream.paint(arrival)
+
+    def GetNodeMap(self) -> NodeMap:
+        return NodeMap(self._ready().nodes)
+
+    def GetTLDeviceNodeMap(self) -> NodeMap:
+        return NodeMap(self._get().transport)
+
+    def GetTLStreamNodeMap(self) -> NodeMap:
+        return NodeMap(self._get().host)
+
+    def GetNumImagesInUse(self) -> int:
+        stream = self._ready().stream
+        if stream is None:
+            return 0
+        return int(self._get().host.number("StreamBufferCountManual")) - sum(stream.counts())
+
+
+class QuickMap:
+    """`cam.TLDevice` and `cam.TLStream`."""
+
+    def __init__(self, state: NodeState) -> None:
+        self._state = state
+
+    def __getattr__(self, name: str) -> IValue:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return make_node(self._state, name, quick=True) if name in self._state.specs else IValue(None, name)

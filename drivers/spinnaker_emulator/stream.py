@@ -1,0 +1,326 @@
+"""One running acquisition: pulses become exposures, exposures become frames in a pool of buffers."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivers.frame import Image, PixelFormat, Role
+from drivers.spinnaker_emulator import painter
+from drivers.spinnaker_emulator.clock import CameraClock, PulseRun
+from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
+from drivers.spinnaker_emulator.gs3 import ROW_TIME_US
+from drivers.spinnaker_emulator.image import STATUS_OK, Header, ImagePtr
+from drivers.spinnaker_emulator.loop import PictureLoop
+from drivers.spinnaker_emulator.nodemap import NodeState
+from drivers.spinnaker_emulator.optics import Region
+from drivers.spinnaker_emulator.painter import Shot
+from drivers.spinnaker_emulator.sensor import Exposure
+from drivers.spinnaker_emulator.world import World
+
+_LEAD_SLOW_PERIODS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Which line of the trigger box reaches which input of the camera.
+
+    Attributes:
+        inputs: TriggerSource symbols that the wire is connected to.
+        slow: Connected to the slow line; the fast one otherwise.
+
+    """
+
+    inputs: frozenset[str]
+    slow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A frame in a buffer, not yet fetched."""
+
+    slot: int
+    shot: Shot
+    header: Header
+
+
+class Stream:
+    """State between BeginAcquisition and EndAcquisition. All methods run under the keeper's condition.
+
+    Args:
+        world: Scene, time and trigger box.
+        role: Which camera's lens and place.
+        nodes: The camera's features.
+        host: The host side's stream features.
+        clock: The camera's clock.
+        wiring: Its trigger wire.
+
+    """
+
+    def __init__(
+        self, world: World, role: Role, nodes: NodeState, host: NodeState, clock: CameraClock, wiring: Wiring
+    ) -> None:
+        self._world, self._role, self._nodes, self._host = world, role, nodes, host
+        self._clock, self._wiring = clock, wiring
+        number = nodes.number
+        binning = int(number("BinningVertical"))
+        self._width, self._height = int(number("Width")), int(number("Height"))
+        self._binning = binning
+        self._format = PixelFormat(str(nodes.raw("PixelFormat")))
+        self._readout_ns = round((self._height * binning * ROW_TIME_US + 50) * 1000)
+        self._chunks = _enabled_chunks(nodes)
+        count = int(host.number("StreamBufferCountManual"))
+        self._buffers: list[Image | None] = [None] * count
+        self._free = deque(range(count))
+        self._ready: deque[Arrival] = deque()
+        self._mode = str(host.raw("StreamBufferHandlingMode"))
+        self._run_index, self._pulse = self._next_run(world.keeper.now_ns())
+        self._free_run: PulseRun | None = None
+        self._software: deque[int] = deque()
+        self._next_id = 0
+        self._exposure_end = self._readout_end = -(2**62)
+        self._loop: PictureLoop | None = None
+        self.fetched = 0
+        self.lost = 0
+        self.ignored = 0
+        self.incomplete = 0
+        self.open = True
+
+    # -- pulses ---------------------------------------------------------------------------------------
+
+    @property
+    def triggered(self) -> bool:
+        """TriggerMode is On for the frame start."""
+        return self._nodes.raw("TriggerMode") == "On"
+
+    def _next_run(self, now_ns: int) -> tuple[int, int]:
+        runs = self._world.box.runs
+        if runs:
+            divider = runs[-1].ratio if self._wiring.slow else 1
+            pulse = -(-runs[-1].ticks_until(now_ns) // divider)
+            if runs[-1].time_of(pulse, divider) is not None:
+                return len(runs) - 1, pulse
+        return len(runs), 0
+
+    def next_pulse_ns(self) -> int | None:
+        """Time of the next pulse on the chosen input; None when there is none to come."""
+        if not self.open:
+            return None
+        if not self.triggered:
+            return self._free_running_pulse()
+        source = str(self._nodes.raw("TriggerSource"))
+        if source == "Software":
+            return self._software[0] if self._software else None
+        if source not in self._wiring.inputs:
+            return None
+        runs = self._world.box.runs
+        while self._run_index < len(runs):
+            run = runs[self._run_index]
+            at = run.time_of(self._pulse, run.ratio if self._wiring.slow else 1)
+            if at is not None:
+                return at
+            if self._run_index == len(runs) - 1:
+                return None
+            self._run_index, self._pulse = self._run_index + 1, 0
+        return None
+
+    def _free_running_pulse(self) -> int | None:
+        rate = self._nodes.number("AcquisitionFrameRate")
+        if self._nodes.raw("AcquisitionFrameRateAuto") != "Off" or not self._rate_enabled():
+            rate = min(30.0, self._nodes.limits("AcquisitionFrameRate")[1])
+        if self._free_run is None or self._free_run.tick_hz != rate:
+            begin = self._world.keeper.now_ns() if self._free_run is None else max(0, self._exposure_end)
+            self._free_run = PulseRun(begin, rate, 1, None)
+            self._pulse = 0
+        return self._free_run.time_of(self._pulse, 1)
+
+    def _rate_enabled(self) -> bool:
+        name = "AcquisitionFrameRateEnabled"
+        return bool(self._nodes.number(name if name in self._nodes.specs else "AcquisitionFrameRateEnable"))
+
+    def software_trigger(self) -> None:
+        """TriggerSoftware.Execute."""
+        now = self._world.keeper.now_ns()
+        self._software.append(max(now, self._exposure_end, self._readout_end))
+
+    def _consume(self) -> None:
+        if self.triggered and self._nodes.raw("TriggerSource") == "Software":
+            self._software.popleft()
+        else:
+            self._pulse += 1
+
+    # -- exposures ------------------------------------------------------------------------------------
+
+    def _expose(self, at_ns: int) -> Shot | None:
+        """Take the pulse; None when the sensor was busy and ignored it."""
+        exposure_us = self._nodes.number("ExposureTime")
+        end = at_ns + round(exposure_us * 1000)
+        overlap = not self.triggered or self._nodes.raw("TriggerOverlap") == "ReadOut"
+        busy = at_ns < self._exposure_end or (end if overlap else at_ns) < self._readout_end
+        if busy:
+            self.ignored += 1
+            return None
+        self._exposure_end = end
+        self._readout_end = end + self._readout_ns
+        exposure = Exposure(exposure_us, self._nodes.number("Gain"), self._nodes.number("BlackLevel"))
+        binning = self._binning
+        region = Region(
+            int(self._nodes.number("OffsetX")) * binning, int(self._nodes.number("OffsetY")) * binning,
+            self._width * binning, self._height * binning, binning,
+        )  # fmt: skip
+        return Shot(self._role, region, self._format, at_ns, exposure)
+
+    def _header(self, shot: Shot) -> Header:
+        frame_id, self._next_id = self._next_id, self._next_id + 1
+        return Header(
+            frame_id=frame_id,
+            timestamp_ns=self._clock.reading(shot.start_ns),
+            exposure_us=shot.exposure.exposure_us,
+            gain_db=shot.exposure.gain_db,
+            black_level_percent=shot.exposure.black_level_percent,
+            offset_x=shot.region.offset_x // self._binning,
+            offset_y=shot.region.offset_y // self._binning,
+            pixel_format=self._format,
+            status=STATUS_OK,
+            chunks=self._chunks,
+        )
+
+    def settle(self) -> None:
+        """Book everything that arrived since the last call: into free buffers, or as lost."""
+        keeper = self._world.keeper
+        if not keeper.real_time:
+            if not self._ready and self._free:
+                self._render_next()
+            return
+        now = keeper.now_ns()
+        while (at := self.next_pulse_ns()) is not None:
+            if at + round(self._nodes.number("ExposureTime") * 1000) + self._readout_ns > now:
+                return
+            self._consume()
+            shot = self._expose(at)
+            if shot is not None:
+                self._store(shot)
+
+    def _render_next(self) -> None:
+        keeper = self._world.keeper
+        while (at := self.next_pulse_ns()) is not None:
+            runs = self._world.box.runs
+            lead = round(_LEAD_SLOW_PERIODS * 1e9 * runs[-1].ratio / runs[-1].tick_hz) if runs else 10**9
+            if not keeper.may_render(at, lead):
+                return
+            self._consume()
+            shot = self._expose(at)
+            keeper.reached(at)
+            if shot is not None:
+                self._store(shot)
+                return
+
+    def _store(self, shot: Shot) -> None:
+        header = self._header(shot)
+        if self._mode in ("NewestOnly", "NewestFirst") and self._ready and self._mode == "NewestOnly":
+            self._free.append(self._ready.popleft().slot)
+            self.lost += 1
+        if not self._free and self._mode == "OldestFirstOverwrite" and self._ready:
+            self._free.append(self._ready.popleft().slot)
+            self.lost += 1
+        if not self._free:
+            self.lost += 1
+            return
+        arrival = Arrival(self._free.popleft(), shot, header)
+        if self._mode == "NewestFirst":
+            self._ready.appendleft(arrival)
+        else:
+            self._ready.append(arrival)
+
+    # -- the client's side ----------------------------------------------------------------------------
+
+    def take(self) -> Arrival | None:
+        """The next frame to hand out."""
+        self.settle()
+        return self._ready.popleft() if self._ready else None
+
+    def wait_s(self) -> float:
+        """How long until the next frame can be there [s]; 0.1 when nobody knows."""
+        if not self._world.keeper.real_time or not self._free:
+            return 0.1
+        at = self.next_pulse_ns()
+        if at is None:
+            return 0.1
+        ready = at + round(self._nodes.number("ExposureTime") * 1000) + self._readout_ns
+        return min(0.1, max(0.0002, (ready - self._world.keeper.now_ns()) * 1e-9))
+
+    def paint(self, arrival: Arrival) -> ImagePtr:
+        """Put the pixels into the buffer and hand out the image. Runs without the condition held."""
+        out = self._buffers[arrival.slot]
+        if out is None:
+            shape: tuple[int, ...] = (self._height, self._width)
+            if self._format.channels > 1:
+                shape = (*shape, self._format.channels)
+            out = self._buffers[arrival.slot] = np.empty(shape, self._format.dtype)
+        world = self._world
+        if world.keeper.real_time:
+            self.loop().fill(world.geometry, arrival.shot, out)
+        else:
+            out[...] = painter.picture(world.scene, world.geometry, arrival.shot, world.seed)
+        self.fetched += 1
+        return ImagePtr(out, arrival.header, arrival.slot, self.release)
+
+    def loop(self) -> PictureLoop:
+        """The pictures of one scene period, made when first needed."""
+        if self._loop is None:
+            rate = self._nodes.number("AcquisitionFrameRate")
+            runs = self._world.box.runs
+            if self.triggered and runs:
+                rate = runs[-1].tick_hz / (runs[-1].ratio if self._wiring.slow else 1)
+            self._loop = PictureLoop(self._world.scene, self._world.seed, rate)
+        return self._loop
+
+    def release(self, slot: int) -> None:
+        """A client gave a buffer back."""
+        with self._world.keeper.changed:
+            if self.open:
+                self.settle() if self._world.keeper.real_time else None
+                self._free.append(slot)
+                self._world.keeper.changed.notify_all()
+
+    def counts(self) -> tuple[int, int]:
+        """Buffers waiting for frames, and frames waiting for the client."""
+        return len(self._free), len(self._ready)
+
+    def close(self) -> None:
+        """End of acquisition."""
+        self.open = False
+        self._ready.clear()
+
+
+def _enabled_chunks(nodes: NodeState) -> frozenset[str] | None:
+    if not nodes.raw("ChunkModeActive"):
+        return None
+    numbers = nodes.entries("ChunkSelector")
+    return frozenset(name for name, number in numbers.items() if nodes.raw("ChunkEnable", number))
+
+
+def fetch(stream: Stream, world: World, timeout_ms: int) -> Arrival:
+    """Wait for the next frame.
+
+    Raises:
+        SpinnakerException: -1011 when none came in time, -1012 when the acquisition ended meanwhile.
+
+    """
+    deadline = time.monotonic() + timeout_ms / 1000.0
+    with world.keeper.changed:
+        while True:
+            if not stream.open:
+                raise SpinnakerException("Stream has been aborted.", ErrorCode.ABORT)
+            arrival = stream.take()
+            if arrival is not None:
+                return arrival
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SpinnakerException(
+                    "Failed waiting for EventData on NEW_BUFFER_DATA event.", ErrorCode.TIMEOUT
+                )
+            world.keeper.changed.wait(min(left, stream.wait_s()))

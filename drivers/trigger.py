@@ -1,0 +1,231 @@
+"""The trigger plan: one counter, two lines, and what the pulse rates leave for exposure and read-out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from drivers.errors import TriggerPlanError
+from drivers.frame import Role
+
+ROW_TIME_US = 6.5
+"""Read-out of one sensor row of the GS3-U3-51S5C [us]: 2048 rows in 1/75 s, rounded up."""
+READOUT_OVERHEAD_US = 100.0
+"""Frame overhead of the sensor and the opto-isolated input [us]."""
+EXPOSURE_GUARD_US = 60.0
+"""What must be left between the end of an exposure and the next pulse [us]."""
+_NEAREST = 4
+
+
+def readout_us(rows: int) -> float:
+    """Time that reading `rows` sensor rows takes [us]; columns are free on this sensor."""
+    return rows * ROW_TIME_US + READOUT_OVERHEAD_US
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPlan:
+    """Pulses for both cameras. Make one with `plan_trigger`, which refuses impossible ones.
+
+    Attributes:
+        hsr_fps: f, pulses per second on the slow line [1/s].
+        ratio: m, pulses of the fast line per pulse of the slow one.
+        hsr_readout_us: Read-out time of the HSR camera's region [us].
+        lsr_readout_us: Read-out time of the LSR camera's region [us].
+        line: SFNC TriggerSource that the wire is connected to.
+        activation: SFNC TriggerActivation.
+
+    """
+
+    hsr_fps: float
+    ratio: int
+    hsr_readout_us: float
+    lsr_readout_us: float
+    line: str = "Line0"
+    activation: str = "RisingEdge"
+
+    @property
+    def lsr_fps(self) -> float:
+        """Rate of the fast line, and of the box's counter [1/s]."""
+        return self.hsr_fps * self.ratio
+
+    def fps(self, role: Role) -> float:
+        """Pulses per second to one camera [1/s]."""
+        return self.hsr_fps if role is Role.HSR else self.lsr_fps
+
+    def period_us(self, role: Role) -> float:
+        """Time between two pulses to one camera [us]."""
+        return 1e6 / self.fps(role)
+
+    def max_exposure_us(self, role: Role) -> float:
+        """Longest exposure that never meets the next pulse [us].
+
+        A triggered camera accepts longer ones and then ignores pulses without any sign in its frame ids.
+        """
+        return self.period_us(role) - EXPOSURE_GUARD_US
+
+    def ticks(self, seconds: float) -> int:
+        """Pulses of the fast line for `seconds`, in whole groups of m."""
+        return max(1, math.ceil(seconds * self.hsr_fps - 1e-9)) * self.ratio
+
+    def check_exposure(self, role: Role, exposure_us: float) -> None:
+        """Refuse an exposure that reaches into the next pulse.
+
+        Raises:
+            TriggerPlanError: It is too long; the message says what is possible.
+
+        """
+        limit = self.max_exposure_us(role)
+        if exposure_us > limit:
+            raise TriggerPlanError(
+                f"an exposure of {exposure_us:g} us of the {str(role).upper()} camera does not fit between "
+                f"pulses at {self.fps(role):g} per second; use at most {limit:.0f} us or fewer pulses"
+            )
+
+    def wiring(self) -> str:
+        """How to connect the box, for the operator."""
+        opto = self.line == "Line0"
+        pin = "pin 1 (Line0, opto-isolated)" if opto else "pin 4 (Line3, 3.3 V)"
+        ground = "pin 6 (OPTO_GND)" if opto else "pin 5 (GND)"
+        return (
+            f"Fast output of the pulse box, {self.lsr_fps:g} pulses per second -> LSR camera {pin}.\n"
+            f"Slow output, every {self.ratio}th pulse of the same counter, {self.hsr_fps:g} per second "
+            f"-> HSR camera {pin}.\n"
+            f"Ground of both outputs -> {ground} of each camera's 8-pin connector.\n"
+            f"Both cameras see the {'rising' if self.activation == 'RisingEdge' else 'falling'} edge; "
+            "use the same kind of line on both, because opto inputs are late by some tens of microseconds.\n"
+            "Start both cameras before the first pulse; stop the pulses first at the end."
+        )
+
+
+def _fits(hsr_fps: float, ratio: int, hsr_readout: float, lsr_readout: float) -> bool:
+    return 1e6 / hsr_fps >= hsr_readout and 1e6 / (hsr_fps * ratio) >= lsr_readout
+
+
+def plan_trigger(
+    hsr_fps: float,
+    *,
+    hsr_rows: int,
+    lsr_rows: int,
+    ratio: float | None = None,
+    lsr_fps: float | None = None,
+    line: str = "Line0",
+    activation: str = "RisingEdge",
+) -> TriggerPlan:
+    """Check a pair of rates against the box (one counter) and the sensors (read-out).
+
+    Args:
+        hsr_fps: Rate of the HSR camera [1/s].
+        hsr_rows: Sensor rows that the HSR camera reads (Height * binning).
+        lsr_rows: Sensor rows that the LSR camera reads.
+        ratio: m; give this or `lsr_fps`.
+        lsr_fps: Rate of the LSR camera [1/s].
+        line: SFNC TriggerSource of both cameras.
+        activation: SFNC TriggerActivation of both cameras.
+
+    Raises:
+        TriggerPlanError: The rates are not positive, m is not a whole number, or a sensor cannot be read that
+            fast. The message lists the nearest plans that work.
+
+    """
+    if (ratio is None) == (lsr_fps is None):
+        raise TriggerPlanError("a trigger plan needs either the ratio m or the LSR rate, not both or none")
+    wanted = hsr_fps * ratio if ratio is not None else lsr_fps
+    if wanted is None or not (hsr_fps > 0 and wanted >= hsr_fps and math.isfinite(wanted)):
+        raise TriggerPlanError(
+            f"frame rates must be positive and the LSR camera at least as fast as the HSR camera, got "
+            f"{hsr_fps:g} and {wanted if wanted is not None else 0:g} per second"
+        )
+    m = wanted / hsr_fps
+    hsr_readout, lsr_readout = readout_us(hsr_rows), readout_us(lsr_rows)
+    whole = round(m)
+    if abs(m - whole) > 1e-6:
+        raise TriggerPlanError(
+            f"{wanted:g}:{hsr_fps:g} is not a whole ratio, one counter cannot make both; the nearest that "
+            f"work: {_nearest(hsr_fps, wanted, hsr_readout, lsr_readout)}"
+        )
+    if not _fits(hsr_fps, whole, hsr_readout, lsr_readout):
+        slow = 1e6 / hsr_fps < hsr_readout
+        role, rate, rows = ("HSR", hsr_fps, hsr_rows) if slow else ("LSR", wanted, lsr_rows)
+        fastest = 1e6 / readout_us(rows)
+        raise TriggerPlanError(
+            f"the {role} camera cannot read {rows} rows {rate:g} times a second, {fastest:.1f} at most; use "
+            f"fewer rows or one of: {_nearest(hsr_fps, wanted, hsr_readout, lsr_readout)}"
+        )
+    return TriggerPlan(hsr_fps, whole, hsr_readout, lsr_readout, line, activation)
+
+
+def _nearest(hsr_fps: float, lsr_fps: float, hsr_readout: float, lsr_readout: float) -> str:
+    """Possible pairs, the closest to the wanted one first, as text."""
+    found: dict[tuple[float, float], float] = {}
+    top = min(lsr_fps * 1.5, 1e6 / lsr_readout)
+    slow_top = 1e6 / hsr_readout
+    for ratio in range(1, math.ceil(lsr_fps / hsr_fps) + 3):
+        for slow in (hsr_fps, lsr_fps / ratio, math.floor(min(slow_top, top / ratio))):
+            if slow <= 0 or slow * ratio > top or not _fits(slow, ratio, hsr_readout, lsr_readout):
+                continue
+            if abs(slow - round(slow)) > 1e-9:
+                continue
+            change = abs(math.log(slow / hsr_fps)) + abs(math.log(slow * ratio / lsr_fps))
+            found[(slow * ratio, slow)] = change
+    best = sorted(found, key=lambda pair: (found[pair], pair))[:_NEAREST]
+    return ", ".join(f"{fast:g}:{slow:g}" for fast, slow in best) or "none with this region"
+
+
+class PulseSource(Protocol):
+    """Whatever makes the trigger pulses."""
+
+    @property
+    def name(self) -> str:
+        """What the operator calls it."""
+        ...
+
+    @property
+    def counts_pulses(self) -> bool:
+        """Whether it stops by itself after `ticks` and knows how many it gave."""
+        ...
+
+    def start(self, tick_hz: float, ratio: int, ticks: int | None = None) -> None:
+        """Begin; tick 0 is on both lines.
+
+        Args:
+            tick_hz: Rate of the fast line [1/s].
+            ratio: Fast pulses per slow pulse.
+            ticks: Fast pulses in all; None until `stop`.
+
+        """
+        ...
+
+    def stop(self) -> None:
+        """No further pulse. Safe to call twice."""
+        ...
+
+    def ticks_given(self) -> int | None:
+        """Fast pulses since the last start; None when the source cannot tell."""
+        ...
+
+
+class ExternalPulses:
+    """A pulse box that the operator starts and stops by hand."""
+
+    name = "pulse box started by hand"
+
+    def __init__(self) -> None:
+        self.expected: tuple[float, int] | None = None
+
+    @property
+    def counts_pulses(self) -> bool:
+        """It neither counts nor stops by itself."""
+        return False
+
+    def start(self, tick_hz: float, ratio: int, ticks: int | None = None) -> None:
+        """Remember what the operator was asked to set; the box itself is started by hand."""
+        self.expected = (tick_hz, ratio)
+
+    def stop(self) -> None:
+        """Forget it; the operator stops the box."""
+        self.expected = None
+
+    def ticks_given(self) -> int | None:
+        """Return None: nobody counts."""
+        return None
