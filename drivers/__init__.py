@@ -19,6 +19,14 @@ from drivers.errors import (
 from drivers.frame import Frame, FrameFlag, Image, PixelFormat, Role
 from drivers.iphone import VideoClip, open_clip, open_clip_pair
 from drivers.pairing import ClockFit, Gop, Pairing, fit_hardware_clocks, pair_gops, pair_streams
+from drivers.recorder import (
+    Recorder,
+    RecorderStatus,
+    RecordingReport,
+    StreamReport,
+    bytes_per_second,
+    disk_seconds_left,
+)
 from drivers.ring_buffer import RingBuffer
 from drivers.source import FrameSource, SourceInfo, StreamPair
 from drivers.take import CameraMetadata, Take, TakeMetadata, TakeStream, TakeWriter, TriggerMetadata, is_take
@@ -47,12 +55,16 @@ __all__ = [
     "Pairing",
     "PairingError",
     "PixelFormat",
+    "Recorder",
+    "RecorderStatus",
+    "RecordingReport",
     "RingBuffer",
     "Role",
     "SourceError",
     "SourceInfo",
     "StreamCounters",
     "StreamPair",
+    "StreamReport",
     "Take",
     "TakeError",
     "TakeMetadata",
@@ -61,6 +73,8 @@ __all__ = [
     "TriggerMetadata",
     "TriggerPlanError",
     "VideoClip",
+    "bytes_per_second",
+    "disk_seconds_left",
     "fit_hardware_clocks",
     "is_take",
     "open_clip",

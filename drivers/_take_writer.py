@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from drivers._take_index import encode_row, frame_bytes
+from drivers._take_index import Rows, decode_rows, encode_row, frame_bytes
 from drivers._take_metadata import TakeMetadata
 from drivers.errors import TakeError
 from drivers.frame import Frame, Role
@@ -64,6 +65,7 @@ class _StreamWriter:
         self._segment: BinaryIO | None = None
         self._index: BinaryIO = (folder / INDEX_NAME).open("xb", buffering=0)
         self._failed: str | None = None
+        self._handles = threading.Lock()
         self.frames = 0
 
     def append(self, frame: Frame) -> None:
@@ -131,15 +133,31 @@ class _StreamWriter:
             within = self._per_segment
         segment.truncate(within * self._stride)
         os.fsync(segment.fileno())
-        segment.close()
-        self._segment = None
+        with self._handles:
+            segment.close()
+            self._segment = None
 
     def sync(self) -> None:
-        """Pixels first: a row on the disk always has its frame."""
-        if self._segment is not None:
-            os.fsync(self._segment.fileno())
-        if not self._index.closed:
-            os.fsync(self._index.fileno())
+        """Pixels first: a row on the disk always has its frame.
+
+        Works on copies of the handles, so that the thread that writes is not held up meanwhile.
+        """
+        with self._handles:
+            files = [f for f in (self._segment, self._index) if f is not None and not f.closed]
+            copies = [os.dup(file.fileno()) for file in files]
+        try:
+            for handle in copies:
+                os.fsync(handle)
+        finally:
+            for handle in copies:
+                os.close(handle)
+
+    def rows(self) -> Rows:
+        try:
+            data = (self._folder / INDEX_NAME).read_bytes()
+        except OSError as error:
+            raise TakeError(_cannot_write(self._folder, error)) from error
+        return decode_rows(data, stride=self._stride)
 
     def close(self) -> None:
         if self._index.closed:
@@ -150,7 +168,8 @@ class _StreamWriter:
         except OSError as error:
             raise TakeError(_cannot_write(self._folder, error)) from error
         finally:
-            self._index.close()
+            with self._handles:
+                self._index.close()
         sync_folder(self._folder)
 
 
@@ -228,6 +247,15 @@ class TakeWriter:
     def bytes_written(self) -> int:
         """Pixels of both streams so far [bytes]."""
         return sum(s.frames * self._metadata.camera(r).stride for r, s in self._streams.items())
+
+    def rows(self, role: Role) -> Rows:
+        """Index of one stream so far, as `TakeStream.rows`.
+
+        Raises:
+            TakeError: The index cannot be read back.
+
+        """
+        return self._streams[role].rows()
 
     def append(self, frame: Frame) -> None:
         """Write one frame to the end of its stream.

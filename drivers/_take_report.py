@@ -1,0 +1,168 @@
+"""What a recording got and what it lost: expected, received and missing frames of both cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from drivers._clock_fit import fit_hardware_clocks
+from drivers._take_index import Rows
+from drivers._take_metadata import TakeMetadata
+from drivers._time_grid import IntArray, fit_grid
+from drivers.errors import PairingError
+from drivers.frame import FrameFlag, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Consecutive frames that are missing."""
+
+    after_id: int
+    """Frame id of the last frame before the gap."""
+    count: int
+    """Frames missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """One camera's part of a recording.
+
+    Attributes:
+        expected: Trigger pulses from the first to the last frame.
+        received: Whole frames on disk.
+        missing: Pulses without a whole frame.
+        incomplete: Of the missing ones, those that came damaged.
+        gaps: Where frames are missing.
+
+    """
+
+    expected: int
+    received: int
+    missing: int
+    incomplete: int
+    gaps: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingReport:
+    """End-of-take report.
+
+    Attributes:
+        path: The take's folder.
+        seconds: From the first to the last LSR frame [s].
+        bytes_written: Pixels on disk [bytes].
+        hsr: The HSR camera's part.
+        lsr: The LSR camera's part.
+        sync_residual_us: RMS of the common pulses around the fitted clock line [us]; None without a trigger.
+        drift_ppm: LSR clock against HSR clock [ppm]; None without a trigger.
+        stop_reason: Why the recording ended before it was asked to; None for an orderly end.
+        warnings: What the operator should know, one sentence each.
+
+    """
+
+    path: str
+    seconds: float
+    bytes_written: int
+    hsr: StreamReport
+    lsr: StreamReport
+    sync_residual_us: float | None
+    drift_ppm: float | None
+    stop_reason: str | None
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True only when not one frame is missing and nothing stopped the recording early."""
+        return not self.warnings and self.stop_reason is None
+
+    def to_json(self) -> dict[str, object]:
+        """The report as JSON values, as done.json holds it."""
+        return asdict(self) | {"ok": self.ok}
+
+
+def stream_report(rows: Rows, *, name: str) -> StreamReport:
+    """Count the frames of one stream by its time stamps and ids.
+
+    Raises:
+        PairingError: Times go backwards.
+
+    """
+    if len(rows) == 0:
+        return StreamReport(0, 0, 0, 0, ())
+    incomplete = (rows["flags"] & int(FrameFlag.INCOMPLETE)) != 0
+    ids: IntArray = rows["frame_id"].astype(np.int64)
+    grid = fit_grid(_pulses(rows, 0.0), frame_ids=ids, name=name)
+    steps = np.diff(grid.numbers)
+    gaps = tuple(Gap(int(ids[i]), int(steps[i]) - 1) for i in np.flatnonzero(steps > 1))
+    lost = int(incomplete.sum())
+    return StreamReport(
+        expected=int(grid.numbers[-1]) + 1,
+        received=len(rows) - lost,
+        missing=grid.missing + lost,
+        incomplete=lost,
+        gaps=gaps,
+    )
+
+
+def _pulses(rows: Rows, delay_us: float) -> IntArray:
+    before = rows["exposure_us"] * 500.0 + delay_us * 1000.0
+    pulses: IntArray = rows["mid_exposure_ns"].astype(np.int64) - np.rint(before).astype(np.int64)
+    return pulses
+
+
+def recording_report(
+    path: str,
+    metadata: TakeMetadata,
+    rows: Mapping[Role, Rows],
+    *,
+    bytes_written: int,
+    stop_reason: str | None,
+) -> RecordingReport:
+    """Judge a recording from the indices of both streams; never raises for what the cameras did."""
+    warnings = []
+    reports = {}
+    for role in Role:
+        name = role.name
+        try:
+            report = stream_report(rows[role], name=name)
+        except PairingError as error:
+            warnings.append(str(error))
+            count = len(rows[role])
+            report = StreamReport(count, count, 0, 0, ())
+        reports[role] = report
+        if report.received == 0:
+            warnings.append(f"{name}: no frames were recorded; check its trigger line")
+        elif report.missing:
+            warnings.append(f"{name}: {report.missing} of {report.expected} frames are missing")
+    residual = drift = None
+    trigger = metadata.trigger
+    hsr, lsr = rows[Role.HSR], rows[Role.LSR]
+    if trigger is not None and len(hsr) and len(lsr):
+        try:
+            fit = fit_hardware_clocks(
+                hsr["frame_id"].astype(np.int64),
+                _pulses(hsr, trigger.hsr_delay_us),
+                lsr["frame_id"].astype(np.int64),
+                _pulses(lsr, trigger.lsr_delay_us),
+                trigger.ratio,
+                phase=trigger.phase,
+            )
+            residual, drift = fit.residual_us, fit.drift_ppm
+        except PairingError as error:
+            warnings.append(str(error))
+    if stop_reason is not None:
+        warnings.append(f"recording stopped: {stop_reason}")
+    times = lsr["mid_exposure_ns"] if len(lsr) else hsr["mid_exposure_ns"]
+    return RecordingReport(
+        path=path,
+        seconds=float(times[-1] - times[0]) / 1e9 if len(times) > 1 else 0.0,
+        bytes_written=bytes_written,
+        hsr=reports[Role.HSR],
+        lsr=reports[Role.LSR],
+        sync_residual_us=residual,
+        drift_ppm=drift,
+        stop_reason=stop_reason,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )

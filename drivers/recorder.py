@@ -1,0 +1,336 @@
+"""Ring buffers -> take, without ever holding up the cameras.
+
+The ring is the queue: one thread per stream follows it and writes. The grab path only appends to the ring; a
+disk that cannot keep up fills the ring, and shortly before frames would be lost the recording ends in order.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from drivers._take_metadata import TakeMetadata
+from drivers._take_report import Gap, RecordingReport, StreamReport, recording_report
+from drivers._take_writer import TakeWriter
+from drivers.errors import OverwrittenError, TakeError
+from drivers.frame import Role
+from drivers.ring_buffer import RingBuffer
+
+__all__ = [
+    "Gap",
+    "Recorder",
+    "RecorderStatus",
+    "RecordingReport",
+    "StreamReport",
+    "bytes_per_second",
+    "disk_seconds_left",
+]
+
+RESERVE_BYTES = 1024**3
+"""Free space at which a recording ends in order [bytes]."""
+_SYNC_EVERY_S = 2.0
+_POLL_S = 0.05
+_PRE_PART = 0.75  # of the ring may be taken for the past; the rest absorbs the disk's delays
+_FULL_PART = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStatus:
+    """Where a recording stands.
+
+    Attributes:
+        recording: Frames are still being taken up.
+        hsr_frames: HSR frames on disk.
+        lsr_frames: LSR frames on disk.
+        bytes_written: Pixels on disk [bytes].
+        queue_fill: Frames that wait for the disk as part of the ring, the worse of both streams, 0..1.
+        seconds_left: Until the disk reaches the reserve at the planned rate [s].
+        stop_reason: Why the recording ended by itself; None otherwise.
+
+    """
+
+    recording: bool
+    hsr_frames: int
+    lsr_frames: int
+    bytes_written: int
+    queue_fill: float
+    seconds_left: float
+    stop_reason: str | None
+
+
+def bytes_per_second(metadata: TakeMetadata) -> float:
+    """Disk rate of a recording with these settings [bytes/s]; 0 when the frame rates are unknown."""
+    return sum(c.stride * c.frame_rate for c in (metadata.hsr, metadata.lsr))
+
+
+def disk_seconds_left(folder: Path | str, rate: float, *, reserve_bytes: int = RESERVE_BYTES) -> float:
+    """How long a recording below `folder` can last [s]; infinite for rate 0.
+
+    Args:
+        folder: Where takes are made; the nearest existing parent counts.
+        rate: Disk rate [bytes/s], see `bytes_per_second`.
+        reserve_bytes: Space that stays free [bytes].
+
+    Raises:
+        TakeError: The disk cannot be asked.
+
+    """
+    place = Path(folder).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        raise TakeError(f"{place}: free space cannot be read ({error.strerror or error})") from error
+    return max(0.0, float(free - reserve_bytes)) / rate if rate > 0 else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Part of a ring to record: from an index to a stream time, or for a length after the first frame."""
+
+    first: int
+    until_ns: int | None
+    length_ns: int | None
+
+
+class _Follower:
+    """Writes one stream from its ring into the take."""
+
+    def __init__(self, recorder: Recorder, role: Role, ring: RingBuffer, span: _Span) -> None:
+        self._recorder = recorder
+        self._ring = ring
+        self._until_ns = span.until_ns
+        self._length_ns = span.length_ns
+        self.role = role
+        self.next = span.first
+        self.stop_at: int | None = None
+        self.thread = threading.Thread(target=self._run, name=f"record-{role}", daemon=True)
+
+    def lag(self) -> int:
+        """Frames in the ring that are not on disk yet and shall get there."""
+        if not self.thread.is_alive():
+            return 0
+        latest = self._ring.latest()
+        last = -1 if latest is None else latest
+        if self.stop_at is not None:
+            last = min(last, self.stop_at - 1)
+        return max(0, last + 1 - self.next)
+
+    def finish(self) -> None:
+        """Take up what is in the ring now, nothing later."""
+        if self.stop_at is None:
+            latest = self._ring.latest()
+            self.stop_at = 0 if latest is None else latest + 1
+
+    def _run(self) -> None:
+        buffer = np.empty(self._ring.frame_shape, self._ring.pixel_format.dtype)
+        limit = self._ring.capacity * _FULL_PART
+        writer = self._recorder.writer
+        try:
+            while self.stop_at is None or self.next < self.stop_at:
+                if not self._ring.wait(self.next, _POLL_S):
+                    if self._ring.closed:
+                        break
+                    continue
+                frame = self._ring.read(self.next, out=buffer)
+                if self._until_ns is None and self._length_ns is not None:
+                    self._until_ns = frame.mid_exposure_ns + self._length_ns
+                if self._until_ns is not None and frame.mid_exposure_ns >= self._until_ns:
+                    break
+                writer.append(frame)
+                self.next += 1
+                if self.stop_at is None and self.lag() > limit:
+                    self._recorder.abort(
+                        f"the disk is too slow for {self.role.name}; use a faster disk or a lower rate"
+                    )
+        except OverwrittenError:
+            self._recorder.abort(
+                f"the disk is too slow for {self.role.name}; use a faster disk or a lower rate"
+            )
+        except TakeError as error:
+            self._recorder.abort(str(error))
+
+
+class Recorder:
+    """Records both rings into one take after another. Its methods are called from one control thread.
+
+    Args:
+        rings: The ring of each stream; other threads go on appending to them.
+        reserve_bytes: Free disk space at which a recording ends in order [bytes].
+
+    """
+
+    def __init__(self, rings: Mapping[Role, RingBuffer], *, reserve_bytes: int = RESERVE_BYTES) -> None:
+        self._rings = {role: rings[role] for role in Role}
+        self._reserve = reserve_bytes
+        self._writer: TakeWriter | None = None
+        self._followers: list[_Follower] = []
+        self._ended = threading.Event()
+        self._watch: threading.Thread | None = None
+        self._stop_reason: str | None = None
+        self._rate = 0.0
+
+    @property
+    def writer(self) -> TakeWriter:
+        """The take being written.
+
+        Raises:
+            TakeError: Nothing is being recorded.
+
+        """
+        if self._writer is None:
+            raise TakeError("nothing is being recorded; start a recording first")
+        return self._writer
+
+    @property
+    def recording(self) -> bool:
+        """True from `start` to `stop`, also after the recording ended by itself."""
+        return self._writer is not None
+
+    def start(
+        self,
+        path: Path | str,
+        metadata: TakeMetadata,
+        *,
+        pre_seconds: float = 0.0,
+        seconds: float | None = None,
+    ) -> None:
+        """Begin a take.
+
+        Args:
+            path: Folder to make.
+            metadata: What take.json shall say; its geometry is that of the rings.
+            pre_seconds: Also take up this much of what the rings hold already [s], at most three quarters of
+                a ring, so that the rest can absorb the disk's delays.
+            seconds: End by itself after this much of each stream's own time [s], counted from now, or from
+                the first frame when the rings are still empty.
+
+        Raises:
+            TakeError: A recording is running, the folder exists or cannot be written, or the disk is full.
+
+        """
+        if self._writer is not None:
+            raise TakeError(f"{self._writer.path}: is still being recorded; stop it first")
+        self._rate = bytes_per_second(metadata)
+        if disk_seconds_left(path, max(self._rate, 1.0), reserve_bytes=self._reserve) <= 0:
+            raise TakeError(
+                f"{path}: less than {self._reserve / 1e9:.1f} GB free; free space before recording"
+            )
+        self._writer = TakeWriter(path, metadata)
+        self._stop_reason = None
+        self._ended.clear()
+        self._followers = []
+        for role, ring in self._rings.items():
+            span = _span(ring, pre_seconds, seconds, metadata.camera(role).frame_rate)
+            self._followers.append(_Follower(self, role, ring, span))
+        for follower in self._followers:
+            follower.thread.start()
+        self._watch = threading.Thread(target=self._keep_watch, name="record-sync", daemon=True)
+        self._watch.start()
+
+    def status(self) -> RecorderStatus:
+        """Frames, queue and time left; cheap enough for every repaint.
+
+        Raises:
+            TakeError: Nothing is being recorded.
+
+        """
+        writer = self.writer
+        fill = max(f.lag() / self._rings[f.role].capacity for f in self._followers)
+        return RecorderStatus(
+            recording=any(f.thread.is_alive() for f in self._followers) and self._stop_reason is None,
+            hsr_frames=writer.frames_written(Role.HSR),
+            lsr_frames=writer.frames_written(Role.LSR),
+            bytes_written=writer.bytes_written,
+            queue_fill=min(1.0, fill),
+            seconds_left=disk_seconds_left(writer.path, self._rate, reserve_bytes=self._reserve),
+            stop_reason=self._stop_reason,
+        )
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the recording has ended by itself; True when it has.
+
+        Args:
+            timeout: Longest wait [s]; None for as long as it takes.
+
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for follower in self._followers:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            follower.thread.join(left)
+        return not any(f.thread.is_alive() for f in self._followers)
+
+    def abort(self, reason: str) -> None:
+        """End the recording in order for a cause that the operator must know; `stop` is still to be called.
+
+        Args:
+            reason: One sentence; the first one given is kept.
+
+        """
+        if self._stop_reason is None:
+            self._stop_reason = reason
+        for follower in self._followers:
+            follower.finish()
+
+    def stop(self) -> RecordingReport:
+        """Take up what the rings hold now, close the take and report.
+
+        Raises:
+            TakeError: Nothing is being recorded, or the disk refuses to close the take; frames written
+                before stay readable.
+
+        """
+        writer = self.writer
+        for follower in self._followers:
+            follower.finish()
+        for follower in self._followers:
+            follower.thread.join()
+        self._ended.set()
+        if self._watch is not None:
+            self._watch.join()
+        self._writer = None
+        report = recording_report(
+            str(writer.path),
+            writer.metadata,
+            {role: writer.rows(role) for role in Role},
+            bytes_written=writer.bytes_written,
+            stop_reason=self._stop_reason,
+        )
+        writer.close(report.to_json())
+        return report
+
+    def _keep_watch(self) -> None:
+        """Put data on the disk now and then, and end before the disk is full; never in the grab path."""
+        while not self._ended.wait(_SYNC_EVERY_S):
+            try:
+                self.writer.sync()
+                if disk_seconds_left(self.writer.path, 1.0, reserve_bytes=self._reserve) <= 0:
+                    self.abort(f"less than {self._reserve / 1e9:.1f} GB is free on the disk; free space")
+            except TakeError as error:
+                self.abort(str(error))
+
+
+def _span(ring: RingBuffer, pre_seconds: float, seconds: float | None, frame_rate: float) -> _Span:
+    """Where to begin and to end; half a period of slack makes the number of frames exact under jitter."""
+    slack = 0.5 / frame_rate if frame_rate > 0 else 0.0
+    latest, oldest = ring.latest(), ring.oldest()
+    if latest is None or oldest is None:
+        return _Span(0, None, None if seconds is None else round((seconds - slack) * 1e9))
+    now_ns = ring.head(latest).mid_exposure_ns
+    first = latest + 1
+    lowest = max(oldest, first - int(ring.capacity * _PRE_PART))
+    while first > lowest and pre_seconds > 0:
+        try:
+            if ring.head(first - 1).mid_exposure_ns <= now_ns - round((pre_seconds - slack) * 1e9):
+                break
+        except OverwrittenError:
+            break
+        first -= 1
+    return _Span(first, None if seconds is None else now_ns + round((seconds + slack) * 1e9), None)
