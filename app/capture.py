@@ -72,7 +72,7 @@ class CaptureJob:
 
 def emulated_session(rig: VirtualRig) -> Session:
     """A session on an installed emulated rig; its takes carry what the truth needs."""
-    return Session(rig.box, paced=not rig.real_time, extra=lambda: {"rig": rig.metadata()})
+    return Session(rig.box, paced=not rig.real_time, extra=rig.metadata)
 
 
 def _real_serials(given: tuple[str, str] | None) -> dict[Role, str]:

@@ -10,27 +10,16 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from app import __version__
-from drivers import CameraIdentity, CameraSettings, Role
-from drivers.take import CameraMetadata, TakeMetadata, TriggerMetadata
+from drivers import (
+    CameraIdentity,
+    CameraMetadata,
+    CameraSettings,
+    Role,
+    TakeMetadata,
+    TriggerMetadata,
+)
+from drivers.recorder import RecordingReport
 from drivers.trigger import TriggerPlan
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReport:
-    """One stream's end-of-take figures.
-
-    Attributes:
-        expected: Frames that the pulses asked for; None when nobody counted the pulses.
-        written: Rows in the take, incomplete frames included.
-        incomplete: Frames that arrived damaged.
-        lost: Frames that never arrived or never reached the disk.
-
-    """
-
-    expected: int | None
-    written: int
-    incomplete: int
-    lost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +28,62 @@ class TakeReport:
 
     Attributes:
         path: The take's folder.
-        streams: Figures per stream.
-        seconds: From the first pulse to the last frame [s].
-        megabytes: Pixels written [1e6 bytes].
-        stopped_early: Why recording ended before it should; empty when it did not.
+        recording: The recorder's findings.
+        pulses: Fast pulses that the source gave during the take; None when nobody counted.
+        ratio: m of the trigger plan.
 
     """
 
     path: Path
-    streams: Mapping[Role, StreamReport]
-    seconds: float
-    megabytes: float
-    stopped_early: str = ""
+    recording: RecordingReport
+    pulses: int | None
+    ratio: int
+
+    @property
+    def seconds(self) -> float:
+        """Length of the take [s]."""
+        return self.recording.seconds
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why recording ended before it was asked to; None for an orderly end."""
+        return self.recording.stop_reason
+
+    def frames(self, role: Role) -> int:
+        """Whole frames of one stream in the take."""
+        return (self.recording.hsr if role is Role.HSR else self.recording.lsr).received
+
+    def expected(self, role: Role) -> int:
+        """Frames that there should be: by the counted pulses, else by ids and times."""
+        stream = self.recording.hsr if role is Role.HSR else self.recording.lsr
+        if self.pulses is None:
+            return stream.expected
+        return self.pulses if role is Role.LSR else -(-self.pulses // self.ratio)
 
     @property
     def frames_lost(self) -> int:
-        """Frames of both streams that are missing or damaged."""
-        return sum(s.lost + s.incomplete for s in self.streams.values())
+        """Frames of both streams that are missing or damaged.
+
+        Counted pulses also show frames lost at the ends of a take and pulses that a camera ignored, which
+        frame ids cannot show.
+        """
+        return sum(max(0, self.expected(role) - self.frames(role)) for role in Role)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Keys for `--json` and done.json."""
+        """Keys for `--json`."""
+        recording = self.recording
         return {
             "path": str(self.path),
-            "frames": {str(r): s.written for r, s in self.streams.items()},
-            "expected": {str(r): s.expected for r, s in self.streams.items()},
-            "incomplete": {str(r): s.incomplete for r, s in self.streams.items()},
+            "frames": {str(r): self.frames(r) for r in Role},
+            "expected": {str(r): self.expected(r) for r in Role},
+            "incomplete": {"hsr": recording.hsr.incomplete, "lsr": recording.lsr.incomplete},
             "frames_lost": self.frames_lost,
-            "seconds": round(self.seconds, 3),
-            "mb_per_s": round(self.megabytes / self.seconds, 1) if self.seconds > 0 else 0.0,
-            "stopped_early": self.stopped_early,
+            "seconds": round(self.seconds, 4),
+            "mb_per_s": round(recording.bytes_written / 1e6 / self.seconds, 1) if self.seconds > 0 else 0.0,
+            "sync_residual_us": recording.sync_residual_us,
+            "drift_ppm": recording.drift_ppm,
+            "stop_reason": recording.stop_reason,
+            "warnings": list(recording.warnings),
         }
 
 

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import JsonValue
 
+from app.channel import Channel, LiveCounters
 from app.errors import AppError
 from app.recording import TakeReport, camera_metadata, take_metadata
-from app.take_recording import TakeRecording
 from drivers import (
     Applied,
+    Camera,
     CameraIdentity,
     CameraSettings,
     DriverError,
     Frame,
-    FrameFlag,
     OverwrittenError,
+    RingBuffer,
     Role,
+    TakeError,
+    TakeMetadata,
 )
-from drivers.grasshopper import Grasshopper3, open_camera
-from drivers.ring_buffer import RingBuffer
-from drivers.take import TakeMetadata, TakeWriter
+from drivers.grasshopper import open_camera
+from drivers.recorder import Recorder, RecorderStatus
 from drivers.trigger import PulseSource, TriggerPlan
 
-_RING_SECONDS = 2.0
-_RING_BYTES = 768 * 1024**2
-_POLL_MS = 100
 _SILENCE_S = 3.0
-_T = TypeVar("_T")
+_ALARMS_KEPT = 100
 
 
 class State(str, Enum):
@@ -73,47 +70,34 @@ class SessionSettings:
     plan: TriggerPlan
 
     def camera(self, role: Role) -> CameraSettings:
-        """Settings of one camera."""
-        return self.hsr if role is Role.HSR else self.lsr
+        """Settings of one camera, triggered as the plan says."""
+        return replace(
+            self.hsr if role is Role.HSR else self.lsr,
+            triggered=True,
+            trigger_source=self.plan.line,
+            trigger_activation=self.plan.activation,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class LiveCounters:
-    """What one stream has done since pulses began.
+class Alarm:
+    """Something the operator must know at once.
 
     Attributes:
-        received: Frames taken from the camera.
-        incomplete: Of these, damaged ones.
-        missing: Gaps in the frame ids.
+        role: The camera; None for the session as a whole.
+        text: One sentence.
 
     """
 
-    received: int = 0
-    incomplete: int = 0
-    missing: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Channel:
-    """One camera with its ring and its grab thread."""
-
-    role: Role
-    camera: Grasshopper3
-    ring: RingBuffer | None = None
-    thread: threading.Thread | None = None
-    requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = field(
-        default_factory=queue.SimpleQueue
-    )
-    drain: threading.Event = field(default_factory=threading.Event)
-    counters: LiveCounters = LiveCounters()
-    failure: Exception | None = None
-    written_until: int | None = None
+    role: Role | None
+    text: str
 
 
 class Session:
     """Two cameras and a pulse source.
 
-    Public methods are called from one thread (the CLI's or the window's worker); rings may be read from any.
+    All public methods may be called from any thread; rings may be read from any. Listeners run on the thread
+    that caused the change.
 
     Args:
         pulses: Where trigger pulses come from.
@@ -121,6 +105,7 @@ class Session:
         paced: The pulses wait for the reader (the emulated rig as rendered): grab threads then wait for the
             disk as well, so that nothing is ever overwritten.
         extra: What else take.json shall hold, asked for when a take begins.
+        reserve_bytes: Free disk space at which a take ends in order [bytes]; None = the recorder's.
 
     """
 
@@ -128,43 +113,35 @@ class Session:
         self,
         pulses: PulseSource,
         *,
-        open_with: Callable[[str, Role], Grasshopper3] = open_camera,
+        open_with: Callable[[str, Role], Camera] = open_camera,
         paced: bool = False,
         extra: Callable[[], Mapping[str, JsonValue]] | None = None,
+        reserve_bytes: int | None = None,
     ) -> None:
         self._pulses = pulses
         self._open_with = open_with
         self._paced = paced
         self._extra = extra
+        self._reserve = {} if reserve_bytes is None else {"reserve_bytes": reserve_bytes}
         self._state = State.DISCONNECTED
-        self._channels: dict[Role, _Channel] = {}
+        self._lock = threading.RLock()
+        self._changed = threading.Condition()
+        self._channels: dict[Role, Channel] = {}
         self._settings: SessionSettings | None = None
-        self._listeners: list[Callable[[State], None]] = []
-        self._progress = threading.Condition()
-        self._take: TakeRecording | None = None
-        self._counted = False
+        self._state_listeners: list[Callable[[State], None]] = []
+        self._alarm_listeners: list[Callable[[Alarm], None]] = []
+        self._alarms: deque[Alarm] = deque(maxlen=_ALARMS_KEPT)
+        self._recorder: Recorder | None = None
+        self._take_path = Path()
+        self._first: dict[Role, int] = {}
+        self._was_live = False
 
-    # -- state ----------------------------------------------------------------------------------------
+    # -- what is going on -----------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
         """Where the session stands."""
         return self._state
-
-    def on_state(self, listener: Callable[[State], None]) -> None:
-        """Call `listener` with every new state, on the thread that changes it."""
-        self._listeners.append(listener)
-
-    def _enter(self, state: State) -> None:
-        self._state = state
-        for listener in tuple(self._listeners):
-            listener(state)
-
-    def _require(self, action: str, *states: State) -> None:
-        if self._state not in states:
-            raise SessionError(
-                f"cannot {action} while {self._state}; this needs the state {' or '.join(map(str, states))}"
-            )
 
     @property
     def settings(self) -> SessionSettings | None:
@@ -176,8 +153,21 @@ class Session:
         """Who the connected cameras are."""
         return {role: channel.camera.identity for role, channel in self._channels.items()}
 
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The newest alarms, oldest first."""
+        return tuple(self._alarms)
+
+    def on_state(self, listener: Callable[[State], None]) -> None:
+        """Call `listener` with every new state."""
+        self._state_listeners.append(listener)
+
+    def on_alarm(self, listener: Callable[[Alarm], None]) -> None:
+        """Call `listener` with every alarm."""
+        self._alarm_listeners.append(listener)
+
     def ring(self, role: Role) -> RingBuffer:
-        """The stream's newest frames; there once the session has been live.
+        """The stream's newest frames; a new one with every start of the pulses.
 
         Raises:
             SessionError: No frame can be there yet.
@@ -191,28 +181,22 @@ class Session:
     def latest(self, role: Role) -> Frame | None:
         """Copy of the newest frame; None before the first."""
         channel = self._channels.get(role)
-        if channel is None or channel.ring is None:
-            return None
-        newest = channel.ring.latest()
-        while newest is not None:
+        ring = channel.ring if channel is not None else None
+        while ring is not None and (newest := ring.latest()) is not None:
             try:
-                return channel.ring.read(newest)
+                return ring.read(newest)
             except OverwrittenError:
-                newest = channel.ring.latest()
+                continue
         return None
 
     def counters(self, role: Role) -> LiveCounters:
         """Frames received, damaged and missing since the pulses began."""
         return self._channel(role).counters
 
-    def written(self, role: Role) -> int:
-        """Frames of the running take that are on disk; 0 without one."""
-        return self._take.written(role) if self._take is not None else 0
-
-    def _channel(self, role: Role) -> _Channel:
-        if role not in self._channels:
-            raise SessionError("no camera is connected")
-        return self._channels[role]
+    def status(self) -> RecorderStatus | None:
+        """Frames on disk, queue and time left of the running take; None without one."""
+        recorder = self._recorder
+        return recorder.status() if recorder is not None and recorder.recording else None
 
     # -- connect and configure ------------------------------------------------------------------------
 
@@ -224,20 +208,22 @@ class Session:
             SessionError: Both serial numbers are the same.
 
         """
-        self._require("connect", State.DISCONNECTED)
-        if serials[Role.HSR] == serials[Role.LSR]:
-            raise SessionError(f"serial number {serials[Role.HSR]} is given for both cameras; give two")
-        opened: dict[Role, _Channel] = {}
-        try:
-            for role in Role:
-                opened[role] = _Channel(role, self._open_with(serials[role], role))
-        except DriverError:
-            for channel in opened.values():
-                channel.camera.close()
-            raise
-        self._channels = opened
-        self._enter(State.IDLE)
-        return self.identities
+        with self._lock:
+            self._require("connect", State.DISCONNECTED)
+            if serials[Role.HSR] == serials[Role.LSR]:
+                raise SessionError(f"serial number {serials[Role.HSR]} is given for both cameras; give two")
+            opened: dict[Role, Channel] = {}
+            try:
+                for role in Role:
+                    camera = self._open_with(serials[role], role)
+                    opened[role] = Channel(camera, self._on_change, self._hold_back if self._paced else None)
+            except DriverError:
+                for channel in opened.values():
+                    channel.camera.close()
+                raise
+            self._channels = opened
+            self._enter(State.IDLE)
+            return self.identities
 
     def configure(self, settings: SessionSettings) -> dict[Role, tuple[Applied, ...]]:
         """Write all settings to both cameras.
@@ -250,150 +236,13 @@ class Session:
             CameraSettingError: A camera refuses a value.
 
         """
-        self._require("configure", State.IDLE)
-        plan = settings.plan
-        for role in Role:
-            plan.check_exposure(role, settings.camera(role).exposure_us)
-        applied: dict[Role, tuple[Applied, ...]] = {}
-        for role, channel in self._channels.items():
-            wanted = replace(
-                settings.camera(role),
-                triggered=True,
-                trigger_source=plan.line,
-                trigger_activation=plan.activation,
-            )
-            applied[role] = channel.camera.configure(wanted)
-        self._settings = settings
-        return applied
-
-    # -- live -----------------------------------------------------------------------------------------
-
-    def start_live(self) -> None:
-        """Idle -> Live: arm both cameras, then start the pulses without end."""
-        self._require("start", State.IDLE)
-        settings = self._configured()
-        self._arm()
-        self._pulses.start(settings.plan.lsr_fps, settings.plan.ratio)
-        self._enter(State.LIVE)
-
-    def stop_live(self) -> None:
-        """Live -> Idle: stop the pulses, drain both cameras, end acquisition."""
-        self._require("stop", State.LIVE)
-        self._halt()
-        self._enter(State.IDLE)
-
-    def _configured(self) -> SessionSettings:
-        if self._settings is None:
-            raise SessionError("the cameras are not configured yet; call configure first")
-        return self._settings
-
-    def _arm(self) -> None:
-        settings = self._configured()
-        for role, channel in self._channels.items():
-            channel.ring = _make_ring(settings.camera(role), settings.plan.fps(role))
-            channel.counters = LiveCounters()
-            channel.failure = None
-            channel.written_until = None
-            channel.drain.clear()
-        armed: list[_Channel] = []
-        try:
-            for channel in self._channels.values():
-                channel.camera.arm()
-                armed.append(channel)
-        except DriverError:
-            for channel in armed:
-                channel.camera.stop()
-            raise
-        for channel in self._channels.values():
-            channel.thread = threading.Thread(
-                target=self._grab, args=(channel,), name=f"grab {channel.role}", daemon=True
-            )
-            channel.thread.start()
-
-    def _halt(self) -> None:
-        """Pulses first, then drain, then end: nothing that was exposed is thrown away."""
-        self._pulses.stop()
-        for channel in self._channels.values():
-            channel.drain.set()
-        for channel in self._channels.values():
-            if channel.thread is not None:
-                channel.thread.join()
-                channel.thread = None
-
-    # -- the grab thread ------------------------------------------------------------------------------
-
-    def _grab(self, channel: _Channel) -> None:
-        ring = channel.ring
-        if ring is None:
-            return
-        try:
-            while True:
-                self._serve(channel)
-                frame = channel.camera.read(_POLL_MS)
-                if frame is None:
-                    if channel.drain.is_set():
-                        break
-                    continue
-                if self._paced:
-                    self._wait_for_disk(channel, ring)
-                ring.append(frame)
-                self._count(channel, frame)
-        except (DriverError, ValueError) as error:
-            channel.failure = error
-        finally:
-            try:
-                channel.camera.stop()
-            except DriverError as error:
-                channel.failure = channel.failure or error
-            ring.close()
-            self._serve(channel)
-            with self._progress:
-                self._progress.notify_all()
-
-    def _wait_for_disk(self, channel: _Channel, ring: RingBuffer) -> None:
-        with self._progress:
-            while channel.written_until is not None and not channel.drain.is_set():
-                newest = ring.latest()
-                if newest is None or newest + 1 - channel.written_until < ring.capacity:
-                    return
-                self._progress.wait(0.1)
-
-    def _count(self, channel: _Channel, frame: Frame) -> None:
-        old = channel.counters
-        missing = old.missing
-        if frame.flags & FrameFlag.GAP_BEFORE:
-            missing = frame.frame_id + 1 - (old.received + 1)
-        channel.counters = replace(
-            old,
-            received=old.received + 1,
-            incomplete=old.incomplete + bool(frame.flags & FrameFlag.INCOMPLETE),
-            missing=missing,
-        )
-        with self._progress:
-            self._progress.notify_all()
-
-    def _serve(self, channel: _Channel) -> None:
-        """Camera calls that others asked for run here: one thread owns a streaming camera."""
-        while True:
-            try:
-                call, future = channel.requests.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                future.set_result(call())
-            except DriverError as error:
-                future.set_exception(error)
-
-    def _on_camera(self, role: Role, call: Callable[[], _T]) -> _T:
-        channel = self._channel(role)
-        if channel.thread is None or not channel.thread.is_alive():
-            return call()
-        future: Future[object] = Future()
-        channel.requests.put((call, future))
-        result: _T = future.result(timeout=5.0)  # type: ignore[assignment]
-        return result
-
-    # -- while it runs --------------------------------------------------------------------------------
+        with self._lock:
+            self._require("configure", State.IDLE)
+            for role in Role:
+                settings.plan.check_exposure(role, settings.camera(role).exposure_us)
+            applied = {r: c.camera.configure(settings.camera(r)) for r, c in self._channels.items()}
+            self._settings = settings
+            return applied
 
     def set_exposure_us(self, role: Role, value: float) -> Applied:
         """Change SFNC ExposureTime now, live or not.
@@ -405,7 +254,7 @@ class Session:
         """
         settings = self._configured()
         settings.plan.check_exposure(role, value)
-        applied = self._on_camera(role, lambda: self._channel(role).camera.set_exposure_us(value))
+        applied = self._channel(role).set_exposure_us(value)
         self._remember(role, replace(settings.camera(role), exposure_us=applied.applied))
         return applied
 
@@ -417,13 +266,26 @@ class Session:
 
         """
         settings = self._configured()
-        applied = self._on_camera(role, lambda: self._channel(role).camera.set_gain_db(value))
+        applied = self._channel(role).set_gain_db(value)
         self._remember(role, replace(settings.camera(role), gain_db=applied.applied))
         return applied
 
-    def _remember(self, role: Role, camera: CameraSettings) -> None:
-        settings = self._configured()
-        self._settings = replace(settings, hsr=camera) if role is Role.HSR else replace(settings, lsr=camera)
+    # -- live -----------------------------------------------------------------------------------------
+
+    def start_live(self) -> None:
+        """Idle -> Live: arm both cameras, then start the pulses without end."""
+        with self._lock:
+            self._require("start", State.IDLE)
+            self._arm()
+            self._start_pulses(None)
+            self._enter(State.LIVE)
+
+    def stop_live(self) -> None:
+        """Live -> Idle: stop the pulses, drain both cameras, end acquisition."""
+        with self._lock:
+            self._require("stop", State.LIVE)
+            self._halt()
+            self._enter(State.IDLE)
 
     # -- record ---------------------------------------------------------------------------------------
 
@@ -432,6 +294,7 @@ class Session:
         out: Path,
         *,
         seconds: float | None = None,
+        pre_seconds: float = 0.0,
         name: str = "",
         notes: str = "",
         rig_hash: str | None = None,
@@ -440,62 +303,69 @@ class Session:
 
         Args:
             out: The take's folder; it must not exist.
-            seconds: Pulses for this long, in whole groups of m, where the source can count; None until
-                `stop_recording`.
+            seconds: Length, in whole groups of m from Idle [s]; None until `stop_recording`.
+            pre_seconds: From Live: also keep this much of what has just passed [s].
             name: Name of the take.
             notes: Free text.
             rig_hash: Hash of the rig file in use.
 
         Raises:
-            TakeError: The folder exists or cannot be written.
+            TakeError: The folder exists or cannot be written, or the disk has no room.
 
         """
-        self._require("record", State.IDLE, State.LIVE)
-        was_live = self._state is State.LIVE
-        settings = self._configured()
-        writer = TakeWriter(out, self._metadata(name, notes, rig_hash))
-        try:
-            if not was_live:
+        with self._lock:
+            self._require("record", State.IDLE, State.LIVE)
+            settings = self._configured()
+            self._was_live = self._state is State.LIVE
+            metadata = self._metadata(name, notes, rig_hash)
+            if not self._was_live:
                 self._arm()
-        except DriverError:
-            writer.close(complete=False)
-            raise
-        ticks = settings.plan.ticks(seconds) if seconds is not None and self._pulses.counts_pulses else None
-        rings = {role: self.ring(role) for role in Role}
-        start_at = self._first_frames() if was_live else dict.fromkeys(Role, 0)
-        self._take = TakeRecording(writer, rings, settings.plan, start_at, self._on_written)
-        for role, channel in self._channels.items():
-            channel.written_until = start_at[role]
-        self._counted = not was_live
-        self._take.start()
-        if not was_live:
-            self._enter(State.ARMED)
-            self._pulses.start(settings.plan.lsr_fps, settings.plan.ratio, ticks)
-        self._enter(State.RECORDING)
+            recorder = Recorder({role: self.ring(role) for role in Role}, **self._reserve)
+            self._first = {role: _written_so_far(self.ring(role)) for role in Role}
+            try:
+                recorder.start(
+                    out,
+                    metadata,
+                    pre_seconds=pre_seconds if self._was_live else 0.0,
+                    seconds=seconds if self._was_live else None,
+                )
+            except DriverError:
+                if not self._was_live:
+                    self._halt()
+                raise
+            self._recorder, self._take_path = recorder, out
+            if not self._was_live:
+                self._enter(State.ARMED)
+                self._start_pulses(settings.plan.ticks(seconds) if seconds is not None else None)
+            self._enter(State.RECORDING)
 
     def stop_recording(self) -> TakeReport:
-        """End the take and return its report: Recording -> Finishing -> Idle.
+        """End the take and return its report: Recording -> Finishing -> Idle, or back to Live.
 
         Raises:
-            TakeError: The disk refused; everything before is kept.
-            CameraError: A camera gave up; everything before is kept.
+            TakeError: The disk refused to close the take; everything before is kept.
 
         """
-        self._require("stop recording", State.RECORDING)
-        take = self._take
-        if take is None:
-            raise SessionError("no take is open")
-        self._enter(State.FINISHING)
-        try:
-            self._halt()
-            report = take.finish(self._pulses.ticks_given() if self._counted else None)
-        finally:
-            self._take = None
-            self._enter(State.IDLE)
-        failure = take.failure or next((c.failure for c in self._channels.values() if c.failure), None)
-        if failure is not None:
-            raise failure
-        return report
+        with self._lock:
+            self._require("stop recording", State.RECORDING)
+            recorder = self._recorder
+            if recorder is None:
+                raise SessionError("no take is open")
+            self._enter(State.FINISHING)
+            after = State.LIVE if self._was_live else State.IDLE
+            pulses = None
+            try:
+                if not self._was_live:
+                    self._halt()
+                    pulses = self._pulses.ticks_given()
+                failure = next((c.failure for c in self._channels.values() if c.failure), None)
+                if failure is not None:
+                    recorder.abort(str(failure))
+                recording = recorder.stop()
+            finally:
+                self._recorder = None
+                self._enter(after)
+            return TakeReport(self._take_path, recording, pulses, self._configured().plan.ratio)
 
     def record(
         self,
@@ -510,6 +380,9 @@ class Session:
     ) -> TakeReport:
         """Record for `seconds` and return the report; the session must be Idle.
 
+        A camera that gives up, pulses that stay away and a full or slow disk end the take in order; the
+        report's `stop_reason` says so and everything before is kept.
+
         Args:
             seconds: Length, in whole groups of m [s].
             out: The take's folder.
@@ -517,60 +390,163 @@ class Session:
             notes: Free text.
             rig_hash: Hash of the rig file in use.
             on_frame: Told how many LSR frames have arrived so far.
-            should_stop: Asked often; True ends the take early and cleanly.
+            should_stop: Asked often; True ends the take early.
 
         """
         self._require("record", State.IDLE)
-        settings = self._configured()
-        ticks = settings.plan.ticks(seconds)
+        plan = self._configured().plan
         self.start_recording(out, seconds=seconds, name=name, notes=notes, rig_hash=rig_hash)
-        channels = self._channels
-        last = time.monotonic()
-        seen = -1
+        wanted = {Role.LSR: plan.ticks(seconds), Role.HSR: plan.ticks(seconds) // plan.ratio}
+        last, seen = time.monotonic(), -1
+        patience = _SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
         try:
             while not (should_stop is not None and should_stop()):
-                with self._progress:
-                    self._progress.wait(0.05)
-                received = channels[Role.LSR].counters.received
-                if received != seen:
-                    seen, last = received, time.monotonic()
+                with self._changed:
+                    self._changed.wait(0.05)
+                received = self._channels[Role.LSR].counters.received
+                total = received + self._channels[Role.HSR].counters.received
+                if total != seen:
+                    seen, last = total, time.monotonic()
                     if on_frame is not None:
                         on_frame(received)
-                slow = channels[Role.HSR].counters.received
-                if received >= ticks and slow >= ticks // settings.plan.ratio:
+                if all(self._channels[role].counters.received >= n for role, n in wanted.items()):
                     break
-                if any(c.failure for c in channels.values()) or (
-                    self._take is not None and self._take.failure
-                ):
+                if not self._going_on():
                     break
-                if time.monotonic() - last > _SILENCE_S + settings.plan.period_us(Role.HSR) * 1e-6:
+                if time.monotonic() - last > patience:
+                    self._give_up_waiting(total)
                     break
         finally:
             report = self.stop_recording()
         return report
 
-    def _first_frames(self) -> dict[Role, int]:
-        """Ring indices of a live session from which a take can begin: the next HSR frame and its group."""
-        slow, fast = self.ring(Role.HSR), self.ring(Role.LSR)
-        newest_slow, newest_fast = slow.latest(), fast.latest()
-        return {
-            Role.HSR: 0 if newest_slow is None else newest_slow + 1,
-            Role.LSR: 0 if newest_fast is None else newest_fast + 1,
-        }
+    def _going_on(self) -> bool:
+        status = self.status()
+        return (
+            status is not None
+            and status.stop_reason is None
+            and all(channel.running for channel in self._channels.values())
+        )
 
-    def _on_written(self, role: Role, until: int) -> None:
-        channel = self._channels[role]
-        channel.written_until = until
-        with self._progress:
-            self._progress.notify_all()
+    def _give_up_waiting(self, total: int) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            return
+        if self._pulses.counts_pulses and total:
+            # Every pulse has been given; whatever has not come by now is lost and will be counted as such.
+            return
+        what = "no more pulses came" if total else "no pulse came"
+        recorder.abort(f"{what}; check the box and its wires (the trigger plan shows how)")
+
+    # -- end ------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Any state -> Disconnected: end a take in order, give both cameras back. Safe to call twice."""
+        with self._lock:
+            if self._state is State.DISCONNECTED:
+                return
+            try:
+                if self._state is State.RECORDING:
+                    self.stop_recording()
+                if self._state is State.LIVE:
+                    self._halt()
+            finally:
+                for channel in self._channels.values():
+                    channel.camera.close()
+                self._channels = {}
+                self._enter(State.DISCONNECTED)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        for listener in tuple(self._state_listeners):
+            listener(state)
+
+    def _alarm(self, role: Role | None, text: str) -> None:
+        alarm = Alarm(role, text)
+        self._alarms.append(alarm)
+        for listener in tuple(self._alarm_listeners):
+            listener(alarm)
+
+    def _require(self, action: str, *states: State) -> None:
+        if self._state not in states:
+            raise SessionError(
+                f"cannot {action} while {self._state}; this needs the state {' or '.join(map(str, states))}"
+            )
+
+    def _channel(self, role: Role) -> Channel:
+        if role not in self._channels:
+            raise SessionError("no camera is connected")
+        return self._channels[role]
+
+    def _configured(self) -> SessionSettings:
+        if self._settings is None:
+            raise SessionError("the cameras are not configured yet; call configure first")
+        return self._settings
+
+    def _remember(self, role: Role, camera: CameraSettings) -> None:
+        settings = self._configured()
+        self._settings = replace(settings, hsr=camera) if role is Role.HSR else replace(settings, lsr=camera)
+
+    def _arm(self) -> None:
+        """Both cameras wait for the first pulse; followers are armed before anything can fire."""
+        settings = self._configured()
+        armed: list[Channel] = []
+        try:
+            for role, channel in self._channels.items():
+                channel.arm(settings.camera(role), settings.plan.fps(role))
+                armed.append(channel)
+        except DriverError:
+            for channel in armed:
+                channel.camera.stop()
+            raise
+        for channel in self._channels.values():
+            channel.start()
+
+    def _start_pulses(self, ticks: int | None) -> None:
+        plan = self._configured().plan
+        self._pulses.start(plan.lsr_fps, plan.ratio, ticks if self._pulses.counts_pulses else None)
+
+    def _halt(self) -> None:
+        """Pulses first, then drain, then end: nothing that was exposed is thrown away."""
+        self._pulses.stop()
+        for channel in self._channels.values():
+            channel.finish()
+        for channel in self._channels.values():
+            channel.join()
+
+    def _hold_back(self, role: Role) -> bool:
+        recorder = self._recorder
+        if recorder is None or not recorder.recording:
+            return False
+        ring = self.ring(role)
+        newest = ring.latest()
+        try:
+            taken_up = self._first[role] + recorder.writer.frames_written(role)
+        except TakeError:
+            # The take was closed between the two questions.
+            return False
+        return newest is not None and newest + 1 - taken_up > ring.capacity // 2
+
+    def _on_change(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _metadata(self, name: str, notes: str, rig_hash: str | None) -> TakeMetadata:
         settings = self._configured()
         cameras = {}
         for role, channel in self._channels.items():
-            offset_x, offset_y, _, _ = channel.camera.region()
+            offset_x, offset_y, _, _ = channel.call(channel.camera.region)
+            identity = channel.camera.identity
             cameras[role] = camera_metadata(
-                channel.camera.identity, settings.camera(role), (offset_x, offset_y), settings.plan.fps(role)
+                identity, settings.camera(role), (offset_x, offset_y), settings.plan.fps(role)
             )
         return take_metadata(
             cameras,
@@ -583,32 +559,7 @@ class Session:
             extra=self._extra() if self._extra is not None else None,
         )
 
-    # -- end ------------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Any state -> Disconnected: end a take cleanly, stop, give both cameras back. Safe to call twice."""
-        if self._state is State.DISCONNECTED:
-            return
-        try:
-            if self._state is State.RECORDING:
-                self.stop_recording()
-            elif self._state is State.LIVE:
-                self._halt()
-        finally:
-            for channel in self._channels.values():
-                channel.camera.close()
-            self._channels = {}
-            self._enter(State.DISCONNECTED)
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _make_ring(settings: CameraSettings, fps: float) -> RingBuffer:
-    stride = settings.width * settings.height * settings.pixel_format.bytes_per_pixel
-    wanted = max(8, int(fps * _RING_SECONDS))
-    capacity = max(4, min(wanted, _RING_BYTES // stride))
-    return RingBuffer(capacity, settings.height, settings.width, settings.pixel_format)
+def _written_so_far(ring: RingBuffer) -> int:
+    newest = ring.latest()
+    return 0 if newest is None else newest + 1

@@ -74,8 +74,9 @@ class Nodes:
         return float(self._node("CFloatPtr", name).GetValue())
 
     def symbol(self, name: str) -> str:
-        """Current entry of an IEnumeration."""
-        return str(self._node("CEnumerationPtr", name).GetCurrentEntry().GetSymbolic())
+        """Current entry of an IEnumeration; "unavailable" while the camera hides it."""
+        node = self._node("CEnumerationPtr", name)
+        return str(node.GetCurrentEntry().GetSymbolic()) if self._spin.IsReadable(node) else "unavailable"
 
     def limits(self, name: str) -> Limits:
         """Range of an IInteger or IFloat now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -122,6 +123,15 @@ class Camera(Protocol):
         """
         ...
 
+    def borrow(self, timeout_ms: int) -> AbstractContextManager[Frame | None]:
+        """Like `read`, but the picture is a view of the stream buffer, valid inside the `with` block only.
+
+        Raises:
+            CameraDisconnectedError: The camera is gone.
+
+        """
+        ...
+
     def stop(self) -> None:
         """End acquisition; frames already transferred can be read first. Safe to call twice."""
         ...
@@ -144,6 +154,14 @@ class Camera(Protocol):
 
     def gain_limits_db(self) -> Limits:
         """Range of Gain now."""
+        ...
+
+    def region(self) -> tuple[int, int, int, int]:
+        """OffsetX, OffsetY, Width and Height as they are now [px]."""
+        ...
+
+    def deviations(self) -> tuple[str, ...]:
+        """Features that no longer have the value that was set, as `Name is X, should be Y`; empty if none."""
         ...
 
     def counters(self) -> StreamCounters:

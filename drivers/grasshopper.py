@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,8 @@ _CHUNKS = ("FrameCounter", "Timestamp", "ExposureTime", "Gain")
 _TIMEOUT = -1011
 _GONE = frozenset({-1002, -1006, -1010, -1012, -1015})
 _FRAME_ID_SPAN = 2**16
+_REAL = frozenset({"ExposureTime", "Gain", "BlackLevel"})
+_WATCHED = _REAL | {"Width", "Height", "OffsetX", "OffsetY", "BinningVertical"}
 
 
 def load_pyspin() -> Any:
@@ -148,6 +153,7 @@ class Grasshopper3:
         self._nodes = Nodes(spin, pointer.GetNodeMap(), f"camera {identity.serial}")
         self._host = Nodes(spin, pointer.GetTLStreamNodeMap(), f"stream of camera {identity.serial}")
         self._settings: CameraSettings | None = None
+        self._expected: dict[str, float | str] = {}
         self._streaming = False
         self._chunks: frozenset[str] = frozenset()
         self._last_id = -1
@@ -185,6 +191,7 @@ class Grasshopper3:
         nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
         self._set_chunks()
         self._set_stream(settings, applied)
+        self._expect(settings, applied)
         self._settings = settings
         return tuple(applied)
 
@@ -286,6 +293,12 @@ class Grasshopper3:
 
     def read(self, timeout_ms: int) -> Frame | None:
         """Next frame, copied out of the stream buffer; see `Camera.read`."""
+        with self.borrow(timeout_ms) as frame:
+            return None if frame is None else replace(frame, image=frame.image.copy())
+
+    @contextmanager
+    def borrow(self, timeout_ms: int) -> Iterator[Frame | None]:
+        """Next frame as a view of the stream buffer; see `Camera.borrow`."""
         if not self._streaming:
             raise CameraError(f"camera {self._identity.serial} is not armed")
         spin = self._spin
@@ -293,17 +306,25 @@ class Grasshopper3:
             image = self._pointer.GetNextImage(timeout_ms, 0)
         except spin.SpinnakerException as error:
             code = error_code(error)
-            if code == _TIMEOUT:
-                return None
-            if code in _GONE:
-                raise CameraDisconnectedError(
-                    f"camera {self._identity.serial} stopped answering, check its cable and power: {error}"
-                ) from error
-            raise CameraError(f"camera {self._identity.serial} failed to deliver a frame: {error}") from error
+            if code != _TIMEOUT:
+                raise self._failed(error, code) from error
+            image = None
+        if image is None:
+            # The client's block runs outside the handler, or every error in it would carry the time-out.
+            yield None
+            return
         try:
-            return self._frame(image, time.monotonic_ns())
+            yield self._frame(image, time.monotonic_ns())
         finally:
             image.Release()
+
+    def _failed(self, error: Exception, code: int) -> CameraError:
+        serial = self._identity.serial
+        if code in _GONE:
+            return CameraDisconnectedError(
+                f"camera {serial} stopped answering, check its cable and power: {error}"
+            )
+        return CameraError(f"camera {serial} failed to deliver a frame: {error}")
 
     def _frame(self, image: Any, host_ns: int) -> Frame:
         settings = self._settings
@@ -323,7 +344,7 @@ class Grasshopper3:
             self._gaps += gap
         self._delivered += 1
         return Frame(
-            image=np.array(image.GetNDArray()),
+            image=image.GetNDArray(),
             pixel_format=settings.pixel_format,
             role=self.role,
             frame_id=frame_id,
@@ -388,11 +409,15 @@ class Grasshopper3:
 
     def set_exposure_us(self, value: float) -> Applied:
         """Change SFNC ExposureTime while streaming."""
-        return self._nodes.set_real("ExposureTime", value)
+        return self._changed(self._nodes.set_real("ExposureTime", value))
 
     def set_gain_db(self, value: float) -> Applied:
         """Change SFNC Gain while streaming."""
-        return self._nodes.set_real("Gain", value)
+        return self._changed(self._nodes.set_real("Gain", value))
+
+    def _changed(self, applied: Applied) -> Applied:
+        self._expected[applied.name] = applied.applied
+        return applied
 
     def exposure_limits_us(self) -> Limits:
         """Range of ExposureTime now."""
@@ -408,6 +433,33 @@ class Grasshopper3:
             self._nodes.integer(n) for n in ("OffsetX", "OffsetY", "Width", "Height")
         )
         return offset_x, offset_y, width, height
+
+    def deviations(self) -> tuple[str, ...]:
+        """Features that no longer have the value that `configure` or a later change gave them."""
+        found = []
+        for name, wanted in self._expected.items():
+            now: float | str
+            if isinstance(wanted, str):
+                now = self._nodes.symbol(name)
+                same = now == wanted
+            else:
+                now = self._nodes.real(name) if name in _REAL else float(self._nodes.integer(name))
+                same = abs(now - wanted) <= max(1e-6, 1e-4 * abs(wanted))
+            if not same:
+                wanted_text, now_text = (v if isinstance(v, str) else f"{v:g}" for v in (wanted, now))
+                found.append(f"{name} is {now_text}, should be {wanted_text}")
+        return tuple(found)
+
+    def _expect(self, settings: CameraSettings, applied: list[Applied]) -> None:
+        values: dict[str, float | str] = {a.name: a.applied for a in applied if a.name in _WATCHED}
+        values["PixelFormat"] = str(settings.pixel_format)
+        values["ExposureAuto"] = values["GainAuto"] = "Off"
+        values["TriggerMode"] = "On" if settings.triggered else "Off"
+        if settings.triggered:
+            values["TriggerSource"] = settings.trigger_source
+            values["TriggerActivation"] = settings.trigger_activation
+            values["TriggerOverlap"] = "ReadOut"
+        self._expected = values
 
     def counters(self) -> StreamCounters:
         """Frames delivered, incomplete and lost since start."""

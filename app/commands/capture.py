@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, emit, progress_bar, say
+from app.commands._common import JsonOption, emit, progress_bar, say, warn
+from app.session import SessionError
+from drivers import Role
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -109,10 +111,11 @@ def command(
             done = count
 
         report = run_job(job, on_frame=advance, should_stop=stop.is_set, say=lambda t: say(t, quiet=json))
-    counts = ", ".join(f"{s.written} {r}" for r, s in report.streams.items())
-    say(
-        f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost"
-        + (f"; ended early: {report.stopped_early}" if report.stopped_early else ""),
-        quiet=json,
-    )
+    counts = " and ".join(f"{report.frames(role)} {role.name}" for role in Role)
+    say(f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost", quiet=json)
+    for warning in report.recording.warnings:
+        if warning != f"recording stopped: {report.stop_reason}":
+            warn(warning)
     emit(report.to_json(), as_json=json)
+    if report.stop_reason is not None:
+        raise SessionError(f"{report.path} ended early and is kept: {report.stop_reason}")

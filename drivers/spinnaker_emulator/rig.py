@@ -231,8 +231,8 @@ def truth_from_take(take: Take) -> TakeTruth:
         DriverError: The take was not recorded with the emulated rig.
 
     """
-    described = take.metadata.extra.get("rig")
-    if not take.metadata.simulated or not isinstance(described, dict):
+    described = take.metadata.extra
+    if not take.metadata.simulated or "emulator" not in described:
         raise DriverError(f"{take.path}: only takes of the emulated rig have a known truth")
     lsr = take.metadata.lsr
     region = Region(

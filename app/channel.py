@@ -1,0 +1,214 @@
+"""One camera of a live session: its ring, its grab thread, and calls that the grab thread runs for others."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from drivers import Applied, Camera, CameraSettings, DriverError, Frame, FrameFlag, RingBuffer, Role
+
+_RING_SECONDS = 3.0
+_RING_BYTES = 768 * 1024**2
+_LEAST_FRAMES = 8
+_POLL_MS = 50
+_CALL_TIMEOUT_S = 5.0
+_CHECK_EVERY_S = 1.0
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCounters:
+    """What one stream has done since the pulses began.
+
+    Attributes:
+        received: Frames taken from the camera.
+        incomplete: Of these, damaged ones.
+        missing: Frames that the frame ids say are missing.
+        last_host_ns: Host monotonic clock at the newest frame [ns]; 0 before the first.
+        longest_grab_ns: Longest time from a frame's hand-over to its place in the ring [ns].
+
+    """
+
+    received: int = 0
+    incomplete: int = 0
+    missing: int = 0
+    last_host_ns: int = 0
+    longest_grab_ns: int = 0
+
+
+def make_ring(settings: CameraSettings, fps: float) -> RingBuffer:
+    """A ring for some seconds of one stream, within the memory that a session may take."""
+    stride = settings.width * settings.height * settings.pixel_format.bytes_per_pixel
+    capacity = max(_LEAST_FRAMES, min(int(fps * _RING_SECONDS), _RING_BYTES // stride))
+    return RingBuffer(capacity, settings.height, settings.width, settings.pixel_format)
+
+
+class Channel:
+    """A camera with its ring and grab thread.
+
+    Args:
+        camera: Opened camera; from `start` on the grab thread owns it.
+        on_change: Called after each frame and when the thread ends.
+        hold_back: Asked before each frame is stored; while True the grab thread waits (emulated pulses only).
+
+    """
+
+    def __init__(
+        self, camera: Camera, on_change: Callable[[], None], hold_back: Callable[[Role], bool] | None = None
+    ) -> None:
+        self.camera = camera
+        self.role = camera.role
+        self.ring: RingBuffer | None = None
+        self.counters = LiveCounters()
+        self.failure: DriverError | None = None
+        self.deviations: tuple[str, ...] = ()
+        self.grab_ns: list[int] | None = None
+        self._on_change = on_change
+        self._hold_back = hold_back
+        self._thread: threading.Thread | None = None
+        self._drain = threading.Event()
+        self._quit = threading.Event()
+        self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
+
+    @property
+    def running(self) -> bool:
+        """Whether the grab thread is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _ended(self) -> bool:
+        return self._thread is None or not self._thread.is_alive()
+
+    def arm(self, settings: CameraSettings, fps: float) -> None:
+        """Make a fresh ring and begin acquisition.
+
+        Raises:
+            CameraError: The camera refuses.
+
+        """
+        self.ring = make_ring(settings, fps)
+        self.counters = LiveCounters()
+        self.failure = None
+        self.deviations = ()
+        self._drain.clear()
+        self._quit.clear()
+        self.camera.arm()
+
+    def start(self) -> None:
+        """Start the grab thread; the camera is armed."""
+        self._thread = threading.Thread(target=self._grab, name=f"grab {self.role}", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Let the thread end once no frame has come for a while."""
+        self._drain.set()
+
+    def abandon(self) -> None:
+        """Let the thread end at once; frames still on their way are lost."""
+        self._quit.set()
+        self._drain.set()
+
+    def join(self) -> None:
+        """Wait for the grab thread's end."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def call(self, action: Callable[[], _T]) -> _T:
+        """Run `action` where the camera may be used: on the grab thread while there is one.
+
+        Raises:
+            DriverError: What `action` raised.
+
+        """
+        if not self.running:
+            return action()
+        future: Future[object] = Future()
+        self._requests.put((action, future))
+        if self._ended():
+            # It ended between the question and the request.
+            self._serve()
+        result: _T = future.result(timeout=_CALL_TIMEOUT_S)  # type: ignore[assignment]
+        return result
+
+    def set_exposure_us(self, value: float) -> Applied:
+        """Change SFNC ExposureTime now."""
+        return self.call(lambda: self.camera.set_exposure_us(value))
+
+    def set_gain_db(self, value: float) -> Applied:
+        """Change SFNC Gain now."""
+        return self.call(lambda: self.camera.set_gain_db(value))
+
+    # -- the grab thread ------------------------------------------------------------------------------
+
+    def _grab(self) -> None:
+        ring = self.ring
+        next_check = time.monotonic() + _CHECK_EVERY_S
+        try:
+            while ring is not None and not self._quit.is_set():
+                self._serve()
+                with self.camera.borrow(_POLL_MS) as frame:
+                    if frame is not None:
+                        self._wait_for_disk()
+                        ring.append(frame)
+                        self._count(frame)
+                    elif self._drain.is_set():
+                        break
+                if time.monotonic() >= next_check:
+                    self._compare_settings()
+                    next_check = time.monotonic() + _CHECK_EVERY_S
+        except DriverError as error:
+            self.failure = error
+        except ValueError as error:
+            self.failure = DriverError(f"camera {self.camera.identity.serial} changed its picture: {error}")
+        finally:
+            try:
+                self.camera.stop()
+            except DriverError as error:
+                self.failure = self.failure or error
+            if ring is not None:
+                ring.close()
+            self._serve()
+            self._on_change()
+
+    def _wait_for_disk(self) -> None:
+        while self._hold_back is not None and not self._drain.is_set() and self._hold_back(self.role):
+            time.sleep(0.002)
+
+    def _count(self, frame: Frame) -> None:
+        took = time.monotonic_ns() - frame.host_ns
+        if self.grab_ns is not None:
+            self.grab_ns.append(took)
+        old = self.counters
+        received = old.received + 1
+        self.counters = replace(
+            old,
+            received=received,
+            incomplete=old.incomplete + bool(frame.flags & FrameFlag.INCOMPLETE),
+            missing=max(old.missing, frame.frame_id + 1 - received),
+            last_host_ns=frame.host_ns,
+            longest_grab_ns=max(old.longest_grab_ns, took),
+        )
+        self._on_change()
+
+    def _compare_settings(self) -> None:
+        """Another program, a brown-out or a reset may have changed the camera behind our back."""
+        found = self.camera.deviations()
+        if found != self.deviations:
+            self.deviations = found
+            self._on_change()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                action, future = self._requests.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                future.set_result(action())
+            except DriverError as error:
+                future.set_exception(error)
