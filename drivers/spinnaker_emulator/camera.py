@@ -91,6 +91,7 @@ class Device:
             self.nodes.force("TLParamsLocked", 1)
             self.host.force("StreamIsGrabbing", True)
             self.world.keeper.followers.append(self.stream)
+            self.world.box.before_start.append(self.stream.prepare)
 
     def remember(self, arrival: Arrival) -> None:
         """Keep what a frame showed, for the truth."""
@@ -104,6 +105,7 @@ class Device:
             if self.stream is not None:
                 self.stream.close()
                 self.world.keeper.followers.remove(self.stream)
+                self.world.box.before_start.remove(self.stream.prepare)
                 self.stream = None
             self.nodes.force("TLParamsLocked", 0)
             self.host.force("StreamIsGrabbing", False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -117,6 +119,7 @@ class TriggerBox:
     def __init__(self, keeper: TimeKeeper) -> None:
         self._keeper = keeper
         self.runs: list[PulseRun] = []
+        self.before_start: list[Callable[[float, int], None]] = []
 
     @property
     def counts_pulses(self) -> bool:
@@ -140,9 +143,15 @@ class TriggerBox:
             ticks: Ticks to give; None to run until `stop`.
 
         """
+        for prepare in tuple(self.before_start):
+            prepare(tick_hz, ratio)
         with self._keeper.changed:
             self.stop()
             start = self._keeper.now_ns() + 2 * MS
+            if self._keeper.real_time:
+                # On a grid of the slow period, so that loop pictures show exactly the moments exposed.
+                slow = 1e9 * ratio / tick_hz
+                start = round(math.ceil(start / slow) * slow)
             self.runs.append(PulseRun(start, tick_hz, ratio, ticks))
             self._keeper.changed.notify_all()
 

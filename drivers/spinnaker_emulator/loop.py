@@ -1,29 +1,33 @@
 """Pictures for a rig in real time: one scene period drawn beforehand, then only looked up.
 
-Loop pictures are kept noise included as square roots of the signal, where shot noise has the same deviation
-at every brightness; one table look-up per frame applies the exposure, gain and black level of the moment.
+Loop pictures are stored as square roots of the light, noise included: there shot noise has the same
+deviation at every brightness, and one table look-up per frame applies exposure, gain and black level.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from drivers.frame import Image
-from drivers.spinnaker_emulator import painter, sensor
+from drivers.frame import Image, PixelFormat, Role
+from drivers.spinnaker_emulator import sensor
 from drivers.spinnaker_emulator.optics import RigGeometry
-from drivers.spinnaker_emulator.painter import Shot
+from drivers.spinnaker_emulator.painter import Shot, view_of
 from drivers.spinnaker_emulator.scene import PERIOD_S, Scene
 from drivers.spinnaker_emulator.sensor import Exposure
 
+Codes = npt.NDArray[np.uint8]
+
 _PERIOD_NS = round(PERIOD_S * 1e9)
-_FULL_RANGE = 2.0
-"""Stored pictures reach twice full scale, so that a shorter exposure brings clipped areas back."""
+_BRIGHTEST = 1.2
+"""Radiance, as part of 255, that the highest code stands for; leaves room for the colour response."""
 _REDRAW_RATIO = 1.6
+_MOST_PICTURES = 256
+_SUBSAMPLES = {Role.HSR: 2, Role.LSR: 1}
 
 
 class PictureLoop:
@@ -38,37 +42,42 @@ class PictureLoop:
 
     def __init__(self, scene: Scene, seed: int, rate_hz: float) -> None:
         self._scene = scene
-        self._seed = seed
-        self.count = min(256, max(1, round(PERIOD_S * rate_hz)))
-        self._stored: list[npt.NDArray[np.uint8] | None] = [None] * self.count
+        self._rng = np.random.default_rng([seed, 77])
+        self.rate_hz = rate_hz
+        self.count = min(_MOST_PICTURES, max(1, round(PERIOD_S * rate_hz)))
+        self._stored: list[Codes | None] = [None] * self.count
         self._drawn_for: list[object] = [None] * self.count
+        self._background: tuple[object, Codes] | None = None
+        self._noise: tuple[object, npt.NDArray[np.int8]] | None = None
         self._lock = threading.Lock()
         self._redraw: threading.Thread | None = None
         self._wanted: tuple[RigGeometry, Shot] | None = None
 
     def time_of(self, time_ns: int) -> int:
-        """The moment of the scene that a frame at `time_ns` shows [ns]."""
+        """The moment of the scene that a frame exposed from `time_ns` on shows [ns]."""
         return self._index(time_ns) * _PERIOD_NS // self.count
 
     def prepare(self, geometry: RigGeometry, shot: Shot) -> None:
-        """Draw every picture that is missing or drawn for other settings."""
+        """Draw every picture that is missing or drawn for other settings, the next ones first."""
         key = _key(geometry, shot)
-        for index in range(self.count):
+        first = self._index(shot.start_ns) + 1
+        for step in range(self.count):
+            index = (first + step) % self.count
             if self._drawn_for[index] != key:
                 self._draw(index, geometry, shot, key)
 
     def fill(self, geometry: RigGeometry, shot: Shot, out: Image) -> None:
         """Write the picture of `shot` into `out`.
 
-        After a change of baseline or a large one of exposure, the next picture is drawn at once and the rest
-        of the loop in the background.
+        Brightness follows every setting at once; motion blur, noise and the place of the camera follow
+        picture by picture while the loop is drawn again in the background.
         """
         index = self._index(shot.start_ns)
         key = _key(geometry, shot)
         if self._drawn_for[index] != key:
             self._start_redraw(geometry, shot)
         stored = self._stored[index]
-        if stored is None:
+        if stored is None or stored.shape != out.shape:
             stored = self._draw(index, geometry, shot, key)
         table = _table(shot.exposure, sixteen_bit=shot.pixel_format.dtype == np.uint16)
         if table.dtype == np.uint8:
@@ -79,20 +88,47 @@ class PictureLoop:
     def _index(self, time_ns: int) -> int:
         return round((time_ns % _PERIOD_NS) * self.count / _PERIOD_NS) % self.count
 
-    def _draw(self, index: int, geometry: RigGeometry, shot: Shot, key: object) -> npt.NDArray[np.uint8]:
-        moment = replace(
-            shot,
-            start_ns=index * _PERIOD_NS // self.count,
-            exposure=replace(shot.exposure, black_level_percent=0.0),
+    def _draw(self, index: int, geometry: RigGeometry, shot: Shot, key: object) -> Codes:
+        view, finer = view_of(geometry, shot)
+        codes = self._background_codes(geometry, shot, key).copy()
+        count = _SUBSAMPLES[shot.role]
+        start = index * PERIOD_S / self.count
+        step = shot.exposure.exposure_us * 1e-6 / count
+        window = self._scene.moving(view, tuple(start + (i + 0.5) * step for i in range(count)))
+        if window is not None:
+            (left, top), pixels = window
+            part = _codes(_shrunk(pixels, finer), shot)
+            y, x = top // finer, left // finer
+            codes[y : y + part.shape[0], x : x + part.shape[1]] = part
+        noisy = np.asarray(
+            cv2.add(codes, self._noise_for(codes.shape, shot, index), dtype=cv2.CV_8U), np.uint8
         )
-        signal = painter.signal(self._scene, geometry, moment, self._seed)
-        scale = np.float32(1.0 / (shot.exposure.scale() * _FULL_RANGE))
-        rooted = np.sqrt(np.maximum(signal * scale, 0))
-        stored = np.asarray(np.clip(np.rint(rooted * np.float32(255.0)), 0, 255), np.uint8)
         with self._lock:
-            self._stored[index] = stored
+            self._stored[index] = noisy
             self._drawn_for[index] = key
-        return stored
+        return noisy
+
+    def _background_codes(self, geometry: RigGeometry, shot: Shot, key: object) -> Codes:
+        cached = self._background
+        if cached is not None and cached[0] == key:
+            return cached[1]
+        view, finer = view_of(geometry, shot)
+        codes = _codes(_shrunk(self._scene.background(view), finer), shot)
+        self._background = (key, codes)
+        return codes
+
+    def _noise_for(self, shape: tuple[int, ...], shot: Shot, index: int) -> npt.NDArray[np.int8]:
+        """A window of one noise field, elsewhere for each picture."""
+        deviation = _noise_deviation(shot.exposure)
+        rows, columns = shape[0] + 64, shape[1] + 64
+        key = (rows, columns, shape[2:], deviation)
+        cached = self._noise
+        if cached is None or cached[0] != key:
+            field = self._rng.standard_normal((rows, columns, *shape[2:]), dtype=np.float32)
+            cached = (key, np.clip(np.rint(field * np.float32(deviation)), -127, 127).astype(np.int8))
+            self._noise = cached
+        y, x = (index * 37) % 64, (index * 23) % 64
+        return np.ascontiguousarray(cached[1][y : y + shape[0], x : x + shape[1]])
 
     def _start_redraw(self, geometry: RigGeometry, shot: Shot) -> None:
         with self._lock:
@@ -112,13 +148,46 @@ class PictureLoop:
 
 
 def _key(geometry: RigGeometry, shot: Shot) -> object:
-    # Motion blur and noise belong to an exposure step; brightness itself is exact through the table.
-    step = round(np.log(shot.exposure.exposure_us) / np.log(_REDRAW_RATIO))
-    return (geometry, shot.region, shot.pixel_format, step)
+    # Brightness is exact through the table; blur and noise belong to a step of exposure.
+    step = round(math.log(shot.exposure.exposure_us) / math.log(_REDRAW_RATIO))
+    place = geometry.lsr_focal_mm if shot.role is Role.LSR else geometry
+    return (place, shot.region, shot.pixel_format, step)
+
+
+def _shrunk(pixels: npt.NDArray[np.float32] | Codes, finer: int) -> Codes:
+    if pixels.dtype != np.uint8:
+        pixels = np.asarray(cv2.convertScaleAbs(pixels), np.uint8)
+    if finer > 1:
+        size = (pixels.shape[1] // finer, pixels.shape[0] // finer)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(pixels, np.uint8)
+
+
+def _codes(rgb: Codes, shot: Shot) -> Codes:
+    """Square roots of the light in the layout of the pixel format."""
+    response = np.asarray(sensor.RESPONSE[shot.role], np.float64)
+    light = np.arange(256)[:, None] * response / (255.0 * _BRIGHTEST)
+    tables = np.asarray(np.clip(np.rint(255.0 * np.sqrt(light)), 0, 255), np.uint8)
+    rooted = np.asarray(cv2.LUT(rgb, tables[None]), np.uint8)
+    name = shot.pixel_format
+    if name in (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16):
+        raw = rooted[..., 1].copy()
+        raw[0::2, 0::2] = rooted[0::2, 0::2, 0]
+        raw[1::2, 1::2] = rooted[1::2, 1::2, 2]
+        return raw
+    if name.channels == 1:
+        return np.asarray(cv2.cvtColor(rooted, cv2.COLOR_RGB2GRAY), np.uint8)
+    return rooted
+
+
+def _noise_deviation(exposure: Exposure) -> float:
+    """Deviation of shot noise in codes, the same at every brightness."""
+    electrons = sensor.FULL_WELL * _BRIGHTEST * exposure.scale() / exposure.gain
+    return round(127.5 / math.sqrt(max(electrons, 1.0)), 2)
 
 
 def _table(exposure: Exposure, *, sixteen_bit: bool) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     codes = np.arange(256, dtype=np.float32) / np.float32(255.0)
-    signal = codes * codes * np.float32(_FULL_RANGE * exposure.scale())
+    signal = codes * codes * np.float32(_BRIGHTEST * exposure.scale())
     signal += np.float32(exposure.black_level_percent / 100.0)
     return sensor.quantise(signal, sixteen_bit=sixteen_bit)

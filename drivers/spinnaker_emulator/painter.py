@@ -42,15 +42,27 @@ def _times(shot: Shot) -> tuple[float, ...]:
     return tuple(shot.start_ns * 1e-9 + (i + 0.5) * step for i in range(_SUBSAMPLES))
 
 
-def _radiance(
-    scene: Scene, geometry: RigGeometry, shot: Shot, height: int, width: int
-) -> npt.NDArray[np.float32]:
-    """Mean radiance over each pixel's area: views coarser than a texel are drawn finer and averaged."""
+def view_of(
+    geometry: RigGeometry, shot: Shot, height: int | None = None, width: int | None = None
+) -> tuple[View, int]:
+    """What to draw for a shot, and how many drawn pixels make one along each axis.
+
+    Views coarser than the texture are drawn finer and averaged, so that each pixel sees its whole area.
+    """
+    height = shot.region.height // shot.region.binning if height is None else height
+    width = shot.region.width // shot.region.binning if width is None else width
     finer = 2 if shot.role is Role.LSR and width <= shot.region.width else 1
-    view = View(shot.role, shot.region, width * finer, height * finer, geometry)
+    return View(shot.role, shot.region, width * finer, height * finer, geometry), finer
+
+
+def _radiance(
+    scene: Scene, geometry: RigGeometry, shot: Shot, height: int | None = None, width: int | None = None
+) -> npt.NDArray[np.float32]:
+    view, finer = view_of(geometry, shot, height, width)
     radiance = scene.radiance(view, _times(shot))
     if finer > 1:
-        radiance = np.asarray(cv2.resize(radiance, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+        size = (view.width // finer, view.height // finer)
+        radiance = np.asarray(cv2.resize(radiance, size, interpolation=cv2.INTER_AREA), np.float32)
     return radiance
 
 
@@ -59,9 +71,7 @@ def signal(scene: Scene, geometry: RigGeometry, shot: Shot, seed: int) -> npt.ND
 
     The noise depends on `seed`, the camera and the moment.
     """
-    width = shot.region.width // shot.region.binning
-    height = shot.region.height // shot.region.binning
-    radiance = _radiance(scene, geometry, shot, height, width)
+    radiance = _radiance(scene, geometry, shot)
     values = sensor.noise_free(radiance, shot.exposure, shot.role)
     name = shot.pixel_format
     if name in (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16):

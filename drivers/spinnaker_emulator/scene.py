@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -158,6 +159,7 @@ class Scene:
 
     seed: int
     layers: tuple[Layer, ...] = field(init=False)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _backgrounds: OrderedDict[View, npt.NDArray[np.uint8]] = field(init=False, default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -165,37 +167,49 @@ class Scene:
 
     def radiance(self, view: View, times_s: tuple[float, ...]) -> npt.NDArray[np.float32]:
         """Mean over `times_s` of what the view sees, linear, shape (height, width, 3), 0..255 RGB."""
-        background = self._background(view)
-        moving = [layer for layer in self.layers if not layer.motion.is_still]
-        result = background.astype(np.float32)
-        boxes = [_bounds(layer, view, t) for layer in moving for t in times_s]
-        left = max(0, min(b[0] for b in boxes))
-        top = max(0, min(b[1] for b in boxes))
-        right = min(view.width, max(b[2] for b in boxes))
-        bottom = min(view.height, max(b[3] for b in boxes))
-        if left >= right or top >= bottom:
-            return result
-        window = background[top:bottom, left:right]
-        total = np.zeros(window.shape, np.float32)
-        for time_s in times_s:
-            picture = window.copy()
-            for layer in moving:
-                _draw(picture, layer, view, time_s, (left, top))
-            cv2.accumulate(picture, total)
-        result[top:bottom, left:right] = total * np.float32(1.0 / len(times_s))
+        result = self.background(view).astype(np.float32)
+        window = self.moving(view, times_s)
+        if window is not None:
+            (left, top), pixels = window
+            result[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
         return result
 
-    def _background(self, view: View) -> npt.NDArray[np.uint8]:
-        cached = self._backgrounds.get(view)
-        if cached is None:
-            cached = np.zeros((view.height, view.width, 3), np.uint8)
-            for layer in self.layers:
-                if layer.motion.is_still:
-                    _draw(cached, layer, view, 0.0, (0, 0))
-            self._backgrounds[view] = cached
-            while len(self._backgrounds) > _CACHED_BACKGROUNDS:
-                self._backgrounds.popitem(last=False)
-        return cached
+    def moving(
+        self, view: View, times_s: tuple[float, ...]
+    ) -> tuple[tuple[int, int], npt.NDArray[np.float32]] | None:
+        """The part of `radiance` that differs from the background: (left, top) and pixels, or None."""
+        layers = [layer for layer in self.layers if not layer.motion.is_still]
+        boxes = [_bounds(layer, view, t) for layer in layers for t in times_s]
+        # On a grid of 4, so that a mosaic and an average over 2x2 fall the same way as in the whole picture.
+        left = max(0, min(b[0] for b in boxes)) // 4 * 4
+        top = max(0, min(b[1] for b in boxes)) // 4 * 4
+        right = min(view.width, -(-max(b[2] for b in boxes) // 4) * 4)
+        bottom = min(view.height, -(-max(b[3] for b in boxes) // 4) * 4)
+        if left >= right or top >= bottom:
+            return None
+        behind = self.background(view)[top:bottom, left:right]
+        total = np.zeros(behind.shape, np.float32)
+        for time_s in times_s:
+            picture = behind.copy()
+            for layer in layers:
+                _draw(picture, layer, view, time_s, (left, top))
+            cv2.accumulate(picture, total)
+        total *= np.float32(1.0 / len(times_s))
+        return (left, top), total
+
+    def background(self, view: View) -> npt.NDArray[np.uint8]:
+        """What never moves, shape (height, width, 3)."""
+        with self._lock:
+            cached = self._backgrounds.get(view)
+            if cached is None:
+                cached = np.zeros((view.height, view.width, 3), np.uint8)
+                for layer in self.layers:
+                    if layer.motion.is_still:
+                        _draw(cached, layer, view, 0.0, (0, 0))
+                self._backgrounds[view] = cached
+                while len(self._backgrounds) > _CACHED_BACKGROUNDS:
+                    self._backgrounds.popitem(last=False)
+            return cached
 
 
 def _image_from_texel(layer: Layer, view: View, time_s: float, level: int) -> Matrix:

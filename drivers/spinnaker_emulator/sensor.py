@@ -12,7 +12,7 @@ from drivers.frame import Image, Role
 REFERENCE_EXPOSURE_US = 2000.0
 _WHITE = 0.9
 """Radiance 255 exposed for REFERENCE_EXPOSURE_US at 0 dB gives this part of full scale."""
-_FULL_WELL = 10_500.0
+FULL_WELL = 10_500.0
 _READ_NOISE = 2.4
 
 # Two cameras of one model still differ in lens transmission and colour; alignment has to match them.
@@ -66,7 +66,7 @@ def add_noise(
     signal: npt.NDArray[np.float32], exposure: Exposure, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
     """Shot noise of the collected electrons and read noise, both before the gain (in place)."""
-    electrons = np.float32(_FULL_WELL / exposure.gain)
+    electrons = np.float32(FULL_WELL / exposure.gain)
     pedestal = np.float32(exposure.black_level_percent / 100.0)
     deviation = np.maximum(signal - pedestal, 0) * electrons
     deviation += np.float32(_READ_NOISE**2)

@@ -82,7 +82,6 @@ class Stream:
         self._software: deque[int] = deque()
         self._next_id = 0
         self._exposure_end = self._readout_end = -(2**62)
-        self._loop: PictureLoop | None = None
         self.fetched = 0
         self.lost = 0
         self.ignored = 0
@@ -127,10 +126,14 @@ class Stream:
             self._run_index, self._pulse = self._run_index + 1, 0
         return None
 
-    def _free_running_pulse(self) -> int | None:
+    def _free_rate(self) -> float:
         rate = self._nodes.number("AcquisitionFrameRate")
         if self._nodes.raw("AcquisitionFrameRateAuto") != "Off" or not self._rate_enabled():
             rate = min(30.0, self._nodes.limits("AcquisitionFrameRate")[1])
+        return rate
+
+    def _free_running_pulse(self) -> int | None:
+        rate = self._free_rate()
         if self._free_run is None or self._free_run.tick_hz != rate:
             begin = self._world.keeper.now_ns() if self._free_run is None else max(0, self._exposure_end)
             self._free_run = PulseRun(begin, rate, 1, None)
@@ -165,12 +168,18 @@ class Stream:
             return None
         self._exposure_end = end
         self._readout_end = end + self._readout_ns
+        return self._shot(at_ns, exposure_us)
+
+    def _shot(self, at_ns: int, exposure_us: float) -> Shot:
         exposure = Exposure(exposure_us, self._nodes.number("Gain"), self._nodes.number("BlackLevel"))
         binning = self._binning
         region = Region(
-            int(self._nodes.number("OffsetX")) * binning, int(self._nodes.number("OffsetY")) * binning,
-            self._width * binning, self._height * binning, binning,
-        )  # fmt: skip
+            int(self._nodes.number("OffsetX")) * binning,
+            int(self._nodes.number("OffsetY")) * binning,
+            self._width * binning,
+            self._height * binning,
+            binning,
+        )
         return Shot(self._role, region, self._format, at_ns, exposure)
 
     def _header(self, shot: Shot) -> Header:
@@ -262,21 +271,30 @@ class Stream:
             out = self._buffers[arrival.slot] = np.empty(shape, self._format.dtype)
         world = self._world
         if world.keeper.real_time:
-            self.loop().fill(world.geometry, arrival.shot, out)
+            self._current_loop().fill(world.geometry, arrival.shot, out)
         else:
             out[...] = painter.picture(world.scene, world.geometry, arrival.shot, world.seed)
         self.fetched += 1
         return ImagePtr(out, arrival.header, arrival.slot, self.release)
 
-    def loop(self) -> PictureLoop:
-        """The pictures of one scene period, made when first needed."""
-        if self._loop is None:
-            rate = self._nodes.number("AcquisitionFrameRate")
-            runs = self._world.box.runs
-            if self.triggered and runs:
-                rate = runs[-1].tick_hz / (runs[-1].ratio if self._wiring.slow else 1)
-            self._loop = PictureLoop(self._world.scene, self._world.seed, rate)
-        return self._loop
+    def prepare(self, tick_hz: float, ratio: int) -> None:
+        """Draw the pictures for pulses of this rate, so that none is late later."""
+        if self._world.keeper.real_time and self.open and self.triggered:
+            loop = self._loop(tick_hz / ratio if self._wiring.slow else tick_hz)
+            loop.prepare(self._world.geometry, self._shot(0, self._nodes.number("ExposureTime")))
+
+    def _current_loop(self) -> PictureLoop:
+        runs = self._world.box.runs
+        if self.triggered and runs:
+            return self._loop(runs[-1].tick_hz / (runs[-1].ratio if self._wiring.slow else 1))
+        return self._loop(self._free_rate())
+
+    def _loop(self, rate_hz: float) -> PictureLoop:
+        loops = self._world.loops
+        loop = loops.get(self._role)
+        if loop is None or loop.rate_hz != rate_hz:
+            loop = loops[self._role] = PictureLoop(self._world.scene, self._world.seed, rate_hz)
+        return loop
 
     def release(self, slot: int) -> None:
         """A client gave a buffer back."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from drivers.frame import Role
 from drivers.spinnaker_emulator.clock import TimeKeeper, TriggerBox
+from drivers.spinnaker_emulator.loop import PictureLoop
 from drivers.spinnaker_emulator.optics import RigGeometry
 from drivers.spinnaker_emulator.scene import Scene
 
@@ -19,6 +21,7 @@ class World:
         keeper: Virtual time.
         box: The trigger box.
         scene: What the cameras look at.
+        loops: In real time, each camera's pictures of one scene period.
 
     """
 
@@ -27,6 +30,7 @@ class World:
     keeper: TimeKeeper
     box: TriggerBox = field(init=False)
     scene: Scene = field(init=False)
+    loops: dict[Role, PictureLoop] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.scene = Scene(self.seed)
