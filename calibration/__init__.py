@@ -14,7 +14,7 @@ from calibration.errors import (
 )
 from calibration.noise import NoiseEstimate, estimate_noise_sigma
 from calibration.photometric import ColorMap, match_colors, smooth_colors
-from calibration.scene import align_scene
+from calibration.scene import Refine, align_scene, register_views
 
 __all__ = [
     "Alignment",
@@ -25,6 +25,7 @@ __all__ = [
     "NoOverlapError",
     "NoiseEstimate",
     "OutputView",
+    "Refine",
     "RigFileError",
     "RotatedViewError",
     "StaleRigError",
@@ -34,5 +35,6 @@ __all__ = [
     "estimate_noise_sigma",
     "identity_alignment",
     "match_colors",
+    "register_views",
     "smooth_colors",
 ]

@@ -63,17 +63,22 @@ def _mutual(
     best = similarity.argmax(axis=1)
     rows = np.arange(len(a))
     first = similarity[rows, best]
-    back = similarity.argmax(axis=0)
+    strongest = similarity.max(axis=0)
     similarity[rows, best] = -1.0
     second = similarity.max(axis=1)
     # RootSIFT vectors have unit length: squared distance = 2 - 2 * similarity.
     sharp = (1.0 - first) < _RATIO**2 * (1.0 - second)
-    keep = np.flatnonzero(sharp & (back[best] == rows))
+    keep = np.flatnonzero(sharp & (first >= strongest[best]))
     return keep, best[keep]
 
 
 def match_features(
-    hsr: ImageU8, lsr: ImageU8, *, max_features: int = 4000, max_pixels: int = 700_000
+    hsr: ImageU8,
+    lsr: ImageU8,
+    *,
+    max_features: int = 4000,
+    max_pixels: int = 700_000,
+    magnify: float = 1.0,
 ) -> Matches:
     """Match blur-equalised RootSIFT features.
 
@@ -82,6 +87,7 @@ def match_features(
         lsr: (h, w, 3) RGB.
         max_features: Strongest features kept in each view.
         max_pixels: Both views are searched at the LSR size, or smaller when it has more pixels than this.
+        magnify: Sampling of the search by that of the LSR view; 2 finds more points in small pictures.
 
     Returns:
         Matches by ratio test and mutual check; about 2-10 % of them are still wrong.
@@ -91,12 +97,15 @@ def match_features(
 
     """
     h, w = lsr.shape[:2]
-    reduce = min(1.0, float(np.sqrt(max_pixels / (h * w))))
+    reduce = min(magnify, float(np.sqrt(max_pixels / (h * w))))
     lw, lh = round(w * reduce), round(h * reduce)
     # One factor for both axes: a picture of another aspect ratio must not be squeezed.
     factor = float(np.sqrt(lw * lh / (hsr.shape[0] * hsr.shape[1])))
     hw, hh = round(hsr.shape[1] * factor), round(hsr.shape[0] * factor)
-    views = (resize(gray(hsr), hw, hh), resize(gray(lsr), lw, lh))
+    sharp = gray(hsr)
+    if reduce > 1.0:  # equal blur first, then equal sampling
+        sharp = resize(sharp, round(hw / reduce), round(hh / reduce))
+    views = (resize(sharp, hw, hh), resize(gray(lsr), lw, lh))
     (hp, hd), (lp, ld) = (_root_sift(v, max_features) for v in views)
     for name, points in (("HSR view", hp), ("LSR view", lp)):
         if len(points) < _MIN_KEYPOINTS:

@@ -6,7 +6,7 @@ position x to (x + 0.5) * s - 0.5.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -29,6 +29,11 @@ def scaling(sx: float, sy: float) -> Matrix:
 def shift(x: float, y: float) -> Matrix:
     """3x3 matrix that adds (x, y) to a position."""
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+
+
+def invert(matrix: Matrix) -> Matrix:
+    """Inverse of a 3x3 matrix."""
+    return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
 def transform(matrix: Matrix, points: npt.NDArray[Any]) -> Points:
@@ -72,7 +77,8 @@ def resize_map(map_xy: ImageF32, width: int, height: int) -> ImageF32:
     return np.asarray(cv2.resize(map_xy, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-_NO_SECOND_MAP = np.empty((0, 0), np.float32)
+# The stubs ask for two maps; an empty second one (unlike None) makes OpenCV 5 read garbage when linear.
+_NO_SECOND_MAP = cast("Any", None)
 
 
 def remap(

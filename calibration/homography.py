@@ -59,45 +59,58 @@ def fit_homography(
     count = len(matches)
     if count < _MIN_INLIERS:
         raise NoOverlapError(_no_overlap(count))
-    found, mask = cv2.findHomography(
-        matches.lsr, matches.hsr / scale, cv2.USAC_MAGSAC, threshold, maxIters=5000, confidence=0.999
-    )
-    if found is None or mask is None or not np.all(np.isfinite(found)):
-        raise NoOverlapError(_no_overlap(0))
-    inliers = mask.ravel().astype(bool)
-    agreeing = int(inliers.sum())
-    if agreeing < _MIN_INLIERS:
-        raise NoOverlapError(_no_overlap(agreeing))
-    matrix = np.diag([scale, scale, 1.0]) @ np.asarray(found, np.float64)
-    matrix /= matrix[2, 2]
-    width, height = lsr_size
-    check_plausible(matrix, width, height, scale)
-    error = np.linalg.norm(transform(matrix, matches.lsr) - matches.hsr, axis=1)
-    return HomographyFit(matrix, inliers, float(np.median(error[inliers])))
-
-
-def check_plausible(matrix: Matrix, width: int, height: int, scale: float) -> None:
-    """Refuse homographies that no pair of cameras side by side can have.
-
-    Raises:
-        NoOverlapError: It folds the picture, or magnifies by less than 1/5 or more than 5 times `scale`.
-        RotatedViewError: It turns the picture by more than 45 degrees.
-
-    """
-    corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float64)
-    depth = np.column_stack([corners, np.ones(4)]) @ matrix[2]
-    centre = local_scale(matrix, (width - 1) / 2, (height - 1) / 2)
-    ratios = [local_scale(matrix, x, y)[0] / scale for x, y in corners]
-    if np.any(depth <= 0) or min(ratios) <= 0 or not 0.2 < centre[0] / scale < 5 or max(ratios) > 20:
+    for reach in (threshold, 3 * threshold, 6 * threshold):
+        found, mask = cv2.findHomography(
+            matches.lsr, matches.hsr / scale, cv2.USAC_MAGSAC, reach, maxIters=5000, confidence=0.999
+        )
+        if found is None or mask is None or not np.all(np.isfinite(found)):
+            continue
+        inliers = mask.ravel().astype(bool)
+        matrix = np.diag([scale, scale, 1.0]) @ np.asarray(found, np.float64)
+        matrix /= matrix[2, 2]
+        # Where no plane holds many points a narrow threshold may pick an absurd one; a wider finds the trend.
+        if int(inliers.sum()) >= _MIN_INLIERS and plausible(matrix, *lsr_size, scale):
+            break
+    else:
         raise NoOverlapError(
             "the points that both views share do not fit any camera pair; "
-            "check that both cameras look at the same scene"
+            "check that both cameras look at the same scene from nearly the same place"
         )
-    if abs(centre[1]) > 45:
+    error = np.linalg.norm(transform(matrix, matches.lsr) - matches.hsr, axis=1)
+    fit = HomographyFit(matrix, inliers, float(np.median(error[inliers])))
+    _, angle = local_scale(matrix, (lsr_size[0] - 1) / 2, (lsr_size[1] - 1) / 2)
+    if abs(angle) > 45:
         raise RotatedViewError(
-            f"the HSR view is turned by {centre[1]:.0f} degrees against the LSR view; "
+            f"the HSR view is turned by {angle:.0f} degrees against the LSR view; "
             "turn one camera, or rotate its pictures upright first"
         )
+    return fit
+
+
+def plausible(matrix: Matrix, width: int, height: int, scale: float) -> bool:
+    """False for homographies that no pair of cameras side by side can have.
+
+    Those fold the picture, mirror it, or magnify its middle by less than 1/5 or more than 5 times `scale`.
+    """
+    corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float64)
+    if np.any(np.column_stack([corners, np.ones(4)]) @ matrix[2] <= 0):
+        return False
+    middle = local_scale(matrix, (width - 1) / 2, (height - 1) / 2)[0] / scale
+    ratios = [local_scale(matrix, x, y)[0] / scale for x, y in corners]
+    return bool(min(ratios) > 0 and 0.2 < middle < 5 and max(ratios) < 5 * middle)
+
+
+def is_planar(matrix: Matrix, matches: Matches, scale: float) -> bool:
+    """True when one plane explains nearly all matches that obey the epipolar geometry.
+
+    Args:
+        matrix: Homography, LSR px -> HSR px.
+        matches: Matches that obey the epipolar geometry.
+        scale: HSR px per LSR px.
+
+    """
+    error = np.linalg.norm(transform(matrix, matches.lsr) - matches.hsr, axis=1)
+    return float(np.quantile(error, 0.9)) < scale
 
 
 def _no_overlap(agreeing: int) -> str:

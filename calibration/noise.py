@@ -56,7 +56,7 @@ def estimate_noise_sigma(frames: Sequence[npt.NDArray[np.uint8]]) -> NoiseEstima
             f"the noise is measured on frames of one size of at least 32x32, not on {sorted(shapes)}"
         )
     luma = [(gray(f) if f.ndim == 3 else f).astype(np.float32) for f in frames[:16]]
-    spatial = _spatial(luma[len(luma) // 2])
+    spatial = spatial_noise(luma[len(luma) // 2])
     if len(luma) < 2:
         return NoiseEstimate(spatial, "spatial", False)
     temporal, static = _temporal(luma)
@@ -89,8 +89,8 @@ def _temporal(luma: Sequence[npt.NDArray[np.float32]]) -> tuple[float, float]:
     return float(np.median(static)), len(static) / len(values)
 
 
-def _spatial(luma: npt.NDArray[np.float32]) -> float:
-    """Median absolute deviation of the finest diagonal Haar detail."""
+def spatial_noise(luma: npt.NDArray[np.float32]) -> float:
+    """Standard deviation of the finest diagonal Haar detail of (h, w) luma, by its median [0..255]."""
     h, w = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
     x = luma[:h, :w]
     detail = (x[0::2, 0::2] - x[0::2, 1::2] - x[1::2, 0::2] + x[1::2, 1::2]) / 2.0

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import time
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from calibration.alignment import Alignment, homography_alignment, output_view, overlap_share
-from calibration.errors import CalibrationError, MirroredViewError, NoOverlapError, ViewError
+from calibration.errors import (
+    CalibrationError,
+    MirroredViewError,
+    NoOverlapError,
+    TooFewFeaturesError,
+    ViewError,
+)
 from calibration.features import EpipolarFit, Matches, fit_epipolar, match_features
-from calibration.grid import check_view
-from calibration.homography import HomographyFit, fit_homography
+from calibration.grid import check_view, invert, resize_map
+from calibration.homography import HomographyFit, fit_homography, is_planar, local_scale
+from calibration.mesh import fit_mesh
+from calibration.rectification import rectify_from_matches
+from calibration.refinement import accept, refine_depth, refine_flow, to_output
+from calibration.views import equalise_views, plane_map
 
-Refine: TypeAlias = Literal["none"]
+Refine: TypeAlias = Literal["none", "mesh", "flow", "dense"]
 
 _MIN_OVERLAP = 0.15
 _MIN_EPIPOLAR = 16
 _MIN_SHARE = 0.3
+_ENOUGH = 150
 
 
 def register_views(
@@ -45,13 +56,12 @@ def register_views(
             f"the LSR view ({lsr.shape[1]}x{lsr.shape[0]}) is larger than the HSR view "
             f"({hsr.shape[1]}x{hsr.shape[0]}); are they swapped?"
         )
-    matches = match_features(hsr, lsr)
     try:
-        return _fit(matches, hsr, lsr)
+        return _register(hsr, lsr)
     except NoOverlapError:
         mirrored = np.ascontiguousarray(lsr[:, ::-1])
         try:
-            _fit(match_features(hsr, mirrored), hsr, mirrored)
+            _register(hsr, mirrored)
         except CalibrationError:
             pass
         else:
@@ -59,6 +69,23 @@ def register_views(
                 "one view is mirrored against the other; switch ReverseX off on that camera, or flip its clip"
             ) from None
         raise
+
+
+def _register(
+    hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]
+) -> tuple[Matches, EpipolarFit, HomographyFit]:
+    """Match on the LSR grid, and on one twice as fine when that gives few points."""
+    try:
+        coarse = _fit(match_features(hsr, lsr), hsr, lsr)
+        if int(coarse[1].inliers.sum()) >= _ENOUGH:
+            return coarse
+    except (NoOverlapError, TooFewFeaturesError):
+        return _fit(match_features(hsr, lsr, magnify=2.0), hsr, lsr)
+    try:
+        fine = _fit(match_features(hsr, lsr, magnify=2.0), hsr, lsr)
+    except (NoOverlapError, TooFewFeaturesError):
+        return coarse
+    return fine if fine[1].inliers.sum() > coarse[1].inliers.sum() else coarse
 
 
 def _fit(
@@ -87,7 +114,7 @@ def align_scene(
     hsr: npt.NDArray[np.uint8],
     lsr: npt.NDArray[np.uint8],
     *,
-    refine: Refine = "none",
+    refine: Refine = "dense",
     previous: Alignment | None = None,
     scale: float | None = None,
     common_field: bool = False,
@@ -97,8 +124,10 @@ def align_scene(
     Args:
         hsr: (H, W, 3) RGB.
         lsr: (h, w, 3) RGB of the same instant.
-        refine: "none" stops at the homography.
-        previous: Alignment of the GoP before; its output view is kept.
+        refine: How far to go: "none" stops at the homography, "mesh" bends it, "flow" adds dense flow (the
+            paper's recipe), "dense" adds the search along epipolar rows, which follows depth best.
+        previous: Alignment of the GoP before. Its output view is kept, and its map is used, named
+            "previous", where this pair shows too few points and the old map still fits it.
         scale: Output px per LSR px; None measures it.
         common_field: Cover only what both cameras see, rather than the whole LSR view.
 
@@ -106,26 +135,100 @@ def align_scene(
         CalibrationError: See `register_views`.
 
     """
+    if refine not in get_args(Refine):
+        raise CalibrationError(f"refine must be one of {', '.join(get_args(Refine))}, not {refine!r}")
     started = time.perf_counter()
-    matches, epipolar, plane = register_views(hsr, lsr)
     hsr_size, lsr_size = (hsr.shape[1], hsr.shape[0]), (lsr.shape[1], lsr.shape[0])
-    view = (
-        previous.view
-        if previous is not None
-        else output_view(
+    try:
+        matches, epipolar, plane = register_views(hsr, lsr)
+    except (TooFewFeaturesError, NoOverlapError) as error:
+        if previous is None:
+            raise
+        return _keep_previous(hsr, lsr, previous, error, started)
+    if previous is not None:
+        view = previous.view
+    else:
+        view = output_view(
             plane.matrix, hsr_size=hsr_size, lsr_size=lsr_size, scale=scale, common_field=common_field
         )
-    )
-    return homography_alignment(
-        plane.matrix,
+    agreed = matches.only(epipolar.inliers)
+    stats: dict[str, float] = {
+        "matches": len(matches),
+        "epipolar_inliers": len(agreed),
+        "epipolar_residual_px": epipolar.residual_px,
+        "homography_inliers": int(plane.inliers.sum()),
+        "homography_residual_px": plane.residual_px,
+        "overlap": overlap_share(plane.matrix, hsr_size, lsr_size),
+    }
+    inliers, residual = int(plane.inliers.sum()), plane.residual_px
+    if refine == "none":
+        stats["seconds"] = time.perf_counter() - started
+        return homography_alignment(
+            plane.matrix, view, hsr_size, inliers=inliers, residual_px=residual, stats=stats
+        )
+    ratio = float(np.sqrt(hsr_size[0] * hsr_size[1] / (lsr_size[0] * lsr_size[1])))
+    magnification = local_scale(plane.matrix, (lsr_size[0] - 1) / 2, (lsr_size[1] - 1) / 2)[0]
+    views = equalise_views(hsr, lsr, view, plane.matrix, sampling=magnification)
+    if is_planar(plane.matrix, agreed, ratio):
+        # Flow between pictures of unlike sharpness only adds errors where a plane already fits.
+        refined = accept(plane_map(plane.matrix, views), views, hsr_size, "homography")
+    else:
+        mesh = fit_mesh(agreed, plane.matrix, lsr_size)
+        stats |= {"mesh_inliers": int(mesh.inliers.sum()), "mesh_residual_px": mesh.residual_px}
+        inliers, residual = int(mesh.inliers.sum()), mesh.residual_px
+        flat = plane_map(plane.matrix, views)
+        bent = flat + mesh.on_grid(views.work_to_lsr, views.size, lsr_size)
+        deep = None
+        if refine == "dense":
+            rows = rectify_from_matches(agreed, epipolar, plane.matrix, hsr_size=hsr_size, lsr_size=lsr_size)
+            stats["row_residual_px"] = rows.row_residual_px
+            deep = refine_depth(rows, views, hsr_size, scale=magnification, fallback=bent)
+        if deep is not None:
+            refined, inliers, residual = deep, len(agreed), stats["row_residual_px"]
+        elif refine == "mesh":
+            refined = accept(bent, views, hsr_size, "homography+mesh")
+        else:
+            refined = refine_flow(flat, bent, views, hsr_size)
+    matrix = plane.matrix @ view.to_lsr
+    stats["seconds"] = time.perf_counter() - started
+    return to_output(
+        refined,
         view,
         hsr_size,
-        inliers=int(plane.inliers.sum()),
-        residual_px=plane.residual_px,
-        stats={
-            "matches": len(matches),
-            "epipolar_inliers": int(epipolar.inliers.sum()),
-            "epipolar_residual_px": epipolar.residual_px,
-            "seconds": time.perf_counter() - started,
-        },
+        matrix / matrix[2, 2],
+        method=refined.method,
+        inliers=inliers,
+        residual_px=residual,
+        stats=stats,
+    )
+
+
+def _keep_previous(
+    hsr: npt.NDArray[np.uint8],
+    lsr: npt.NDArray[np.uint8],
+    previous: Alignment,
+    error: CalibrationError,
+    started: float,
+) -> Alignment:
+    """The previous map if it explains this pair, else the error.
+
+    Raises:
+        CalibrationError: `error`, when less than half of what the previous map covered still fits.
+
+    """
+    view, hsr_size = previous.view, (hsr.shape[1], hsr.shape[0])
+    to_hsr = previous.homography @ invert(view.to_lsr)
+    views = equalise_views(hsr, lsr, view, to_hsr)
+    refined = accept(resize_map(previous.map_xy, *views.size), views, hsr_size, "previous")
+    if float((refined.credible & (refined.cost < 2.0)).mean()) < 0.5 * float(previous.valid.mean()):
+        raise error
+    return to_output(
+        refined,
+        view,
+        hsr_size,
+        previous.homography,
+        method="previous",
+        inliers=0,
+        residual_px=previous.residual_px,
+        stats={"seconds": time.perf_counter() - started},
     )

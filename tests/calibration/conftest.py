@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import pytest
@@ -30,3 +32,69 @@ def texture(height: int, width: int, seed: int) -> np.ndarray:
 def plane() -> np.ndarray:
     """One large textured plane."""
     return texture(900, 1100, seed=7)
+
+
+@dataclass(frozen=True)
+class DepthScene:
+    """Two rectified views of layers at several depths.
+
+    Attributes:
+        hsr: Right view, full size.
+        lsr: Left view, a quarter of the size.
+        truth: Left view, full size.
+        map_xy: True HSR position of each pixel of `truth`.
+        visible: Where the HSR view shows the same surface.
+
+    """
+
+    hsr: np.ndarray
+    lsr: np.ndarray
+    truth: np.ndarray
+    map_xy: np.ndarray
+    visible: np.ndarray
+
+
+def depth_scene(width: int = 640, height: int = 480, *, noise: float = 0.0, seed: int = 3) -> DepthScene:
+    """Slanted background and discs in front of it, seen from two places."""
+    rng = np.random.default_rng(seed)
+    canvas_w = width + 200
+    y, x = np.mgrid[0:height, 0:canvas_w].astype(np.float32)
+    layers = [(texture(height, canvas_w, seed), np.ones((height, canvas_w), bool), 12 + 6 * y / height)]
+    for k in range(7):
+        cx, cy = rng.uniform(120, canvas_w - 120), rng.uniform(40, height - 40)
+        radius = rng.uniform(35, 80)
+        mask = (x - cx) ** 2 + (y - cy) ** 2 < radius**2
+        layers.append((texture(height, canvas_w, seed + 10 + k), mask, np.full_like(y, 26 + 7.0 * k)))
+    views, depth_maps = [], []
+    base_x, base_y = np.meshgrid(
+        np.arange(width, dtype=np.float32) + 100, np.arange(height, dtype=np.float32)
+    )
+    for side in (0.0, 1.0):
+        view = np.zeros((height, width, 3), np.uint8)
+        depth = np.zeros((height, width), np.float32)
+        for image, mask, disparity in layers:
+            # Disparity depends on the row only, so looking it up at the target pixel is exact.
+            shift = disparity[:, :width]
+            at = np.stack([base_x + side * shift, base_y], -1)
+            layer = cv2.remap(image, at, None, cv2.INTER_CUBIC)
+            inside = cv2.remap(mask.astype(np.float32), at, None, cv2.INTER_LINEAR) > 0.5
+            view[inside], depth[inside] = layer[inside], shift[inside]
+        views.append(view)
+        depth_maps.append(depth)
+    map_xy = np.stack([base_x - 100 - depth_maps[0], base_y], -1)
+    seen = cv2.remap(depth_maps[1], map_xy, None, cv2.INTER_NEAREST, borderValue=-1)
+    lsr = cv2.resize(views[0], (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    lsr = np.clip(np.round(lsr + rng.normal(0, noise, lsr.shape)), 0, 255).astype(np.uint8)
+    return DepthScene(views[1], lsr, views[0], map_xy, np.abs(seen - depth_maps[0]) < 1)
+
+
+@pytest.fixture(scope="session")
+def layers() -> DepthScene:
+    """Depth scene without noise."""
+    return depth_scene()
+
+
+@pytest.fixture(scope="session")
+def other_scene() -> np.ndarray:
+    """LSR view of something else, 160x120."""
+    return cv2.resize(texture(480, 640, seed=99), (160, 120), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,92 @@
+"""Dense alignment of a scene with depth, against its exact map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from calibration import CalibrationError, NoOverlapError, align_scene
+
+
+def gross(result: Any, scene: Any) -> float:
+    error = np.linalg.norm(result.map_xy - scene.map_xy, axis=2)
+    return float(np.mean(error[scene.visible] > 3))
+
+
+def quality(result: Any, scene: Any) -> float:
+    difference = result.warp(scene.hsr).astype(float) - scene.truth
+    return float(10 * np.log10(255**2 / np.mean(difference[scene.visible] ** 2)))
+
+
+def test_every_step_brings_the_views_closer(layers: Any) -> None:
+    steps = {r: align_scene(layers.hsr, layers.lsr, refine=r) for r in ("none", "mesh", "flow", "dense")}
+    share = {r: gross(a, layers) for r, a in steps.items()}
+    psnr = {r: quality(a, layers) for r, a in steps.items()}
+    assert steps["dense"].method == "rows+flow"
+    assert share["none"] > 1.5 * share["flow"] > 3 * share["dense"]
+    assert share["dense"] < 0.05
+    assert psnr["none"] < psnr["mesh"] < psnr["flow"] - 1 < psnr["dense"] - 4
+
+
+def test_validity_tells_hidden_and_wrong_pixels(layers: Any) -> None:
+    result = align_scene(layers.hsr, layers.lsr)
+    error = np.linalg.norm(result.map_xy - layers.map_xy, axis=2)
+    assert result.valid[layers.visible].mean() > 0.9
+    assert result.valid[~layers.visible].mean() < 0.2
+    right = layers.visible & result.valid
+    assert np.mean(error[right] > 3) < 0.85 * gross(result, layers)
+
+
+def test_noise_and_gain_are_tolerated(layers: Any) -> None:
+    rng = np.random.default_rng(1)
+    dim = np.clip(0.7 * layers.lsr + 8 + rng.normal(0, 5, layers.lsr.shape), 0, 255).astype(np.uint8)
+    assert gross(align_scene(layers.hsr, dim), layers) < 0.15
+
+
+def test_planar_scene_keeps_the_homography(plane: np.ndarray) -> None:
+    truth = plane[100:580, 100:740]
+    h = np.array([[1.01, 0.02, 84.0], [-0.015, 0.99, 106.0], [1e-5, 2e-5, 1]])
+    hsr = cv2.warpPerspective(plane, h, (640, 480), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+    lsr = cv2.resize(truth, (160, 120), interpolation=cv2.INTER_AREA)
+    plain, dense = align_scene(hsr, lsr, refine="none"), align_scene(hsr, lsr)
+    assert dense.method == "homography"
+    assert np.abs(plain.map_xy - dense.map_xy).max() < 0.01
+
+
+def test_vertical_baseline(layers: Any) -> None:
+    hsr = np.ascontiguousarray(layers.hsr.transpose(1, 0, 2))
+    lsr = np.ascontiguousarray(layers.lsr.transpose(1, 0, 2))
+    result = align_scene(hsr, lsr)
+    assert result.method == "rows+flow"
+    error = np.linalg.norm(result.map_xy.transpose(1, 0, 2)[..., ::-1] - layers.map_xy, axis=2)
+    assert np.mean(error[layers.visible] > 3) < 0.1
+
+
+def test_second_run_gives_the_same_map(layers: Any) -> None:
+    a, b = (align_scene(layers.hsr, layers.lsr) for _ in range(2))
+    assert np.array_equal(a.map_xy, b.map_xy)
+    assert np.array_equal(a.valid, b.valid)
+
+
+def test_previous_map_bridges_a_pair_without_features(layers: Any, other_scene: np.ndarray) -> None:
+    before = align_scene(layers.hsr, layers.lsr)
+
+    def faint(image: np.ndarray) -> np.ndarray:
+        soft = cv2.GaussianBlur(image, (0, 0), image.shape[1] / 40)
+        return np.asarray(soft, np.uint8)
+
+    with pytest.raises(CalibrationError):
+        align_scene(faint(layers.hsr), faint(layers.lsr))
+    kept = align_scene(faint(layers.hsr), faint(layers.lsr), previous=before)
+    assert kept.method == "previous"
+    assert np.abs(kept.map_xy - before.map_xy).mean() < 0.5
+    with pytest.raises(NoOverlapError):
+        align_scene(layers.hsr, other_scene, previous=before)
+
+
+def test_unknown_step_is_refused(layers: Any) -> None:
+    with pytest.raises(CalibrationError, match="none, mesh, flow, dense"):
+        align_scene(layers.hsr, layers.lsr, refine="best")  # type: ignore[arg-type]
