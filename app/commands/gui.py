@@ -1,0 +1,83 @@
+"""`twinrate gui`: the operator's window."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Look(str, Enum):
+    """Colours of the window."""
+
+    DARK = "dark"
+    LIGHT = "light"
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+        raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT, such as 1280x800")
+    return int(width), int(height)
+
+
+def command(
+    emulate: Annotated[
+        bool, typer.Option("--emulate", help="Work with the emulated rig even when cameras are there.")
+    ] = False,
+    take: Annotated[Path | None, typer.Option(help="Show this take at the start.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where new takes go.")] = None,
+    serials: Annotated[
+        str | None, typer.Option(metavar="HSR,LSR", help="Serial numbers of the two cameras.")
+    ] = None,
+    hsr_size: Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT.")] = "2304x1920",
+    lsr_size: Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT.")] = "576x480",
+    hsr_fps: Annotated[float, typer.Option(min=0.1, help="Pulses per second to the HSR camera.")] = 30.0,
+    ratio: Annotated[int, typer.Option(min=1, help="LSR frames per HSR frame.")] = 8,
+    theme: Annotated[Look | None, typer.Option(help="Colours; as last time if left out.")] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", metavar="WIDTHxHEIGHT", help="Size of the window.")
+    ] = None,
+    screenshot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Make a picture of the window and exit.")
+    ] = None,
+    after: Annotated[float, typer.Option(min=0, help="Wait this long before the picture [s].")] = 3.0,
+) -> None:
+    """Open the window: both live views, exposure, recording."""
+    from app.capture import CaptureJob
+    from app.cli import log_folder
+    from app.gui.application import GuiOptions, run
+
+    pair = None
+    if serials is not None:
+        hsr_serial, _, lsr_serial = serials.partition(",")
+        if not hsr_serial or not lsr_serial:
+            raise typer.BadParameter(f"--serials {serials!r}: give two numbers, HSR,LSR")
+        pair = (hsr_serial, lsr_serial)
+    job = CaptureJob(
+        out=Path("take"),
+        seconds=1.0,
+        real_time=True,
+        serials=pair,
+        hsr_size=_size(hsr_size),
+        lsr_size=_size(lsr_size),
+        hsr_fps=hsr_fps,
+        ratio=ratio,
+    )
+    code = run(
+        GuiOptions(
+            job=job,
+            folder=folder or Path.home() / "Twinrate",
+            log_file=log_folder() / "window.log",
+            emulate=emulate,
+            take=take,
+            theme=theme.value if theme else None,
+            size=_size(window) if window else None,
+            screenshot=screenshot,
+            after_s=after,
+        )
+    )
+    if code:
+        raise typer.Exit(code)

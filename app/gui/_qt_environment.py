@@ -1,0 +1,52 @@
+"""Makes the process fit for PyQt6, once, before the first Qt import.
+
+opencv-python carries its own Qt 5 and points Qt's plug-in and font folders at it when it is imported. Qt 6
+then finds no usable platform plug-in and aborts. Importing OpenCV here, first, and taking its settings back
+is the only place in the program that deals with this.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from app.errors import AppError
+
+_SET_BY_OPENCV = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
+
+
+def prepare_qt(*, picture_only: bool = False) -> None:
+    """Choose PyQt6 for every binding layer, undo OpenCV's settings, and check that there is a screen.
+
+    Args:
+        picture_only: The window is only made for a screenshot; without a screen it is drawn off screen.
+
+    Raises:
+        AppError: There is no screen to open a window on.
+
+    """
+    wanted = {name: os.environ.get(name) for name in _SET_BY_OPENCV}
+    import cv2
+
+    for name, value in wanted.items():
+        # A value from an OpenCV that was imported earlier is as wrong as one set just now.
+        if value is None or os.path.dirname(cv2.__file__) in value:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    os.environ["QT_API"] = "pyqt6"
+    os.environ["PYQTGRAPH_QT_LIB"] = "PyQt6"
+    if _has_screen():
+        return
+    if not picture_only:
+        raise AppError(
+            "there is no screen to open a window on; log in on a desktop, forward one with ssh -X, or make a "
+            "picture of the window with --screenshot FILE"
+        )
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+
+def _has_screen() -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"))

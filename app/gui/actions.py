@@ -1,0 +1,201 @@
+"""Everything the operator can trigger, as one table: menus, toolbar, shortcuts and help page follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from PyQt6.QtGui import QAction, QKeySequence
+from PyQt6.QtWidgets import QMainWindow, QMenu, QToolBar
+
+from app.session import State
+
+CONNECTED = frozenset(State) - {State.DISCONNECTED}
+CALM = frozenset({State.IDLE, State.LIVE})
+STREAMING = frozenset({State.LIVE, State.RECORDING})
+ALWAYS = frozenset(State)
+MENUS = ("File", "Camera", "Fuse", "View", "Help")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionInfo:
+    """One action.
+
+    Attributes:
+        key: Name in the program.
+        menu: Menu it is in.
+        text: Words on the menu and the toolbar.
+        help: What it does, for tool tip, status line and help page.
+        shortcut: Key, in Qt's notation; "" for none.
+        states: Session states in which it can be triggered.
+        toolbar: Whether it is on the toolbar.
+        checkable: Whether it switches something on and off.
+        checked: Its state at the start.
+
+    """
+
+    key: str
+    menu: str
+    text: str
+    help: str
+    shortcut: str = ""
+    states: frozenset[State] = ALWAYS
+    toolbar: bool = False
+    checkable: bool = False
+    checked: bool = False
+
+
+ACTIONS: tuple[ActionInfo, ...] = (
+    ActionInfo(
+        "connect",
+        "Camera",
+        "Connect",
+        "Open both cameras and start the live view",
+        "Ctrl+K",
+        frozenset({State.DISCONNECTED}),
+        toolbar=True,
+    ),
+    ActionInfo("disconnect", "Camera", "Disconnect", "Give both cameras back", "", CALM),
+    ActionInfo(
+        "live", "Camera", "Live", "Start or stop the live view", "F5", CALM, toolbar=True, checkable=True
+    ),
+    ActionInfo(
+        "record",
+        "Camera",
+        "Record",
+        "Start a take; press again to stop it",
+        "F9",
+        frozenset({State.IDLE, State.LIVE, State.ARMED, State.RECORDING}),
+        toolbar=True,
+        checkable=True,
+    ),
+    ActionInfo(
+        "save_past",
+        "Camera",
+        "Save last 2 s",
+        "Make a take of the two seconds that have just passed",
+        "F8",
+        frozenset({State.LIVE}),
+        toolbar=True,
+    ),
+    ActionInfo(
+        "exposure_down",
+        "Camera",
+        "Less exposure",
+        "Selected camera: a third of a stop darker",
+        "[",
+        CONNECTED,
+    ),
+    ActionInfo(
+        "exposure_up",
+        "Camera",
+        "More exposure",
+        "Selected camera: a third of a stop brighter",
+        "]",
+        CONNECTED,
+    ),
+    ActionInfo("gain_down", "Camera", "Less gain", "Selected camera: 1 dB less gain", "Shift+[", CONNECTED),
+    ActionInfo("gain_up", "Camera", "More gain", "Selected camera: 1 dB more gain", "Shift+]", CONNECTED),
+    ActionInfo(
+        "select_camera",
+        "Camera",
+        "Select the other camera",
+        "Change which camera the keys act on",
+        "Ctrl+Tab",
+    ),
+    ActionInfo(
+        "link",
+        "Camera",
+        "Link exposures",
+        "A change of one exposure changes the other by the same factor",
+        "L",
+        checkable=True,
+    ),
+    ActionInfo("view_all", "View", "All views", "Show both cameras and the fused picture", "4"),
+    ActionInfo("view_hsr", "View", "HSR view only", "Show only the sharp camera", "1"),
+    ActionInfo("view_lsr", "View", "LSR view only", "Show only the fast camera", "2"),
+    ActionInfo("zoom_all", "View", "Whole picture", "Zoom all views out (or double-click)", "Ctrl+0"),
+    ActionInfo(
+        "link_views",
+        "View",
+        "Link zoom and pan",
+        "Both cameras show the same part of the field",
+        "",
+        checkable=True,
+        checked=True,
+    ),
+    ActionInfo(
+        "saturation", "View", "Mark saturated pixels", "Paint saturated pixels red", "O", checkable=True
+    ),
+    ActionInfo(
+        "histogram", "View", "Histograms", "Show or hide the histograms", "H", checkable=True, checked=True
+    ),
+    ActionInfo("grid", "View", "Grid", "Thirds and centre lines", "G", checkable=True),
+    ActionInfo(
+        "dark",
+        "View",
+        "Dark colours",
+        "Switch between the dark and the light look",
+        "Ctrl+D",
+        checkable=True,
+        checked=True,
+    ),
+    ActionInfo("log", "Help", "Messages", "Show all messages of this session with their details", "Ctrl+L"),
+    ActionInfo("help", "Help", "Keys and actions", "List every action with its key", "F1"),
+    ActionInfo("quit", "File", "Quit", "End the program; a running take is asked about", "Ctrl+Q"),
+)
+
+
+class Actions:
+    """The QActions of one window.
+
+    Args:
+        window: Gets the menus, the toolbar and the shortcuts.
+        handlers: What each action does, by key; a checkable one is given its new state.
+
+    Raises:
+        KeyError: An action of the table has no handler.
+
+    """
+
+    def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[[bool], None]]) -> None:
+        self._actions: dict[str, QAction] = {}
+        bar = window.menuBar()
+        menus: dict[str, QMenu] = {}
+        if bar is not None:
+            for name in MENUS:
+                menu = bar.addMenu(f"&{name}")
+                if menu is not None:
+                    menus[name] = menu
+        self.toolbar = QToolBar("Main")
+        self.toolbar.setObjectName("toolbar_main")
+        self.toolbar.setMovable(False)
+        window.addToolBar(self.toolbar)
+        for info in ACTIONS:
+            action = QAction(info.text, window)
+            action.setObjectName(f"action_{info.key}")
+            action.setCheckable(info.checkable)
+            action.setChecked(info.checked)
+            key = f" ({info.shortcut})" if info.shortcut else ""
+            action.setToolTip(f"{info.help}{key}")
+            action.setStatusTip(info.help)
+            if info.shortcut:
+                action.setShortcut(QKeySequence(info.shortcut))
+            action.triggered.connect(handlers[info.key])
+            if info.menu in menus:
+                menus[info.menu].addAction(action)
+            if info.toolbar:
+                self.toolbar.addAction(action)
+            self._actions[info.key] = action
+
+    def __getitem__(self, key: str) -> QAction:
+        return self._actions[key]
+
+    def follow(self, state: State) -> None:
+        """Enable what the state allows, and show on the switches where the session stands."""
+        for info in ACTIONS:
+            self._actions[info.key].setEnabled(state in info.states)
+        self._actions["live"].setChecked(state in STREAMING)
+        recording = state in (State.ARMED, State.RECORDING)
+        self._actions["record"].setChecked(recording)
+        self._actions["record"].setText("Stop recording" if recording else "Record")

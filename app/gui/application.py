@@ -1,0 +1,108 @@
+"""Starts the window, or makes a picture of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.capture import CaptureJob
+from app.errors import OutputError
+from app.gui._qt_environment import prepare_qt
+
+
+@dataclass(frozen=True, slots=True)
+class GuiOptions:
+    """What the command line asked for.
+
+    Attributes:
+        job: Sizes, rates and serial numbers of the cameras.
+        emulate: Take the emulated rig even when cameras are there.
+        take: A take to show at the start.
+        folder: Where new takes go.
+        log_file: Where messages are kept.
+        theme: "dark" or "light"; None = as last time.
+        size: (width, height) of the window [px]; None = as last time.
+        screenshot: Make this picture and exit.
+        after_s: Wait this long before the picture [s].
+
+    """
+
+    job: CaptureJob
+    folder: Path
+    log_file: Path
+    emulate: bool = False
+    take: Path | None = None
+    theme: str | None = None
+    size: tuple[int, int] | None = None
+    screenshot: Path | None = None
+    after_s: float = 3.0
+
+
+def run(options: GuiOptions) -> int:
+    """Open the window and return the program's exit code when it closes.
+
+    Raises:
+        AppError: There is no screen, or the picture cannot be written.
+
+    """
+    prepare_qt(picture_only=options.screenshot is not None)
+    from PyQt6.QtCore import QTimer
+    from PyQt6.QtWidgets import QApplication
+
+    from app.gui.excepthook import install_excepthook
+    from app.gui.main_window import MainWindow, WindowOptions
+    from app.gui.messages import Messages
+    from app.gui.rigs import open_rig
+    from app.gui.theme import Theme, apply_theme
+
+    _log_to(options.log_file)
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    if not isinstance(app, QApplication):
+        raise TypeError("another kind of Qt application runs in this process")
+    app.setApplicationName("Twinrate")
+    theme = Theme(options.theme or Theme.DARK)
+    apply_theme(app, theme)
+    messages = Messages()
+    restore = install_excepthook(messages)
+    window = MainWindow(
+        WindowOptions(
+            open_rig=lambda: open_rig(options.job, emulate=options.emulate),
+            folder=options.folder,
+            log_file=options.log_file,
+            theme=theme,
+        ),
+        messages,
+    )
+    window.resize(*(options.size or (1280, 800)))
+    window.show()
+    saved: list[bool] = []
+    if options.screenshot is not None:
+        picture = options.screenshot
+
+        def take_picture() -> None:
+            saved.append(window.grab().save(str(picture)))
+            window.close()
+
+        QTimer.singleShot(int(options.after_s * 1000), take_picture)
+    try:
+        code = app.exec()
+    finally:
+        restore()
+    if options.screenshot is not None and not any(saved):
+        raise OutputError(
+            f"{options.screenshot}: the picture cannot be written; give a .png in a folder that exists"
+        )
+    return code
+
+
+def _log_to(path: Path) -> None:
+    logger = logging.getLogger("twinrate")
+    if logger.handlers:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -1,0 +1,311 @@
+"""The session as the window sees it: commands go to one worker thread, news come back as signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.gui.lane import Lane
+from app.gui.messages import Messages, Severity
+from app.gui.rigs import Rig, RigFactory
+from app.session import Alarm, SessionSettings, State
+from drivers import Applied, Limits, RingBuffer, Role
+from drivers.recorder import RecorderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNumbers:
+    """One stream's counters for the chips; copies, so that the window never waits for a camera.
+
+    `alive` is False when the stream has ended although it should run.
+    """
+
+    received: int = 0
+    missing: int = 0
+    incomplete: int = 0
+    alive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRequest:
+    """What the operator wants to record.
+
+    Attributes:
+        path: The take's folder.
+        name: Name of the take.
+        notes: Free text.
+        pre_seconds: Also keep this much of what has just passed [s].
+        only_past: End the take at once: save only what has just passed.
+
+    """
+
+    path: Path
+    name: str = ""
+    notes: str = ""
+    pre_seconds: float = 0.0
+    only_past: bool = False
+
+
+STREAMING = frozenset({State.LIVE, State.ARMED, State.RECORDING})
+
+
+class SessionController(QObject):
+    """Owns the session and the thread that talks to it.
+
+    Every method returns at once. What it led to arrives as a signal or, when it failed, as a message.
+
+    Args:
+        messages: Where failures go.
+        open_rig: Finds the cameras; called on the worker thread.
+
+    """
+
+    state_changed = pyqtSignal(object)
+    """State: where the session stands now."""
+    identified = pyqtSignal(object)
+    """dict[Role, CameraIdentity], empty after disconnecting."""
+    configured = pyqtSignal(object)
+    """SessionSettings that both cameras have accepted."""
+    applied = pyqtSignal(object, object)
+    """Role and Applied: a value as the camera took it."""
+    limits_changed = pyqtSignal(object, object, object)
+    """Role, Limits of the exposure [us], Limits of the gain [dB]."""
+    live_started = pyqtSignal()
+    """New rings are there."""
+    take_started = pyqtSignal(object)
+    """TakeRequest that is being recorded."""
+    take_finished = pyqtSignal(object)
+    """TakeReport of a take that is on disk."""
+    alarmed = pyqtSignal(object)
+    """Alarm: something the operator must know at once."""
+
+    def __init__(self, messages: Messages, open_rig: RigFactory, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._messages = messages
+        self._open_rig = open_rig
+        self._rig: Rig | None = None
+        self._state = State.DISCONNECTED
+        self._lane = Lane("session", messages.error)
+
+    # -- what is known now ----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the session stands, as last reported."""
+        return self._state
+
+    @property
+    def settings(self) -> SessionSettings | None:
+        """What the cameras were last given."""
+        rig = self._rig
+        return rig.session.settings if rig is not None else None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the emulated rig is in use."""
+        rig = self._rig
+        return rig is not None and rig.virtual is not None
+
+    @property
+    def rail_mm(self) -> float | None:
+        """Where the emulated rail stands [mm]; None for real cameras."""
+        rig = self._rig
+        return rig.virtual.baseline_mm if rig is not None and rig.virtual is not None else None
+
+    def ring(self, role: Role) -> RingBuffer | None:
+        """The stream's newest frames; None before the session has been live."""
+        rig = self._rig
+        if rig is None or self._state is State.DISCONNECTED:
+            return None
+        return rig.session.ring(role) if rig.session.settings is not None else None
+
+    def numbers(self, role: Role) -> StreamNumbers:
+        """Counters of one stream; zeros while nothing is connected."""
+        rig = self._rig
+        if rig is None or self._state is State.DISCONNECTED:
+            return StreamNumbers()
+        counters = rig.session.counters(role)
+        ended = self._state in STREAMING and rig.session.ring(role).closed
+        return StreamNumbers(counters.received, counters.missing, counters.incomplete, not ended)
+
+    def recorder_status(self) -> RecorderStatus | None:
+        """Where the running take stands; it asks the disk, so it is not for the GUI thread."""
+        rig = self._rig
+        return rig.session.status() if rig is not None else None
+
+    # -- commands -------------------------------------------------------------------------------------
+
+    def connect_rig(self) -> None:
+        """Find and open both cameras, configure them, and start the live view."""
+        self._lane.submit(self._connect)
+
+    def disconnect_rig(self) -> None:
+        """Give both cameras back."""
+        self._lane.submit(self._disconnect)
+
+    def start_live(self) -> None:
+        """Idle -> Live."""
+        self._lane.submit(lambda: self._with_rig(self._start_live))
+
+    def stop_live(self) -> None:
+        """Live -> Idle."""
+        self._lane.submit(lambda: self._with_rig(lambda rig: rig.session.stop_live()))
+
+    def set_exposure(self, role: Role, exposure_us: float) -> None:
+        """Change one camera's exposure; the newest of several waiting values wins."""
+        self._lane.submit(
+            lambda: self._apply(role, lambda rig: rig.session.set_exposure_us(role, exposure_us)),
+            latest=f"exposure {role}",
+        )
+
+    def set_gain(self, role: Role, gain_db: float) -> None:
+        """Change one camera's gain; the newest of several waiting values wins."""
+        self._lane.submit(
+            lambda: self._apply(role, lambda rig: rig.session.set_gain_db(role, gain_db)),
+            latest=f"gain {role}",
+        )
+
+    def set_black_level(self, role: Role, percent: float) -> None:
+        """Change one camera's black level; a live view is stopped for a moment."""
+
+        def change(settings: SessionSettings) -> SessionSettings:
+            camera = replace(settings.camera(role), black_level_percent=percent)
+            return replace(settings, hsr=camera) if role is Role.HSR else replace(settings, lsr=camera)
+
+        self._lane.submit(
+            lambda: self._with_rig(lambda rig: self._reconfigure(rig, change)), latest=f"black level {role}"
+        )
+
+    def reconfigure(self, change: Callable[[SessionSettings], SessionSettings]) -> None:
+        """Change anything else; a live view is stopped for a moment. `change` runs on the worker thread."""
+        self._lane.submit(lambda: self._with_rig(lambda rig: self._reconfigure(rig, change)))
+
+    def move_rail(self, baseline_mm: float) -> None:
+        """Move the emulated rail; real rails are moved by hand."""
+        self._lane.submit(lambda: self._with_rig(lambda rig: _move(rig, baseline_mm)), latest="rail")
+
+    def start_recording(self, request: TakeRequest) -> None:
+        """Begin a take, from the first pulse when idle, from now on when live."""
+        self._lane.submit(lambda: self._with_rig(lambda rig: self._start_recording(rig, request)))
+
+    def stop_recording(self) -> None:
+        """End the take; a session that was live before stays live."""
+        self._lane.submit(lambda: self._with_rig(self._stop_recording))
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Run something else in order with the camera commands."""
+        self._lane.submit(job)
+
+    def close(self) -> bool:
+        """End a take cleanly, give the cameras back and end the thread; False when that hangs."""
+        self._lane.submit(self._disconnect)
+        return self._lane.close()
+
+    # -- on the worker thread -------------------------------------------------------------------------
+
+    def _with_rig(self, job: Callable[[Rig], None]) -> None:
+        if self._rig is None:
+            self._messages.post(Severity.WARNING, "no camera is connected; press Connect first")
+            return
+        job(self._rig)
+
+    def _entered(self, state: State) -> None:
+        self._state = state
+        self.state_changed.emit(state)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        self._messages.post(Severity.WARNING, alarm.text)
+        self.alarmed.emit(alarm)
+
+    def _connect(self) -> None:
+        if self._rig is not None:
+            return
+        rig = self._open_rig()
+        rig.session.on_state(self._entered)
+        rig.session.on_alarm(self._alarm)
+        try:
+            identities = rig.session.connect(rig.serials)
+            rig.session.configure(rig.settings)
+        except BaseException:
+            rig.release()
+            raise
+        self._rig = rig
+        if rig.note:
+            self._messages.post(Severity.INFO, rig.note)
+        self.identified.emit(identities)
+        self._tell_configured(rig)
+        self._start_live(rig)
+
+    def _disconnect(self) -> None:
+        rig, self._rig = self._rig, None
+        if rig is None:
+            return
+        try:
+            rig.release()
+        finally:
+            self._entered(State.DISCONNECTED)
+            self.identified.emit({})
+
+    def _start_live(self, rig: Rig) -> None:
+        rig.session.start_live()
+        self.live_started.emit()
+
+    def _tell_configured(self, rig: Rig) -> None:
+        settings = rig.session.settings
+        if settings is None:
+            return
+        # Limits first: a panel that shows a value must be able to hold it.
+        for role in Role:
+            exposure, gain = rig.limits(role)
+            self.limits_changed.emit(role, exposure_limits(settings, role, exposure), gain)
+        self.configured.emit(settings)
+
+    def _apply(self, role: Role, change: Callable[[Rig], Applied]) -> None:
+        self._with_rig(lambda rig: self.applied.emit(role, change(rig)))
+
+    def _reconfigure(self, rig: Rig, change: Callable[[SessionSettings], SessionSettings]) -> None:
+        settings = rig.session.settings
+        if settings is None:
+            return
+        live = rig.session.state is State.LIVE
+        wanted = change(settings)
+        if live:
+            rig.session.stop_live()
+        try:
+            rig.session.configure(wanted)
+        except Exception:
+            # What worked before works again: the operator keeps the picture and sees the reason.
+            rig.session.configure(settings)
+            raise
+        finally:
+            self._tell_configured(rig)
+            if live:
+                self._start_live(rig)
+
+    def _start_recording(self, rig: Rig, request: TakeRequest) -> None:
+        live = rig.session.state is State.LIVE
+        request.path.parent.mkdir(parents=True, exist_ok=True)
+        rig.session.start_recording(
+            request.path, pre_seconds=request.pre_seconds, name=request.name, notes=request.notes
+        )
+        self.take_started.emit(request)
+        if not live:
+            self.live_started.emit()
+        if request.only_past:
+            self._stop_recording(rig)
+
+    def _stop_recording(self, rig: Rig) -> None:
+        self.take_finished.emit(rig.session.stop_recording())
+
+
+def _move(rig: Rig, baseline_mm: float) -> None:
+    if rig.virtual is not None:
+        rig.virtual.baseline_mm = baseline_mm
+
+
+def exposure_limits(settings: SessionSettings, role: Role, limits: Limits) -> Limits:
+    """What the camera accepts and the trigger period leaves room for [us]."""
+    return replace(limits, maximum=min(limits.maximum, settings.plan.max_exposure_us(role)))

@@ -1,0 +1,229 @@
+"""Exposure, gain and black level of both cameras: what was asked for, what was applied, link and undo."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtGui import QUndoCommand, QUndoStack
+
+from app.gui.controller import SessionController
+from app.session import SessionSettings
+from drivers import Applied, Limits, Role
+
+THIRD_STOP = 2.0 ** (1 / 3)
+_SAME = 1e-6
+
+
+class Quantity(Enum):
+    """What the panel sets, by its SFNC name."""
+
+    EXPOSURE = "ExposureTime"
+    GAIN = "Gain"
+    BLACK_LEVEL = "BlackLevel"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One control: which camera and what."""
+
+    role: Role
+    quantity: Quantity
+
+
+def log_position(value: float, limits: Limits, steps: int) -> int:
+    """Slider position 0..steps of a value on a logarithmic scale."""
+    low, high = max(limits.minimum, 1e-3), limits.maximum
+    if high <= low:
+        return 0
+    share = math.log(min(max(value, low), high) / low) / math.log(high / low)
+    return round(share * steps)
+
+
+def log_value(position: int, limits: Limits, steps: int) -> float:
+    """Value of a slider position; the ends give exactly the limits."""
+    low, high = max(limits.minimum, 1e-3), limits.maximum
+    if position <= 0 or high <= low:
+        return low
+    if position >= steps:
+        return high
+    return float(low * (high / low) ** (position / steps))
+
+
+class _SetValues(QUndoCommand):
+    """One change of one or, when linked, two controls; a slider's moves merge into one step."""
+
+    def __init__(
+        self,
+        presenter: ExposurePresenter,
+        text: str,
+        before: dict[Control, float],
+        after: dict[Control, float],
+        gesture: int,
+    ) -> None:
+        super().__init__(text)
+        self._presenter = presenter
+        self._before = before
+        self._after = after
+        self._gesture = gesture
+
+    def id(self) -> int:
+        """Commands with the same id are offered to `mergeWith`."""
+        return 1
+
+    def mergeWith(self, other: QUndoCommand | None) -> bool:  # noqa: N802
+        """Take over a later value of the same gesture."""
+        if not isinstance(other, _SetValues) or other._gesture != self._gesture:
+            return False
+        self._after = other._after
+        return True
+
+    def redo(self) -> None:
+        """Send the new values."""
+        self._presenter.send(self._after)
+
+    def undo(self) -> None:
+        """Send the old values."""
+        self._presenter.send(self._before)
+
+
+class ExposurePresenter(QObject):
+    """Logic of the exposure panel; it knows no widget.
+
+    Args:
+        controller: Where values are sent.
+        undo: The window's undo stack.
+
+    """
+
+    requested = pyqtSignal(object, float)
+    """Control and the value that was asked for."""
+    applied = pyqtSignal(object, float)
+    """Control and the value as the camera took it."""
+    limits_changed = pyqtSignal(object, object)
+    """Control and its Limits."""
+    plan_changed = pyqtSignal(object, float, float)
+    """Role, pulses per second, longest exposure [us]."""
+    linked_changed = pyqtSignal(bool)
+    selected_changed = pyqtSignal(object)
+    """Role that keys act on."""
+
+    def __init__(
+        self, controller: SessionController, undo: QUndoStack, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self._undo = undo
+        self._values: dict[Control, float] = {}
+        self._limits: dict[Control, Limits] = {}
+        self._linked = False
+        self._selected = Role.HSR
+        self._gesture = 0
+        controller.configured.connect(self._on_configured)
+        controller.applied.connect(self._on_applied)
+        controller.limits_changed.connect(self._on_limits)
+
+    def value(self, control: Control) -> float | None:
+        """What was last asked for; None before a camera is configured."""
+        return self._values.get(control)
+
+    def limits(self, control: Control) -> Limits | None:
+        """What the control accepts; None before it is known."""
+        return self._limits.get(control)
+
+    @property
+    def linked(self) -> bool:
+        """Whether a change of one exposure changes the other by the same factor."""
+        return self._linked
+
+    def set_linked(self, linked: bool) -> None:
+        """Link or unlink the exposures of both cameras; their ratio stays."""
+        if linked != self._linked:
+            self._linked = linked
+            self.linked_changed.emit(linked)
+
+    @property
+    def selected(self) -> Role:
+        """The camera that keys act on."""
+        return self._selected
+
+    def select(self, role: Role) -> None:
+        """Choose the camera that keys act on."""
+        if role is not self._selected:
+            self._selected = role
+            self.selected_changed.emit(role)
+
+    def begin_gesture(self) -> None:
+        """Values set from now on are one undo step, until the next call."""
+        self._gesture += 1
+
+    def set_value(self, control: Control, value: float) -> None:
+        """Ask for a value; it is kept inside the limits and can be undone."""
+        old = self._values.get(control)
+        if old is None:
+            return
+        value = self._inside(control, value)
+        if math.isclose(value, old, rel_tol=_SAME, abs_tol=_SAME):
+            return
+        before, after = {control: old}, {control: value}
+        if self._linked and control.quantity is Quantity.EXPOSURE:
+            other = Control(Role.LSR if control.role is Role.HSR else Role.HSR, Quantity.EXPOSURE)
+            partner = self._values.get(other)
+            if partner is not None:
+                before[other] = partner
+                after[other] = self._inside(other, partner * value / old)
+        text = f"{control.quantity.value} of the {str(control.role).upper()} camera"
+        self._undo.push(_SetValues(self, text, before, after, self._gesture))
+
+    def step(self, quantity: Quantity, up: bool) -> None:
+        """One key press: a third of a stop of exposure, or 1 dB of gain, of the selected camera."""
+        control = Control(self._selected, quantity)
+        old = self._values.get(control)
+        if old is None:
+            return
+        self.begin_gesture()
+        if quantity is Quantity.EXPOSURE:
+            self.set_value(control, old * THIRD_STOP if up else old / THIRD_STOP)
+        else:
+            self.set_value(control, old + 1 if up else old - 1)
+
+    def send(self, values: dict[Control, float]) -> None:
+        """Send values to the cameras without an undo step of their own."""
+        for control, value in values.items():
+            self._values[control] = value
+            self.requested.emit(control, value)
+            if control.quantity is Quantity.EXPOSURE:
+                self._controller.set_exposure(control.role, value)
+            elif control.quantity is Quantity.GAIN:
+                self._controller.set_gain(control.role, value)
+            else:
+                self._controller.set_black_level(control.role, value)
+
+    def _inside(self, control: Control, value: float) -> float:
+        limits = self._limits.get(control)
+        return value if limits is None else min(max(value, limits.minimum), limits.maximum)
+
+    def _on_configured(self, settings: SessionSettings) -> None:
+        for role in Role:
+            camera = settings.camera(role)
+            self.plan_changed.emit(role, settings.plan.fps(role), settings.plan.max_exposure_us(role))
+            black = Control(role, Quantity.BLACK_LEVEL)
+            for control, value in (
+                (Control(role, Quantity.EXPOSURE), camera.exposure_us),
+                (Control(role, Quantity.GAIN), camera.gain_db),
+                (black, camera.black_level_percent),
+            ):
+                self._values[control] = value
+                self.requested.emit(control, value)
+                self.applied.emit(control, value)
+
+    def _on_applied(self, role: Role, applied: Applied) -> None:
+        self.applied.emit(Control(role, Quantity(applied.name)), applied.applied)
+
+    def _on_limits(self, role: Role, exposure: Limits, gain: Limits) -> None:
+        for quantity, limits in ((Quantity.EXPOSURE, exposure), (Quantity.GAIN, gain)):
+            control = Control(role, quantity)
+            self._limits[control] = limits
+            self.limits_changed.emit(control, limits)

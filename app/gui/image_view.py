@@ -1,0 +1,97 @@
+"""One picture that can be zoomed and panned; several views can show the same part of the same field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from PyQt6.QtCore import QRectF, pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+FIELD_WIDTH = 1000.0
+"""Views share coordinates of the field, not of a sensor: every picture is this wide."""
+
+
+class ImageView(pg.GraphicsView):  # type: ignore[misc]
+    """Shows uint8 RGB pictures as they are, without levels.
+
+    Wheel zooms at the pointer, dragging pans, double-click shows all.
+    """
+
+    range_dragged = pyqtSignal(object)
+    """QRectF of the field that the operator chose here."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, background="default")
+        self._box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._grid: list[Any] = []
+        self._aspect = 0.0
+        self._shape: tuple[int, ...] = ()
+        self._box.addItem(self._image)
+        self.setCentralItem(self._box)
+        self.setMinimumSize(120, 90)
+        self._box.sigRangeChangedManually.connect(self._report)
+
+    @property
+    def box(self) -> pg.ViewBox:
+        """The view box, for items on top of the picture."""
+        return self._box
+
+    @property
+    def shown_width(self) -> int:
+        """Screen pixels across the whole picture at the present zoom."""
+        span = self._box.viewRect().width()
+        share = FIELD_WIDTH / span if span > 0 else 1.0
+        return int(self.width() * self.devicePixelRatioF() * max(share, 0.1))
+
+    def show_picture(self, rgb: npt.NDArray[np.uint8]) -> None:
+        """Show (H, W, 3) uint8; the array must not change afterwards."""
+        self._image.setImage(rgb, autoLevels=False, levels=None)
+        aspect = rgb.shape[0] / rgb.shape[1]
+        if rgb.shape[:2] != self._shape:
+            # The item scales by array pixels, so a picture of another size needs its place again.
+            self._image.setRect(QRectF(0, 0, FIELD_WIDTH, FIELD_WIDTH * aspect))
+            self._shape = rgb.shape[:2]
+        if abs(aspect - self._aspect) > 5e-3:
+            self._aspect = aspect
+            self.show_all()
+
+    def show_all(self) -> None:
+        """Zoom out to the whole picture."""
+        if self._aspect:
+            self._box.setRange(QRectF(0, 0, FIELD_WIDTH, FIELD_WIDTH * self._aspect), padding=0.0)
+
+    def show_field(self, rect: QRectF) -> None:
+        """Show the part of the field that another view chose."""
+        self._box.setRange(rect, padding=0.0)
+
+    def clear_picture(self) -> None:
+        """Show nothing."""
+        self._image.clear()
+        self._aspect = 0.0
+        self._shape = ()
+
+    def show_grid(self, shown: bool) -> None:
+        """Lines at thirds of the field and a cross in the middle."""
+        if shown and not self._grid:
+            height = FIELD_WIDTH * (self._aspect or 0.75)
+            pen = pg.mkPen((255, 255, 255, 90), width=1)
+            for part in (1 / 3, 1 / 2, 2 / 3):
+                self._grid.append(pg.InfiniteLine(part * FIELD_WIDTH, angle=90, pen=pen))
+                self._grid.append(pg.InfiniteLine(part * height, angle=0, pen=pen))
+            for line in self._grid:
+                self._box.addItem(line)
+        for line in self._grid:
+            line.setVisible(shown)
+
+    def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802
+        """Show all."""
+        self.show_all()
+        self._report()
+        super().mouseDoubleClickEvent(event)
+
+    def _report(self, *_: object) -> None:
+        self.range_dragged.emit(self._box.viewRect())

@@ -1,0 +1,298 @@
+"""The window: views in the middle, panels on the right, messages and figures below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QCloseEvent, QUndoStack
+from PyQt6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QMainWindow,
+    QMessageBox,
+    QScrollArea,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from app.gui.actions import CALM, CONNECTED, Actions
+from app.gui.controller import SessionController
+from app.gui.exposure import ExposurePresenter, Quantity
+from app.gui.exposure_panel import ExposurePanel
+from app.gui.help_page import HelpPage
+from app.gui.live_views import LiveViews
+from app.gui.message_line import LogWindow, MessageLine
+from app.gui.messages import Messages
+from app.gui.raw_pane import RawPane
+from app.gui.recording import RecordingPresenter
+from app.gui.recording_panel import RecordingPanel
+from app.gui.rigs import RigFactory
+from app.gui.status import StatusSampler
+from app.gui.status_bar import StatusBar
+from app.gui.theme import Theme, apply_theme
+from app.session import State
+from drivers import CameraIdentity, Role
+
+_SIDE_WIDTH = 372
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """How a window starts.
+
+    Attributes:
+        open_rig: Finds the cameras.
+        folder: Where takes go.
+        log_file: Where messages are kept.
+        theme: The look.
+        connect: Open the cameras at once.
+
+    """
+
+    open_rig: RigFactory
+    folder: Path
+    log_file: Path
+    theme: Theme = Theme.DARK
+    connect: bool = True
+
+
+class MainWindow(QMainWindow):
+    """Twinrate's window.
+
+    Args:
+        options: How it starts.
+        messages: Where failures are shown.
+
+    """
+
+    def __init__(self, options: WindowOptions, messages: Messages) -> None:
+        super().__init__()
+        self.setWindowTitle("Twinrate")
+        self.setObjectName("main_window")
+        self._options = options
+        self.messages = messages
+        self.undo = QUndoStack(self)
+        self.controller = SessionController(messages, options.open_rig, self)
+        self.exposure = ExposurePresenter(self.controller, self.undo, self)
+        self.recording = RecordingPresenter(self.controller, messages, options.folder, self)
+        self._closed = False
+        self._dialogs: dict[str, QWidget] = {}
+        self.panes = {role: RawPane(role) for role in Role}
+        self.views = LiveViews(self.controller, self.panes, [self._drain_status], self)
+        self._status = StatusSampler(
+            lambda: self.recording.folder,
+            lambda: self.controller.settings,
+            self.controller.recorder_status,
+        )
+        self._build_central()
+        self._build_side()
+        self.actions_table = Actions(self, self._handlers())
+        self._add_undo_actions()
+        self._join()
+        self._on_state(State.DISCONNECTED)
+        if options.connect:
+            self.controller.connect_rig()
+
+    # -- building -------------------------------------------------------------------------------------
+
+    def _build_central(self) -> None:
+        self.raw_row = QSplitter(Qt.Orientation.Horizontal)
+        for pane in self.panes.values():
+            self.raw_row.addWidget(pane)
+        self.raw_row.setChildrenCollapsible(False)
+        self.live_page = QSplitter(Qt.Orientation.Vertical)
+        self.live_page.addWidget(self.raw_row)
+        self.live_page.setChildrenCollapsible(False)
+        self.message_line = MessageLine(self.messages)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(4, 2, 2, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.live_page, 1)
+        layout.addWidget(self.message_line)
+        self.setCentralWidget(page)
+        self.status = StatusBar()
+        self.setStatusBar(self.status)
+
+    def _build_side(self) -> None:
+        self.exposure_panel = ExposurePanel(self.exposure)
+        self.recording_panel = RecordingPanel(self.recording)
+        inside = QWidget()
+        self._side = QVBoxLayout(inside)
+        self._side.setContentsMargins(2, 0, 2, 0)
+        self._side.setSpacing(2)
+        for title, panel in (("Exposure", self.exposure_panel), ("Recording", self.recording_panel)):
+            self.add_panel(title, panel)
+        self._side.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setMinimumWidth(_SIDE_WIDTH)
+        dock = QDockWidget("Controls")
+        dock.setObjectName("dock_controls")
+        dock.setWidget(scroll)
+        dock.setTitleBarWidget(QWidget())
+        dock.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+
+    def add_panel(self, title: str, panel: QWidget) -> QCollapsible:
+        """Put a panel into the column on the right."""
+        section = QCollapsible(title)
+        section.setDuration(0)
+        section.addWidget(panel)
+        section.expand(animate=False)
+        self._side.addWidget(section)
+        return section
+
+    def _handlers(self) -> dict[str, Callable[[bool], None]]:
+        presenter, controller, views = self.exposure, self.controller, self.views
+        return {
+            "connect": lambda _: controller.connect_rig(),
+            "disconnect": lambda _: controller.disconnect_rig(),
+            "live": lambda on: controller.start_live() if on else controller.stop_live(),
+            "record": lambda _: self.recording.toggle(),
+            "save_past": lambda _: self.recording.save_past(),
+            "exposure_down": lambda _: presenter.step(Quantity.EXPOSURE, up=False),
+            "exposure_up": lambda _: presenter.step(Quantity.EXPOSURE, up=True),
+            "gain_down": lambda _: presenter.step(Quantity.GAIN, up=False),
+            "gain_up": lambda _: presenter.step(Quantity.GAIN, up=True),
+            "select_camera": lambda _: self._select_other(),
+            "link": presenter.set_linked,
+            "view_all": lambda _: self._show_views(set(Role)),
+            "view_hsr": lambda _: self._show_views({Role.HSR}),
+            "view_lsr": lambda _: self._show_views({Role.LSR}),
+            "zoom_all": lambda _: self._zoom_all(),
+            "link_views": lambda on: setattr(views, "linked", on),
+            "saturation": lambda on: setattr(views, "mark_saturated", on),
+            "histogram": self._show_histograms,
+            "grid": self._show_grid,
+            "dark": self._choose_theme,
+            "log": lambda _: self._open_log(),
+            "help": lambda _: self._open_help(),
+            "quit": self._quit,
+        }
+
+    def _add_undo_actions(self) -> None:
+        camera = self.menuBar()
+        menu = camera.addMenu("&Edit") if camera is not None else None
+        for action, key in (
+            (self.undo.createUndoAction(self, "Undo"), "Ctrl+Z"),
+            (self.undo.createRedoAction(self, "Redo"), "Ctrl+Shift+Z"),
+        ):
+            if action is not None and menu is not None:
+                action.setShortcut(key)
+                menu.addAction(action)
+
+    def _join(self) -> None:
+        controller = self.controller
+        controller.state_changed.connect(self._on_state)
+        controller.identified.connect(self._on_identified)
+        self.exposure.selected_changed.connect(self._mark_selected)
+        self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
+        self.message_line.details.clicked.connect(self._open_log)
+        for pane in self.panes.values():
+            pane.chosen.connect(self.exposure.select)
+        self._mark_selected(self.exposure.selected)
+
+    # -- what happens ---------------------------------------------------------------------------------
+
+    def _on_state(self, state: State) -> None:
+        self.actions_table.follow(state)
+        self.exposure_panel.set_allowed(exposure=state in CONNECTED, black_level=state in CALM)
+        self.recording_panel.set_allowed(state not in (State.ARMED, State.RECORDING, State.FINISHING))
+
+    def _on_identified(self, identities: dict[Role, CameraIdentity]) -> None:
+        for role, pane in self.panes.items():
+            pane.identify(identities.get(role))
+        simulated = any(identity.simulated for identity in identities.values())
+        self.setWindowTitle("Twinrate - SIMULATED cameras" if simulated else "Twinrate")
+
+    def _drain_status(self) -> None:
+        status = self._status.mailbox.take()
+        if status is not None:
+            self.status.show_status(status)
+            if status.take_ended and self.controller.state is State.RECORDING:
+                # The take closed itself (disk full or too slow, camera gone): finish it and say why.
+                self.recording.stop()
+        recording = self.controller.state in (State.ARMED, State.RECORDING)
+        self.status.show_take(self.recording.name if recording else "", self.recording.seconds)
+
+    def _select_other(self) -> None:
+        self.exposure.select(Role.LSR if self.exposure.selected is Role.HSR else Role.HSR)
+
+    def _mark_selected(self, selected: Role) -> None:
+        for role, pane in self.panes.items():
+            pane.set_selected(role is selected)
+
+    def _show_views(self, roles: set[Role]) -> None:
+        for role, pane in self.panes.items():
+            pane.setVisible(role in roles)
+
+    def _zoom_all(self) -> None:
+        for pane in self.panes.values():
+            pane.view.show_all()
+
+    def _show_histograms(self, shown: bool) -> None:
+        for pane in self.panes.values():
+            pane.histogram.setVisible(shown)
+
+    def _show_grid(self, shown: bool) -> None:
+        for pane in self.panes.values():
+            pane.view.show_grid(shown)
+
+    def _choose_theme(self, dark: bool) -> None:
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            colors = apply_theme(app, Theme.DARK if dark else Theme.LIGHT)
+            for pane in self.panes.values():
+                pane.view.setBackground(colors.picture)
+
+    def _quit(self, _: bool) -> None:
+        self.close()
+
+    def _open_log(self) -> None:
+        self._open("log", lambda: LogWindow(self.messages, str(self._options.log_file), self))
+
+    def _open_help(self) -> None:
+        self._open("help", lambda: HelpPage(self))
+
+    def _open(self, key: str, make: Callable[[], QWidget]) -> None:
+        if key not in self._dialogs:
+            self._dialogs[key] = make()
+        self._dialogs[key].show()
+        self._dialogs[key].raise_()
+
+    # -- end ------------------------------------------------------------------------------------------
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """Ask while a take runs; then end it cleanly and give the cameras back."""
+        if event is None:
+            return
+        if not self._closed and self.controller.state in (State.ARMED, State.RECORDING):
+            answer = QMessageBox.question(
+                self,
+                "A take is being recorded",
+                f"Stop {self.recording.name} and quit? The take is kept.",
+                QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+                QMessageBox.StandardButton.Cancel,
+            )
+            if answer is not QMessageBox.StandardButton.Yes:
+                event.ignore()
+                return
+        self.shut_down()
+        event.accept()
+
+    def shut_down(self) -> None:
+        """End all threads and give the cameras back, without a question. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.views.close()
+        self._status.close()
+        self.controller.close()

@@ -1,0 +1,97 @@
+"""A thread that turns the newest raw frame of one stream into a preview, at most 30 times a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+from app.gui.mailbox import Mailbox
+from app.gui.preview import Preview, mark_saturated, screen_picture, statistics
+from drivers import Frame, OverwrittenError, RingBuffer
+
+_PERIOD_S = 1 / 30
+_STATISTICS_S = 0.1
+
+
+class PreviewWorker:
+    """Feeds one pane's mailbox from one ring.
+
+    Args:
+        ring: The stream's newest frames.
+        name: For the thread.
+
+    Attributes:
+        mailbox: Where the newest preview is.
+        max_width: Pixels that the pane has for the whole picture; the pane sets it.
+        mark: Show saturated pixels in red.
+
+    """
+
+    def __init__(self, ring: RingBuffer, name: str) -> None:
+        self.mailbox: Mailbox[Preview] = Mailbox()
+        self.max_width = 640
+        self.mark = False
+        self._ring = ring
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"preview {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread has not ended yet."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Ask the thread to end; returns at once."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self.stop()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        seen = -1
+        due = counted = 0.0
+        while not self._stop.is_set():
+            if not self._ring.wait(seen + 1, 0.1):
+                if self._ring.closed:
+                    return
+                continue
+            pause = due - time.monotonic()
+            if pause > 0 and self._stop.wait(pause):
+                return
+            due = max(due + _PERIOD_S, time.monotonic())
+            newest = self._ring.latest()
+            if newest is None:
+                continue
+            try:
+                frame = self._ring.read(newest)
+            except OverwrittenError:
+                continue
+            seen = newest
+            now = time.monotonic()
+            fresh = now - counted >= _STATISTICS_S
+            if fresh:
+                counted = now
+            self.mailbox.put(make_preview(frame, self.max_width, mark=self.mark, with_statistics=fresh))
+
+
+def make_preview(frame: Frame, max_width: int, *, mark: bool, with_statistics: bool) -> Preview:
+    """Everything a pane needs of one frame."""
+    rgb = screen_picture(frame, max_width)
+    height, width = frame.image.shape[:2]
+    preview = Preview(
+        rgb=mark_saturated(rgb) if mark else rgb,
+        full_size=(width, height),
+        frame_id=frame.frame_id,
+        exposure_us=frame.exposure_us,
+        gain_db=frame.gain_db,
+        host_ns=frame.host_ns,
+        made_ns=time.monotonic_ns(),
+    )
+    if with_statistics:
+        histogram, saturated = statistics(frame)
+        preview = replace(preview, histogram=histogram, saturated=saturated)
+    return preview

@@ -1,0 +1,169 @@
+"""One camera's live picture with its name, state, numbers and histogram."""
+
+from __future__ import annotations
+
+import time
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QElidingLabel
+
+from app.gui.controller import StreamNumbers
+from app.gui.histogram import Histogram
+from app.gui.image_view import ImageView
+from app.gui.preview import Preview
+from app.gui.theme import set_chip, set_flag
+from app.session import State
+from drivers import CameraIdentity, Role
+
+TITLES = {Role.HSR: "HSR-LFR", Role.LSR: "LSR-HFR"}
+_STATE_CHIPS = {
+    State.DISCONNECTED: "plain",
+    State.IDLE: "plain",
+    State.LIVE: "good",
+    State.ARMED: "warn",
+    State.RECORDING: "bad",
+    State.FINISHING: "warn",
+}
+STATE_WORDS = {
+    State.DISCONNECTED: "no camera",
+    State.IDLE: "idle",
+    State.LIVE: "LIVE",
+    State.ARMED: "ARMED",
+    State.RECORDING: "REC",
+    State.FINISHING: "finishing",
+}
+_SATURATION_WARNING = 0.01
+_SILENT_S = 1.0
+
+
+def chip(text: str = "", level: str = "plain", tip: str = "") -> QLabel:
+    """A small coloured label."""
+    label = QLabel(text)
+    label.setToolTip(tip)
+    set_chip(label, level)
+    return label
+
+
+class RawPane(QFrame):
+    """One stream.
+
+    Args:
+        role: Which one.
+
+    """
+
+    chosen = pyqtSignal(object)
+    """Role, when the operator clicks into the pane."""
+
+    def __init__(self, role: Role, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.role = role
+        self.setObjectName(f"pane_{role}")
+        set_flag(self, "pane", "true")
+        self.view = ImageView()
+        self.histogram = Histogram()
+        self._title = QElidingLabel(TITLES[role])
+        set_flag(self._title, "heading", "true")
+        self._simulated = chip("SIMULATED", "warn", "These pictures come from the emulated rig")
+        self._simulated.hide()
+        self.state_chip = chip(STATE_WORDS[State.DISCONNECTED])
+        self.fps_chip = chip("- fps", tip="Frames per second that arrive from the camera")
+        self.shown_chip = chip("shown -", tip="Pictures per second in this view")
+        self.missing_chip = chip("missing 0", tip="Frame ids that never arrived since the pulses began")
+        self.incomplete_chip = chip("incomplete 0", tip="Frames that arrived damaged (GenICam image status)")
+        self.saturated_chip = chip("sat. -", tip="Pixels with a saturated channel")
+        top = QHBoxLayout()
+        top.addWidget(self._title, 1)
+        top.addWidget(self._simulated)
+        top.addWidget(self.state_chip)
+        bottom = QHBoxLayout()
+        bottom.setSpacing(4)
+        for label in (
+            self.fps_chip,
+            self.shown_chip,
+            self.missing_chip,
+            self.incomplete_chip,
+            self.saturated_chip,
+        ):
+            bottom.addWidget(label)
+        bottom.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(3)
+        layout.addLayout(top)
+        layout.addWidget(self.view, 1)
+        layout.addWidget(self.histogram)
+        layout.addLayout(bottom)
+        self._shown: list[float] = []
+        self._last: tuple[float, int] | None = None
+
+    def identify(self, identity: CameraIdentity | None) -> None:
+        """Name the camera."""
+        name = f"{TITLES[self.role]}  {identity.model} #{identity.serial}" if identity else TITLES[self.role]
+        self._title.setText(name)
+        self._simulated.setVisible(identity is not None and identity.simulated)
+        if identity is None:
+            self.view.clear_picture()
+
+    def set_state(self, state: State) -> None:
+        """Show the session's state in colour and word."""
+        self.state_chip.setText(STATE_WORDS[state])
+        set_chip(self.state_chip, _STATE_CHIPS[state])
+        if state is not State.LIVE and state is not State.RECORDING:
+            self._last = None
+
+    def set_selected(self, selected: bool) -> None:
+        """Mark the camera that keys act on."""
+        set_flag(self, "selected", "true" if selected else "false")
+
+    def show_preview(self, preview: Preview) -> None:
+        """Show the newest picture."""
+        self.view.show_picture(preview.rgb)
+        now = time.monotonic()
+        self._shown.append(now)
+        if preview.histogram is not None:
+            self.histogram.show_bins(preview.histogram)
+        if preview.saturated is not None:
+            self.saturated_chip.setText(f"sat. {preview.saturated:.1%}")
+            set_chip(self.saturated_chip, "warn" if preview.saturated > _SATURATION_WARNING else "plain")
+
+    @property
+    def shown_rate(self) -> float:
+        """Pictures per second over the last second."""
+        now = time.monotonic()
+        self._shown = [t for t in self._shown if now - t <= 1.0]
+        return float(len(self._shown))
+
+    def show_numbers(self, numbers: StreamNumbers, expected_fps: float, streaming: bool) -> None:
+        """Renew the chips; called about twice a second."""
+        now = time.monotonic()
+        if self._last is None or numbers.received < self._last[1]:
+            self._last = (now, numbers.received)
+        elif now - self._last[0] >= _SILENT_S / 2:
+            then, before = self._last
+            fps = (numbers.received - before) / (now - then)
+            self._last = (now, numbers.received)
+            slow = streaming and fps < 0.9 * expected_fps
+            self.fps_chip.setText(f"{fps:.1f} fps")
+            set_chip(self.fps_chip, "warn" if slow else "plain")
+            self.fps_chip.setToolTip(
+                f"Frames per second that arrive from the camera; the trigger plan asks for {expected_fps:g}"
+            )
+        if not numbers.alive:
+            self.fps_chip.setText("camera gone")
+            set_chip(self.fps_chip, "bad")
+        self.shown_chip.setText(f"shown {self.shown_rate:.0f}" if streaming else "shown -")
+        for label, word, count in (
+            (self.missing_chip, "missing", numbers.missing),
+            (self.incomplete_chip, "incomplete", numbers.incomplete),
+        ):
+            label.setText(f"{word} {count}")
+            set_chip(label, "bad" if count else "plain")
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Choose this camera."""
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.chosen.emit(self.role)
+        super().mousePressEvent(event)

@@ -1,0 +1,135 @@
+"""Takes from the window: where they go, what they are called, starting and stopping them."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.gui.controller import SessionController, TakeRequest
+from app.gui.messages import Messages, Severity
+from app.recording import TakeReport
+from app.session import State
+from drivers import Role
+
+PAST_SECONDS = 2.0
+"""What "save the last seconds" keeps [s]; the rings hold about three, a part of which absorbs the disk."""
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+_NUMBER = re.compile(r"^(.*?)(\d+)$")
+
+
+def name_problem(name: str) -> str:
+    """What is wrong with a take's name as a folder on any system; "" when nothing is."""
+    if not name.strip():
+        return "a take needs a name"
+    if _FORBIDDEN.search(name) or name != name.strip() or name.endswith("."):
+        return 'a name must not have any of < > : " / \\ | ? * nor a blank or dot at its end'
+    return ""
+
+
+def next_name(name: str) -> str:
+    """The name of the following take: a number at the end counts on, else one is added."""
+    found = _NUMBER.match(name)
+    if found is None:
+        return f"{name}_002"
+    stem, number = found.groups()
+    return f"{stem}{int(number) + 1:0{len(number)}d}"
+
+
+class RecordingPresenter(QObject):
+    """Logic of recording; it knows no widget.
+
+    Args:
+        controller: The session.
+        messages: For results and refusals.
+        folder: Where takes go at first.
+
+    """
+
+    name_changed = pyqtSignal(str)
+    finished = pyqtSignal(object)
+    """TakeReport of the take that just ended."""
+
+    def __init__(
+        self, controller: SessionController, messages: Messages, folder: Path, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self._messages = messages
+        self.folder = folder
+        self._name = "take_001"
+        self.notes = ""
+        self._began: float | None = None
+        controller.take_started.connect(self._on_started)
+        controller.take_finished.connect(self._on_finished)
+        controller.state_changed.connect(self._on_state)
+
+    @property
+    def name(self) -> str:
+        """Name of the next take, and of its folder."""
+        return self._name
+
+    def set_name(self, name: str) -> None:
+        """Call the next take something else."""
+        if name != self._name:
+            self._name = name
+            self.name_changed.emit(name)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the running take [s]; 0 when none runs."""
+        return time.monotonic() - self._began if self._began is not None else 0.0
+
+    def start(self) -> None:
+        """Begin a take under the present name."""
+        problem = name_problem(self._name)
+        if problem:
+            self._messages.post(Severity.WARNING, f"{problem}; change it in Recording")
+            return
+        self._controller.start_recording(TakeRequest(self.folder / self._name, self._name, self.notes))
+
+    def save_past(self) -> None:
+        """Make a take of what has just passed."""
+        problem = name_problem(self._name)
+        if problem:
+            self._messages.post(Severity.WARNING, f"{problem}; change it in Recording")
+            return
+        self._controller.start_recording(
+            TakeRequest(
+                self.folder / self._name, self._name, self.notes, pre_seconds=PAST_SECONDS, only_past=True
+            )
+        )
+
+    def stop(self) -> None:
+        """End the take."""
+        self._controller.stop_recording()
+
+    def toggle(self) -> None:
+        """What the record key does."""
+        if self._controller.state in (State.ARMED, State.RECORDING):
+            self.stop()
+        else:
+            self.start()
+
+    def _on_started(self, request: TakeRequest) -> None:
+        self._began = time.monotonic()
+        self._messages.info(f"recording {request.path}")
+
+    def _on_state(self, state: State) -> None:
+        if state not in (State.ARMED, State.RECORDING):
+            self._began = None
+
+    def _on_finished(self, report: TakeReport) -> None:
+        lost = report.frames_lost
+        frames = " + ".join(f"{report.frames(role)} {str(role).upper()}" for role in Role)
+        text = f"{report.path.name}: {frames} frames, {report.seconds:.2f} s"
+        if report.stop_reason:
+            self._messages.post(Severity.WARNING, f"{text}; ended by itself: {report.stop_reason}")
+        elif lost:
+            self._messages.post(Severity.WARNING, f"{text}; {lost} frames are missing or damaged")
+        else:
+            self._messages.info(f"{text}; complete")
+        self.set_name(next_name(self._name))
+        self.finished.emit(report)

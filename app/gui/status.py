@@ -1,0 +1,121 @@
+"""What the status bar says, measured on a thread of its own: disk, write rate, buffers, memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from app.gui.mailbox import Mailbox
+from app.session import SessionSettings
+from drivers import Role
+from drivers.recorder import RESERVE_BYTES, RecorderStatus
+
+PERIOD_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One second's figures.
+
+    Attributes:
+        disk_free: Free bytes where takes go.
+        minutes_left: Minutes of recording that fit there at the planned rate; None when not configured.
+        write_mb_per_s: What the running take wrote in the last second [1e6 bytes/s].
+        queue_fill: How full the running take's queue is, 0..1; None without a take.
+        take_ended: Why the running take ended by itself; None while it goes on.
+        memory_mb: Resident memory of the program [1e6 bytes].
+        cpu_percent: CPU use of the program, 100 = one core.
+
+    """
+
+    disk_free: int
+    minutes_left: float | None
+    write_mb_per_s: float
+    queue_fill: float | None
+    take_ended: str | None
+    memory_mb: float
+    cpu_percent: float
+
+
+def planned_rate(settings: SessionSettings) -> float:
+    """What a take with these settings writes [bytes/s]."""
+    rate = 0.0
+    for role in Role:
+        camera = settings.camera(role)
+        size = camera.width * camera.height * camera.pixel_format.bytes_per_pixel
+        rate += size * settings.plan.fps(role)
+    return rate
+
+
+def existing_folder(path: Path) -> Path:
+    """The nearest folder above `path` that is there: a take folder is made with the first take."""
+    while not path.is_dir() and path != path.parent:
+        path = path.parent
+    return path
+
+
+class StatusSampler:
+    """Measures once a second.
+
+    Args:
+        folder: Where takes go now.
+        settings: What the cameras are set to now.
+        recorder: The running take's status; None without one.
+
+    Attributes:
+        mailbox: The newest figures.
+
+    """
+
+    def __init__(
+        self,
+        folder: Callable[[], Path],
+        settings: Callable[[], SessionSettings | None],
+        recorder: Callable[[], RecorderStatus | None],
+    ) -> None:
+        self.mailbox: Mailbox[Status] = Mailbox()
+        self._folder, self._settings, self._recorder = folder, settings, recorder
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        process = psutil.Process(os.getpid())
+        process.cpu_percent()
+        before, then = 0, time.monotonic()
+        while not self._stop.wait(PERIOD_S):
+            now, take = time.monotonic(), self._recorder()
+            written = take.bytes_written if take is not None else 0
+            rate = max(0, written - before) / (now - then) / 1e6
+            before, then = written, now
+            try:
+                free = shutil.disk_usage(existing_folder(self._folder())).free
+            except OSError:
+                # The disk was pulled: nothing can be written there, and the bar says so.
+                free = 0
+            settings = self._settings()
+            planned = planned_rate(settings) if settings is not None else 0.0
+            usable = max(0, free - RESERVE_BYTES)
+            self.mailbox.put(
+                Status(
+                    disk_free=free,
+                    minutes_left=usable / planned / 60 if planned else None,
+                    write_mb_per_s=rate,
+                    queue_fill=take.queue_fill if take is not None else None,
+                    take_ended=take.stop_reason if take is not None else None,
+                    memory_mb=process.memory_info().rss / 1e6,
+                    cpu_percent=process.cpu_percent(),
+                )
+            )

@@ -1,0 +1,74 @@
+"""Windows for the tests: a small emulated rig in real time, closed and counted at the end."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.gui._qt_environment import prepare_qt
+
+prepare_qt()
+
+from PyQt6.QtWidgets import QApplication  # noqa: E402
+from pytestqt.qtbot import QtBot  # noqa: E402
+
+from app.capture import CaptureJob  # noqa: E402
+from app.gui.main_window import MainWindow, WindowOptions  # noqa: E402
+from app.gui.messages import Messages  # noqa: E402
+from app.gui.rigs import open_rig  # noqa: E402
+from app.session import State  # noqa: E402
+
+SMALL = CaptureJob(
+    out=Path("take"),
+    seconds=1.0,
+    real_time=True,
+    hsr_size=(384, 320),
+    lsr_size=(96, 80),
+    hsr_fps=15.0,
+    ratio=4,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(qapp: QApplication) -> Iterator[None]:
+    """Every test ends with the widgets and threads it began with."""
+    threads = set(threading.enumerate())
+    yield
+    gc.collect()
+    qapp.processEvents()
+    left = [w for w in qapp.topLevelWidgets() if w.isVisible()]
+    assert not left, f"windows left open: {left}"
+    started = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
+    for thread in started:
+        thread.join(5.0)
+    assert not [t.name for t in started if t.is_alive()], "threads left running"
+
+
+@pytest.fixture
+def idle_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
+    """A window that has not been connected to cameras."""
+    options = WindowOptions(
+        open_rig=lambda: open_rig(SMALL, emulate=True),
+        folder=tmp_path / "takes",
+        log_file=tmp_path / "window.log",
+        connect=False,
+    )
+    window = MainWindow(options, Messages())
+    qtbot.addWidget(window)
+    window.resize(1280, 800)
+    window.show()
+    yield window
+    window.shut_down()
+    window.close()
+
+
+@pytest.fixture
+def window(qtbot: QtBot, idle_window: MainWindow) -> MainWindow:
+    """A window that shows the emulated rig live."""
+    idle_window.actions_table["connect"].trigger()
+    qtbot.waitUntil(lambda: idle_window.controller.state is State.LIVE, timeout=15000)
+    return idle_window

@@ -1,0 +1,113 @@
+"""The window on the emulated rig: live views, exposure, states."""
+
+from __future__ import annotations
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QDoubleSpinBox, QLabel, QSlider
+from pytestqt.qtbot import QtBot
+
+from app.gui.actions import ACTIONS
+from app.gui.help_page import HelpPage
+from app.gui.main_window import MainWindow
+from app.session import State
+from drivers import Role
+
+
+def field(window: MainWindow, role: Role, name: str) -> QDoubleSpinBox:
+    found = window.findChild(QDoubleSpinBox, f"{role}_{name}_field")
+    assert found is not None
+    return found
+
+
+def applied(window: MainWindow, role: Role, name: str) -> str:
+    found = window.findChild(QLabel, f"{role}_{name}_applied")
+    assert found is not None
+    return found.text()
+
+
+def test_both_views_show_pictures_and_say_simulated(window: MainWindow, qtbot: QtBot) -> None:
+    for pane in window.panes.values():
+        qtbot.waitUntil(lambda pane=pane: pane.shown_rate > 3, timeout=15000)  # type: ignore[misc]
+        assert any(label.text() == "SIMULATED" and label.isVisible() for label in pane.findChildren(QLabel))
+        assert pane.state_chip.text() == "LIVE"
+    assert "SIMULATED" in window.windowTitle()
+
+
+def test_exposure_of_one_camera_leaves_the_other(window: MainWindow, qtbot: QtBot) -> None:
+    before = field(window, Role.HSR, "ExposureTime").value()
+    spin = field(window, Role.LSR, "ExposureTime")
+    spin.setValue(3.5)
+    qtbot.waitUntil(lambda: applied(window, Role.LSR, "ExposureTime") == "set 3.500", timeout=5000)
+    assert field(window, Role.HSR, "ExposureTime").value() == before
+    assert applied(window, Role.HSR, "ExposureTime") == f"set {before:.3f}"
+    ring = window.controller.ring(Role.LSR)
+    assert ring is not None
+    qtbot.waitUntil(lambda: ring.head(ring.latest() or 0).exposure_us == pytest.approx(3500, abs=5))
+
+
+def test_linked_exposures_keep_their_ratio_and_undo_together(window: MainWindow, qtbot: QtBot) -> None:
+    hsr, lsr = (field(window, role, "ExposureTime") for role in (Role.HSR, Role.LSR))
+    start = hsr.value(), lsr.value()
+    window.exposure_panel.link.click()
+    hsr.setValue(start[0] * 1.5)
+    assert lsr.value() == pytest.approx(start[1] * 1.5, rel=1e-3)
+    window.undo.undo()
+    assert (hsr.value(), lsr.value()) == pytest.approx(start, rel=1e-3)
+    qtbot.waitUntil(lambda: applied(window, Role.LSR, "ExposureTime") == f"set {start[1]:.3f}")
+
+
+def test_exposure_cannot_reach_into_the_next_pulse(window: MainWindow) -> None:
+    settings = window.controller.settings
+    assert settings is not None
+    longest = settings.plan.max_exposure_us(Role.LSR) / 1000
+    spin = field(window, Role.LSR, "ExposureTime")
+    spin.setValue(1000.0)
+    assert spin.value() <= longest + 1e-3
+    slider = window.findChild(QSlider, "lsr_ExposureTime_slider")
+    assert slider is not None
+    assert slider.value() == slider.maximum()
+
+
+def test_keys_act_on_the_chosen_camera(window: MainWindow, qtbot: QtBot) -> None:
+    before = field(window, Role.LSR, "ExposureTime").value()
+    qtbot.mouseClick(window.panes[Role.LSR], Qt.MouseButton.LeftButton)
+    assert window.exposure.selected is Role.LSR
+    window.actions_table["exposure_down"].trigger()
+    assert field(window, Role.LSR, "ExposureTime").value() == pytest.approx(before / 2 ** (1 / 3), rel=1e-3)
+
+
+def test_live_stops_and_starts(window: MainWindow, qtbot: QtBot) -> None:
+    window.actions_table["live"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.IDLE, timeout=10000)
+    assert not window.actions_table["live"].isChecked()
+    window.actions_table["live"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=10000)
+    window.actions_table["live"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.IDLE, timeout=10000)
+    window.actions_table["disconnect"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=10000)
+    assert not window.actions_table["record"].isEnabled()
+
+
+def test_black_level_is_written_and_live_goes_on(window: MainWindow, qtbot: QtBot) -> None:
+    field(window, Role.HSR, "BlackLevel").setValue(2.0)
+
+    def done() -> bool:
+        settings = window.controller.settings
+        return (
+            settings is not None
+            and settings.hsr.black_level_percent == pytest.approx(2.0)
+            and window.controller.state is State.LIVE
+        )
+
+    qtbot.waitUntil(done, timeout=10000)
+
+
+def test_every_action_is_on_the_help_page(qtbot: QtBot) -> None:
+    page = HelpPage()
+    qtbot.addWidget(page)
+    text = page.text.toPlainText()
+    for info in ACTIONS:
+        assert info.text in text
+        assert info.help in text

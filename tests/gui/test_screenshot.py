@@ -1,0 +1,75 @@
+"""The window as a program of its own: on a real X server and without any screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+import cv2  # OpenCV first: it points Qt at its own plug-ins
+from app.capture import CaptureJob
+from app.gui.application import GuiOptions, run
+job = CaptureJob(Path("take"), 1.0, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4)
+folder = Path(sys.argv[1])
+sys.exit(run(GuiOptions(job, folder, folder / "window.log", emulate=True, size=(1280, 800),
+                        screenshot=folder / "window.png", after_s=3.0)))
+"""
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """Name of a fresh X display."""
+    server = shutil.which("Xvfb")
+    if server is None:
+        pytest.skip("Xvfb is not installed")
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [server, "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read) as pipe:
+            yield f":{pipe.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _picture(folder: Path, environment: dict[str, str | None]) -> None:
+    surroundings = {**os.environ, **{k: v for k, v in environment.items() if v is not None}}
+    for name in (k for k, v in environment.items() if v is None):
+        surroundings.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(folder)],
+        cwd=Path(__file__).parents[2],
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    image = cv2.imread(str(folder / "window.png"))
+    assert image is not None
+    assert image.shape[:2] == (800, 1280)
+    # A live picture has far more colours than an empty window.
+    assert image[150:500, 50:400].std() > 20
+
+
+def test_window_on_a_real_x_server(display: str, tmp_path: Path) -> None:
+    _picture(tmp_path, {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "WAYLAND_DISPLAY": None})
+
+
+def test_picture_without_any_screen(tmp_path: Path) -> None:
+    _picture(tmp_path, {"DISPLAY": None, "QT_QPA_PLATFORM": None, "WAYLAND_DISPLAY": None})
