@@ -43,7 +43,9 @@ def command(
     screenshot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Make a picture of the window and exit.")
     ] = None,
-    after: Annotated[float, typer.Option(min=0, help="Wait this long before the picture [s].")] = 3.0,
+    after: Annotated[
+        float, typer.Option(min=0, help="Time from the first live pictures to the picture [s].")
+    ] = 3.0,
 ) -> None:
     """Open the window: both live views, exposure, recording."""
     from app.capture import CaptureJob

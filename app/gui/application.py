@@ -11,6 +11,8 @@ from app.capture import CaptureJob
 from app.errors import OutputError
 from app.gui._qt_environment import prepare_qt
 
+_LONGEST_START_S = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class GuiOptions:
@@ -25,7 +27,7 @@ class GuiOptions:
         theme: "dark" or "light"; None = as last time.
         size: (width, height) of the window [px]; None = as last time.
         screenshot: Make this picture and exit.
-        after_s: Wait this long before the picture [s].
+        after_s: Wait this long from the first live pictures on before the picture [s].
 
     """
 
@@ -85,7 +87,12 @@ def run(options: GuiOptions) -> int:
             saved.append(window.grab().save(str(picture)))
             window.close()
 
-        QTimer.singleShot(int(options.after_s * 1000), take_picture)
+        waiting = QTimer(window)
+        waiting.setSingleShot(True)
+        waiting.timeout.connect(take_picture)
+        # Cameras need their time to open; without any the picture is made all the same.
+        waiting.start(int((options.after_s + _LONGEST_START_S) * 1000))
+        window.controller.live_started.connect(lambda: waiting.start(int(options.after_s * 1000)))
     try:
         code = app.exec()
     finally:

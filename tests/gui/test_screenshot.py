@@ -18,7 +18,8 @@ from pathlib import Path
 import cv2  # OpenCV first: it points Qt at its own plug-ins
 from app.capture import CaptureJob
 from app.gui.application import GuiOptions, run
-job = CaptureJob(Path("take"), 1.0, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4)
+job = CaptureJob(Path("take"), 1.0, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0,
+                 ratio=4)
 folder = Path(sys.argv[1])
 sys.exit(run(GuiOptions(job, folder, folder / "window.log", emulate=True, size=(1280, 800),
                         screenshot=folder / "window.png", after_s=3.0)))
