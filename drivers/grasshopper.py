@@ -185,9 +185,10 @@ class Grasshopper3:
         # Locks the frame-rate group while on; a user set may have booted the camera in trigger mode.
         nodes.choose("TriggerMode", "Off")
         self._set_format(settings, applied)
-        self._set_exposure(settings, applied)
         self._set_rate(settings, applied)
         self._set_trigger(settings)
+        # Last: free-running, the frame rate in force bounds the exposure; triggered, nothing does.
+        self._set_exposure(settings, applied)
         nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
         self._set_chunks()
         self._set_stream(settings, applied)

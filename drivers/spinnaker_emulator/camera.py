@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from typing import Any
 
@@ -9,11 +10,12 @@ from drivers.frame import Role
 from drivers.spinnaker_emulator import gs3
 from drivers.spinnaker_emulator.clock import CameraClock
 from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
+from drivers.spinnaker_emulator.faults import Faults
 from drivers.spinnaker_emulator.image import ImagePtr
-from drivers.spinnaker_emulator.nodemap import NodeState
+from drivers.spinnaker_emulator.nodemap import Key, NodeState
 from drivers.spinnaker_emulator.nodes import IValue, NodeMap, make_node
 from drivers.spinnaker_emulator.painter import Shot
-from drivers.spinnaker_emulator.specs import NodeSpec
+from drivers.spinnaker_emulator.specs import NodeSpec, Scalar
 from drivers.spinnaker_emulator.stream import Arrival, Stream, Wiring, fetch
 from drivers.spinnaker_emulator.world import World
 
@@ -56,9 +58,15 @@ class Device:
         self.shots: OrderedDict[int, Shot] = OrderedDict()
         self.initialized = False
         self.plugged = True
-        self.nodes.live["Timestamp"] = lambda: clock.reading(world.keeper.now_ns())
-        self.nodes.on_command["TriggerSoftware"] = self._software_trigger
-        self.nodes.on_command["UserSetLoad"] = self._load_user_set
+        self.generation = 0
+        self.faults = Faults()
+        self._references = 0
+        self._user_sets: dict[str, dict[Key, Scalar]] = {}
+        commands = self.nodes.on_command
+        commands["TriggerSoftware"] = self._software_trigger
+        commands["TimestampLatch"] = self._latch
+        commands["UserSetLoad"] = self._load_user_set
+        commands["UserSetSave"] = self._save_user_set
         self.nodes.on_write.append(self._wake)
         for name, read in (
             ("StreamDeliveredFrameCount", lambda s: s.fetched),
@@ -80,14 +88,63 @@ class Device:
                 self.stream.software_trigger()
                 self.world.keeper.changed.notify_all()
 
+    def _latch(self) -> None:
+        reading = self.clock.reading(self.world.keeper.now_ns())
+        for name in ("Timestamp", "TimestampLatchValue"):
+            if name in self.nodes.specs:
+                self.nodes.force(name, reading)
+
     def _load_user_set(self) -> None:
-        self.nodes.reset()
+        saved = self._user_sets.get(str(self.nodes.raw("UserSetSelector")))
+        if saved is None:
+            self.nodes.reset()
+        else:
+            self.nodes.restore(saved)
+
+    def _save_user_set(self) -> None:
+        self._user_sets[str(self.nodes.raw("UserSetSelector"))] = self.nodes.snapshot()
+
+    def referenced(self) -> None:
+        """A CameraPtr was handed out."""
+        self._references += 1
+
+    def dereferenced(self, generation: int) -> None:
+        """A CameraPtr died; with the last one the camera is given back, as PySpin does."""
+        if generation != self.generation:
+            return
+        self._references -= 1
+        if self._references == 0:
+            if self.stream is not None:
+                self.end()
+            self.initialized = False
+
+    def unplug(self) -> None:
+        """Pull the cable: streams end, pointers die, settings are lost."""
+        with self.world.keeper.changed:
+            self.plugged = False
+            if self.stream is not None:
+                self.stream.gone = True
+                self.end()
+            self.generation += 1
+            self._references = 0
+            self.initialized = False
+            self.nodes.reset()
+            self.host.reset()
+
+    def plug(self) -> None:
+        """Put the cable back: the camera comes up with its default user set."""
+        with self.world.keeper.changed:
+            self.plugged = True
 
     def begin(self) -> None:
         """BeginAcquisition."""
+        if self.faults.refuse_buffers:
+            raise SpinnakerException("Could not start acquisition", ErrorCode.IO)
         with self.world.keeper.changed:
             self.shots.clear()
-            self.stream = Stream(self.world, self.role, self.nodes, self.host, self.clock, self.wiring)
+            self.stream = Stream(
+                self.world, self.role, self.nodes, self.host, self.clock, self.wiring, self.faults
+            )
             self.nodes.force("TLParamsLocked", 1)
             self.host.force("StreamIsGrabbing", True)
             self.world.keeper.followers.append(self.stream)
@@ -118,11 +175,17 @@ class CameraPtr:
     def __init__(self, device: Device | None, quick_names: frozenset[str]) -> None:
         self._device = device
         self._quick = quick_names
+        self._handlers: list[object] = []
+        self._generation = 0
+        if device is not None:
+            self._generation = device.generation
+            device.referenced()
+            weakref.finalize(self, device.dereferenced, device.generation).atexit = False
 
     def _get(self) -> Device:
         if self._device is None:
             raise SpinnakerException("Camera pointer is not valid", ErrorCode.INVALID_HANDLE)
-        if not self._device.plugged:
+        if not self.IsValid():
             raise SpinnakerException("Camera has been removed from the list.", ErrorCode.INVALID_ADDRESS)
         return self._device
 
@@ -149,13 +212,14 @@ class CameraPtr:
         return QuickMap(self._get().host)
 
     def IsValid(self) -> bool:
-        return self._device is not None and self._device.plugged
+        device = self._device
+        return device is not None and device.plugged and device.generation == self._generation
 
     def IsInitialized(self) -> bool:
-        return self._device is not None and self._device.initialized
+        return self._device is not None and self.IsValid() and self._device.initialized
 
     def IsStreaming(self) -> bool:
-        return self._device is not None and self._device.stream is not None
+        return self._device is not None and self.IsValid() and self._device.stream is not None
 
     def GetUniqueID(self) -> str:
         return f"USB\\VID_1E10&PID_3300&SN_{self._get().serial}"
@@ -167,13 +231,19 @@ class CameraPtr:
         return 4 if self._get().initialized else 3
 
     def Init(self) -> None:
-        self._get().initialized = True
+        device = self._get()
+        if device.faults.held_elsewhere:
+            raise SpinnakerException(
+                "Failed to open device handle. The device is controlled by another application.",
+                ErrorCode.ACCESS_DENIED,
+            )
+        device.initialized = True
 
     def DeInit(self) -> None:
-        device = self._device
-        if device is None or not device.initialized:
+        if not self.IsInitialized():
             return
-        if device.stream is not None and device.plugged:
+        device = self._get()
+        if device.stream is not None:
             raise SpinnakerException(
                 "Can't de-initialize camera. Camera is still streaming.", ErrorCode.RESOURCE_IN_USE
             )
@@ -200,6 +270,18 @@ class CameraPtr:
         arrival = fetch(stream, device.world, min(grab_timeout, _LONGEST_WAIT_MS))
         device.remember(arrival)
         return stream.paint(arrival)
+
+    def GetNextImageSync(self, grab_timeout: int = TIMEOUT_INFINITE) -> ImagePtr:
+        return self.GetNextImage(grab_timeout)
+
+    def RegisterEventHandler(self, handler: object, name: str = "") -> None:
+        del name
+        self._handlers.append(handler)
+
+    def UnregisterEventHandler(self, handler: object) -> None:
+        if not any(h is handler for h in self._handlers):
+            raise SpinnakerException("Event handler is not registered", ErrorCode.INVALID_PARAMETER)
+        self._handlers = [h for h in self._handlers if h is not handler]
 
     def GetNodeMap(self) -> NodeMap:
         return NodeMap(self._ready().nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from drivers.spinnaker_emulator.gs3_more import secondary_table
 from drivers.spinnaker_emulator.optics import SENSOR_HEIGHT, SENSOR_WIDTH
 from drivers.spinnaker_emulator.specs import (
     Kind,
@@ -31,7 +32,14 @@ PIXEL_FORMATS = (
     ("Mono8", 0), ("Mono16", 1), ("BayerRG8", 9), ("BayerRG16", 25), ("RGB8", 2),
 )  # fmt: skip
 _PIXEL_BYTES = "(2 if PixelFormat == 1 or PixelFormat == 25 else 3 if PixelFormat == 2 else 1)"
-_FRAME_RATE_MAX = f"1000000 / (Height * BinningVertical * {ROW_TIME_US} + 50)"
+FRAME_RATE_MAX = f"1000000 / (Height * BinningVertical * {ROW_TIME_US} + 50)"
+
+
+# Free-running, the frame rate in force bounds the exposure; triggered, nothing does.
+_EXPOSURE_MAX = (
+    "32000000.0 if TriggerMode == 1 or AcquisitionFrameRateEnabled == 0 "
+    "else 1000000.0 / AcquisitionFrameRate - 120.0"
+)
 
 
 def _category(name: str) -> NodeSpec:
@@ -56,6 +64,7 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
     digital, chunk, user = "DigitalIOControl", "ChunkDataControl", "UserSetControl"
     transport = "TransportLayerControl"
     return (
+        *secondary_table(),
         *(_category(name) for name in categories),
         fixed("DeviceVendorName", Kind.STRING, SIMULATED_VENDOR),
         fixed("DeviceModelName", Kind.STRING, model),
@@ -69,7 +78,7 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
         integer("DeviceLinkThroughputLimit", 384_000_000, 1_000_000, 384_000_000, locked_if=_LOCKED),
         fixed("DeviceLinkSpeed", Kind.INTEGER, 500_000_000),
         fixed("Timestamp", Kind.INTEGER, 0),
-        fixed("TimestampIncrement", Kind.INTEGER, 1),
+        fixed("TimestampIncrement", Kind.INTEGER, 125_000),
         command("TimestampLatch"),
         fixed("SensorWidth", Kind.INTEGER, SENSOR_WIDTH, category=fmt),
         fixed("SensorHeight", Kind.INTEGER, SENSOR_HEIGHT, category=fmt),
@@ -100,7 +109,7 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
         boolean("ReverseX", False, locked_if=_LOCKED, category=fmt),
         choice("PixelFormat", "BayerRG8", PIXEL_FORMATS, locked_if=_LOCKED, category=fmt),
         choice("VideoMode", "Mode0", symbols("Mode0", "Mode1", "Mode7"), locked_if=_LOCKED, category=fmt),
-        choice("TestPattern", "Off", symbols("Off", "Increment"), category=fmt),
+        choice("TestPattern", "Off", symbols("Off", "TestImage1", "TestImage2"), category=fmt),
         choice(
             "AcquisitionMode",
             "Continuous",
@@ -123,7 +132,7 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
             "AcquisitionFrameRate",
             30.0,
             1.0,
-            _FRAME_RATE_MAX,
+            FRAME_RATE_MAX,
             "Hz",
             category=acq,
             locked_if=f"{_TRIGGERED} or AcquisitionFrameRateEnabled == 0 or AcquisitionFrameRateAuto != 0",
@@ -140,7 +149,8 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
         real("TriggerDelay", 0.0, 0.0, 65000.0, "us", locked_if="TriggerDelayEnabled == 0", category=acq),
         choice("ExposureMode", "Timed", symbols("Timed", "TriggerWidth"), locked_if=_LOCKED, category=acq),
         choice("ExposureAuto", "Continuous", _AUTO, category=acq),
-        real("ExposureTime", 10000.0, 6.0, 32_000_000.0, "us", locked_if="ExposureAuto != 0", category=acq),
+        real("ExposureTime", 10000.0, 6.0, _EXPOSURE_MAX, "us", locked_if="ExposureAuto != 0", category=acq),
+        fixed("ExposureTimeAbs", Kind.FLOAT, 0.0, computed="ExposureTime", unit="us", category=acq),
         choice("GainAuto", "Continuous", _AUTO, category=analog),
         choice("GainSelector", "All", symbols("All"), category=analog),
         real("Gain", 0.0, 0.0, 47.994, "dB", locked_if="GainAuto != 0", category=analog),

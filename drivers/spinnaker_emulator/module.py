@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from drivers.spinnaker_emulator import camera, gs3, image, nodes, system
+from drivers.spinnaker_emulator import blackfly, camera, gs3, image, nodes, system
 from drivers.spinnaker_emulator.errors import SpinnakerException
 from drivers.spinnaker_emulator.specs import Kind
 
@@ -119,7 +119,8 @@ _INTERFACES = (
 
 def quick_names() -> frozenset[str]:
     """Attributes of every CameraPtr, whether the camera has the node or not."""
-    return (frozenset(s.name for s in gs3.device_table("0")) - _NOT_QUICK) | _QUICK_ELSEWHERE
+    tables = (*gs3.device_table("0"), *blackfly.device_table("0"))
+    return (frozenset(s.name for s in tables) - _NOT_QUICK) | _QUICK_ELSEWHERE
 
 
 def build(instance: system.System) -> types.ModuleType:
@@ -190,7 +191,12 @@ def build(instance: system.System) -> types.ModuleType:
     exported.update({f"SPINNAKER_IMAGE_STATUS_{name}": number for name, number in _STATUS})
     exported.update({f"SPINNAKER_IMAGE_FILE_FORMAT_{name}": i - 1 for i, name in enumerate(_FILE_FORMATS)})
     exported.update({f"SPINNAKER_COLOR_PROCESSING_ALGORITHM_{n}": i for i, n in enumerate(_ALGORITHMS)})
-    for spec in (*gs3.device_table("0"), *gs3.stream_table(), *gs3.transport_table("0")):
+    for spec in (
+        *gs3.device_table("0"),
+        *blackfly.device_table("0"),
+        *gs3.stream_table(),
+        *gs3.transport_table("0"),
+    ):
         if spec.kind is Kind.ENUMERATION:
             exported.update({f"{spec.name}_{symbol}": value for symbol, value in spec.entries})
     for name, value in exported.items():

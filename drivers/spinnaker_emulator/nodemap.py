@@ -51,6 +51,14 @@ class NodeState:
         """Factory values everywhere (UserSetLoad of the default set)."""
         self._values = {(name, 0): spec.value for name, spec in self.specs.items()}
 
+    def snapshot(self) -> dict[Key, Scalar]:
+        """All values, as UserSetSave keeps them."""
+        return dict(self._values)
+
+    def restore(self, values: dict[Key, Scalar]) -> None:
+        """Values of a snapshot."""
+        self._values = dict(values)
+
     def force(self, name: str, value: Scalar, selected: int | None = None) -> None:
         """Change a value as the device itself does: no access check, no limits."""
         with self.lock:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from drivers.errors import DriverError
 from drivers.frame import Frame, PixelFormat, Role
-from drivers.spinnaker_emulator import gs3, module, painter
+from drivers.spinnaker_emulator import blackfly, gs3, module, painter
 from drivers.spinnaker_emulator.camera import Device
 from drivers.spinnaker_emulator.clock import CameraClock, TimeKeeper, TriggerBox
+from drivers.spinnaker_emulator.faults import Faults
 from drivers.spinnaker_emulator.optics import Region, RigGeometry
 from drivers.spinnaker_emulator.painter import Shot
 from drivers.spinnaker_emulator.scene import Scene
@@ -107,6 +108,30 @@ class VirtualRig:
             raise DriverError(f"the rail holds baselines from 0 to 1000 mm, got {value:g}")
         self.world.geometry = replace(self.world.geometry, baseline_mm=float(value))
 
+    def faults(self, role: Role) -> Faults:
+        """What can be made to go wrong with one camera."""
+        return self.devices[role].faults
+
+    def unplug(self, role: Role) -> None:
+        """Pull one camera's cable."""
+        device = self.devices[role]
+        device.unplug()
+        self.system.announce(device)
+
+    def replug(self, role: Role) -> None:
+        """Put one camera's cable back; it comes up with factory settings."""
+        device = self.devices[role]
+        device.plug()
+        self.system.announce(device)
+
+    def reset_settings(self, role: Role) -> None:
+        """A brown-out: the camera goes on, but with its default user set."""
+        nodes = self.devices[role].nodes
+        locked, active = nodes.raw("TLParamsLocked"), nodes.raw("ChunkModeActive")
+        nodes.reset()
+        nodes.force("TLParamsLocked", locked)
+        nodes.force("ChunkModeActive", active)
+
     def truth(self, lsr_frame_id: int, height: int, width: int) -> npt.NDArray[np.uint8]:
         """True HSTR frame for an LSR frame that was captured since the last start of its acquisition.
 
@@ -151,6 +176,7 @@ def install(
     real_time: bool = False,
     geometry: RigGeometry | None = None,
     serials: Mapping[Role, str] | None = None,
+    profile: Literal["gs3", "blackfly_s"] = "gs3",
 ) -> VirtualRig:
     """Put an emulated rig in the place of PySpin and return it.
 
@@ -160,6 +186,7 @@ def install(
             rendered and read, nothing is dropped, and every run gives the same bytes.
         geometry: Where the cameras stand.
         serials: Serial numbers by role.
+        profile: Which features the cameras have; only "gs3" is a camera that this project drives.
 
     Returns:
         The rig; `sys.modules["PySpin"]` is its module until `uninstall`.
@@ -167,12 +194,13 @@ def install(
     """
     numbers = dict(SERIALS if serials is None else serials)
     world = World(seed, geometry or RigGeometry(), TimeKeeper(real_time=real_time))
+    table = gs3.device_table if profile == "gs3" else blackfly.device_table
     devices = {
         role: Device(
             world,
             numbers[role],
             role,
-            gs3.device_table(numbers[role]),
+            table(numbers[role]),
             _CLOCKS[role],
             Wiring(_INPUTS, slow=role is Role.HSR),
         )

@@ -12,8 +12,9 @@ from drivers.frame import Image, PixelFormat, Role
 from drivers.spinnaker_emulator import painter
 from drivers.spinnaker_emulator.clock import CameraClock, PulseRun
 from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
+from drivers.spinnaker_emulator.faults import Faults
 from drivers.spinnaker_emulator.gs3 import ROW_TIME_US
-from drivers.spinnaker_emulator.image import STATUS_OK, Header, ImagePtr
+from drivers.spinnaker_emulator.image import STATUS_MISSING_PACKETS, STATUS_OK, Header, ImagePtr
 from drivers.spinnaker_emulator.loop import PictureLoop
 from drivers.spinnaker_emulator.nodemap import NodeState
 from drivers.spinnaker_emulator.optics import Region
@@ -22,6 +23,8 @@ from drivers.spinnaker_emulator.sensor import Exposure
 from drivers.spinnaker_emulator.world import World
 
 _LEAD_SLOW_PERIODS = 2
+_UNLIMITED_RATE = 30.0
+"""Frames per second of a free-running camera whose rate nobody set, as long as its region allows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,19 @@ class Stream:
         host: The host side's stream features.
         clock: The camera's clock.
         wiring: Its trigger wire.
+        faults: Its troubles.
 
     """
 
     def __init__(
-        self, world: World, role: Role, nodes: NodeState, host: NodeState, clock: CameraClock, wiring: Wiring
+        self,
+        world: World,
+        role: Role,
+        nodes: NodeState,
+        host: NodeState,
+        clock: CameraClock,
+        wiring: Wiring,
+        faults: Faults,
     ) -> None:
         self._world, self._role, self._nodes, self._host = world, role, nodes, host
         self._clock, self._wiring = clock, wiring
@@ -80,13 +91,16 @@ class Stream:
         self._run_index, self._pulse = self._next_run(world.keeper.now_ns())
         self._free_run: PulseRun | None = None
         self._software: deque[int] = deque()
+        self._faults = faults
         self._next_id = 0
+        self._pulses_seen = 0
         self._exposure_end = self._readout_end = -(2**62)
         self.fetched = 0
         self.lost = 0
         self.ignored = 0
         self.incomplete = 0
         self.open = True
+        self.gone = False
 
     # -- pulses ---------------------------------------------------------------------------------------
 
@@ -127,10 +141,13 @@ class Stream:
         return None
 
     def _free_rate(self) -> float:
-        rate = self._nodes.number("AcquisitionFrameRate")
-        if self._nodes.raw("AcquisitionFrameRateAuto") != "Off" or not self._rate_enabled():
-            rate = min(30.0, self._nodes.limits("AcquisitionFrameRate")[1])
-        return rate
+        nodes = self._nodes
+        automatic = (
+            "AcquisitionFrameRateAuto" in nodes.specs and nodes.raw("AcquisitionFrameRateAuto") != "Off"
+        )
+        if automatic or not self._rate_enabled():
+            return min(_UNLIMITED_RATE, nodes.limits("AcquisitionFrameRate")[1])
+        return nodes.number("AcquisitionFrameRate")
 
     def _free_running_pulse(self) -> int | None:
         rate = self._free_rate()
@@ -183,17 +200,19 @@ class Stream:
         return Shot(self._role, region, self._format, at_ns, exposure)
 
     def _header(self, shot: Shot) -> Header:
-        frame_id, self._next_id = self._next_id, self._next_id + 1
+        count, self._next_id = self._next_id, self._next_id + 1
+        faults = self._faults
+        reading = self._clock.reading(shot.start_ns)
         return Header(
-            frame_id=frame_id,
-            timestamp_ns=self._clock.reading(shot.start_ns),
+            frame_id=(count + faults.first_id) % 2**faults.id_bits,
+            timestamp_ns=faults.stamp(reading, count),
             exposure_us=shot.exposure.exposure_us,
             gain_db=shot.exposure.gain_db,
             black_level_percent=shot.exposure.black_level_percent,
             offset_x=shot.region.offset_x // self._binning,
             offset_y=shot.region.offset_y // self._binning,
             pixel_format=self._format,
-            status=STATUS_OK,
+            status=STATUS_MISSING_PACKETS if count in faults.damaged_frames else STATUS_OK,
             chunks=self._chunks,
         )
 
@@ -208,10 +227,7 @@ class Stream:
         while (at := self.next_pulse_ns()) is not None:
             if at + round(self._nodes.number("ExposureTime") * 1000) + self._readout_ns > now:
                 return
-            self._consume()
-            shot = self._expose(at)
-            if shot is not None:
-                self._store(shot)
+            self._pulse_at(at)
 
     def _render_next(self) -> None:
         keeper = self._world.keeper
@@ -220,29 +236,46 @@ class Stream:
             lead = round(_LEAD_SLOW_PERIODS * 1e9 * runs[-1].ratio / runs[-1].tick_hz) if runs else 10**9
             if not keeper.may_render(at, lead):
                 return
-            self._consume()
-            shot = self._expose(at)
             keeper.reached(at)
-            if shot is not None:
-                self._store(shot)
+            if self._pulse_at(at):
                 return
 
-    def _store(self, shot: Shot) -> None:
+    def _pulse_at(self, at_ns: int) -> bool:
+        """One pulse, with whatever goes wrong at it; True when a frame is ready because of it."""
+        ordinal, self._pulses_seen = self._pulses_seen, self._pulses_seen + 1
+        trouble = self._faults.at_pulse.pop(ordinal, None)
+        if trouble is not None:
+            trouble()
+            if not self.open:
+                return True
+        self._consume()
+        if ordinal in self._faults.lost_pulses:
+            return False
+        shot = self._expose(at_ns)
+        if shot is None:
+            return False
         header = self._header(shot)
-        if self._mode in ("NewestOnly", "NewestFirst") and self._ready and self._mode == "NewestOnly":
-            self._free.append(self._ready.popleft().slot)
+        if self._faults.stalled or (self._next_id - 1) in self._faults.lost_frames:
             self.lost += 1
-        if not self._free and self._mode == "OldestFirstOverwrite" and self._ready:
+            return False
+        return self._store(shot, header)
+
+    def _store(self, shot: Shot, header: Header) -> bool:
+        if header.status != STATUS_OK:
+            self.incomplete += 1
+        overwrite = self._mode == "NewestOnly" or (self._mode == "OldestFirstOverwrite" and not self._free)
+        if overwrite and self._ready:
             self._free.append(self._ready.popleft().slot)
             self.lost += 1
         if not self._free:
             self.lost += 1
-            return
+            return False
         arrival = Arrival(self._free.popleft(), shot, header)
         if self._mode == "NewestFirst":
             self._ready.appendleft(arrival)
         else:
             self._ready.append(arrival)
+        return True
 
     # -- the client's side ----------------------------------------------------------------------------
 
@@ -274,6 +307,9 @@ class Stream:
             self._current_loop().fill(world.geometry, arrival.shot, out)
         else:
             out[...] = painter.picture(world.scene, world.geometry, arrival.shot, world.seed)
+        if arrival.header.status != STATUS_OK:
+            # Packets that never came leave the buffer as it was; here, without light.
+            out[out.shape[0] * 2 // 3 :] = 0
         self.fetched += 1
         return ImagePtr(out, arrival.header, arrival.slot, self.release)
 
@@ -332,7 +368,8 @@ def fetch(stream: Stream, world: World, timeout_ms: int) -> Arrival:
     with world.keeper.changed:
         while True:
             if not stream.open:
-                raise SpinnakerException("Stream has been aborted.", ErrorCode.ABORT)
+                text = "Device has been disconnected." if stream.gone else "Stream has been aborted."
+                raise SpinnakerException(text, ErrorCode.ABORT)
             arrival = stream.take()
             if arrival is not None:
                 return arrival
