@@ -13,9 +13,9 @@ from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 from drivers.spinnaker_emulator.faults import Faults
 from drivers.spinnaker_emulator.image import ImagePtr
 from drivers.spinnaker_emulator.nodemap import Key, NodeState
-from drivers.spinnaker_emulator.nodes import IValue, NodeMap, make_node
+from drivers.spinnaker_emulator.nodes import IValue, NodeMap, absent_node, make_node
 from drivers.spinnaker_emulator.painter import Shot
-from drivers.spinnaker_emulator.specs import NodeSpec, Scalar
+from drivers.spinnaker_emulator.specs import Kind, NodeSpec, Scalar
 from drivers.spinnaker_emulator.stream import Arrival, Stream, Wiring, fetch
 from drivers.spinnaker_emulator.world import World
 
@@ -172,7 +172,7 @@ class Device:
 class CameraPtr:
     """PySpin's camera pointer. Quick-spin features are attributes: `cam.ExposureTime`."""
 
-    def __init__(self, device: Device | None, quick_names: frozenset[str]) -> None:
+    def __init__(self, device: Device | None, quick_names: dict[str, Kind]) -> None:
         self._device = device
         self._quick = quick_names
         self._handlers: list[object] = []
@@ -201,7 +201,7 @@ class CameraPtr:
         device = self._get()
         if name in device.nodes.specs:
             return make_node(device.nodes, name, quick=True)
-        return IValue(None, name)
+        return absent_node(name, self._quick[name])
 
     @property
     def TLDevice(self) -> QuickMap:

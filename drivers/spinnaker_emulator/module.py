@@ -26,28 +26,17 @@ _NOT_QUICK = frozenset(
         "SaturationEnabled",
     }
 )
-_QUICK_ELSEWHERE = frozenset(
-    {
-        "AcquisitionFrameRateEnable",
-        "AcquisitionResultingFrameRate",
-        "GammaEnable",
-        "SaturationEnable",
-        "SharpeningEnable",
-        "AutoExposureEVCompensation",
-        "DeviceIndicatorMode",
-        "V3_3Enable",
-        "TimestampLatchValue",
-        "TimestampReset",
-        "UserSetDefault",
-        "LineFilterWidth",
-        "TriggerOverlap",
-        "AdcBitDepth",
-        "DeviceUptime",
-        "CounterSelector",
-        "LogicBlockSelector",
-        "SequencerMode",
-    }
-)
+# Quick-spin attributes that neither profile has as a node: they read as not implemented.
+_QUICK_ELSEWHERE = {
+    "AdcBitDepth": Kind.ENUMERATION,
+    "CounterSelector": Kind.ENUMERATION,
+    "DeviceUptime": Kind.INTEGER,
+    "LineFilterWidth": Kind.FLOAT,
+    "LogicBlockSelector": Kind.ENUMERATION,
+    "SaturationEnable": Kind.BOOLEAN,
+    "SequencerMode": Kind.ENUMERATION,
+    "SharpeningEnable": Kind.BOOLEAN,
+}
 _STATUS = (
     ("UNKNOWN_ERROR", -1),
     ("NO_ERROR", 0),
@@ -117,10 +106,10 @@ _INTERFACES = (
 )
 
 
-def quick_names() -> frozenset[str]:
-    """Attributes of every CameraPtr, whether the camera has the node or not."""
+def quick_names() -> dict[str, Kind]:
+    """Attributes of every CameraPtr and their interfaces, whether the camera has the node or not."""
     tables = (*gs3.device_table("0"), *blackfly.device_table("0"))
-    return (frozenset(s.name for s in tables) - _NOT_QUICK) | _QUICK_ELSEWHERE
+    return {s.name: s.kind for s in tables if s.name not in _NOT_QUICK} | _QUICK_ELSEWHERE
 
 
 def build(instance: system.System) -> types.ModuleType:

@@ -128,8 +128,12 @@ class NodeState:
             spec = self.specs[name]
             if self.access(name) is not Access.RW:
                 raise access_error(name, call, "writable")
-            checked = self._checked(spec, value, call)
-            self._values[self._key(spec)] = checked
+            self.store(name, self._checked(spec, value, call))
+
+    def store(self, name: str, value: Scalar) -> None:
+        """Take a value that GenApi has checked, with what the device itself changes because of it."""
+        with self.lock:
+            self._values[self._key(self.specs[name])] = value
             self._clip_dependents(name)
         for listener in tuple(self.on_write):
             listener(name)

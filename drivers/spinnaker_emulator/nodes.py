@@ -283,6 +283,11 @@ _CLASSES: dict[Kind, type[IValue]] = {
 }
 
 
+def absent_node(name: str, kind: Kind) -> IValue:
+    """A quick-spin attribute whose node this camera lacks: right class, access NI."""
+    return QuickEnumeration(None, name) if kind is Kind.ENUMERATION else _CLASSES[kind](None, name)
+
+
 def make_node(state: NodeState, name: str, *, quick: bool = False) -> IValue:
     """The node as the class that its kind has; quick-spin enumerations get GetValue and SetValue."""
     kind = state.specs[name].kind

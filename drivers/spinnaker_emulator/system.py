@@ -62,7 +62,7 @@ class SystemEventHandler(EventHandler):
 class CameraList:
     """What GetCameras() returns."""
 
-    def __init__(self, cameras: list[CameraPtr], quick: frozenset[str]) -> None:
+    def __init__(self, cameras: list[CameraPtr], quick: dict[str, Kind]) -> None:
         self._cameras = cameras
         self._quick = quick
 
@@ -167,7 +167,7 @@ class System:
 
     """
 
-    def __init__(self, devices: list[Device], quick_names: frozenset[str]) -> None:
+    def __init__(self, devices: list[Device], quick_names: dict[str, Kind]) -> None:
         self.devices = devices
         self._quick = quick_names
         self._handlers: list[InterfaceEventHandler] = []
