@@ -95,7 +95,8 @@ def _driver() -> tuple[Finding, ...]:
                 wanted,
             ),
         )
-    from drivers import CameraError, list_cameras
+    from drivers import CameraError
+    from drivers.grasshopper import list_cameras
 
     try:
         cameras = list_cameras()

@@ -12,12 +12,14 @@ from drivers.frame import Frame, PixelFormat
 def to_rgb8(frame: Frame) -> npt.NDArray[np.uint8]:
     """Full-resolution RGB of a frame, uint8 (H, W, 3).
 
-    Bayer mosaics are interpolated along edges; 16-bit samples keep their high byte, rounded.
-    An RGB8 frame is returned as it is, without a copy.
+    Bayer mosaics are interpolated by variable number of gradients, 16-bit ones along edges; 16-bit samples
+    are rounded to 8 bits. An RGB8 frame is returned as it is, without a copy.
     """
     image = frame.image
-    if frame.pixel_format in (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16):
-        # OpenCV names a mosaic by its second row: its "BG" is the PFNC's "RG".
+    # OpenCV names a mosaic by its second row: its "BG" is the PFNC's "RG".
+    if frame.pixel_format is PixelFormat.BAYER_RG8:
+        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BayerBG2RGB_VNG))
+    elif frame.pixel_format is PixelFormat.BAYER_RG16:
         rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BayerBG2RGB_EA))
     elif frame.pixel_format in (PixelFormat.MONO8, PixelFormat.MONO16):
         rgb = np.repeat(image[:, :, None], 3, axis=2)

@@ -24,6 +24,8 @@ _FLOOR = 0.007
 _SMOOTHING = 2.0
 _BACK_PROJECTIONS = 2
 _NOISE_FREE = 1e-4
+_NOISE_TOLERANCE = 3.0
+_CLEAN_SIGMA = 0.01
 _INSIDE = 0.999
 
 
@@ -64,7 +66,8 @@ class Classical:
 
     Args:
         scale: LSR pixels are this many output pixels wide.
-        noise_variance: Variance of the LSR frames' noise, of values in 0..1.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1, sampling errors of the sensor
+            included.
 
     """
 
@@ -73,7 +76,10 @@ class Classical:
     def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
         self._flow = DisFlow(scale)
         self._share = _DETAIL_SHARE / scale
-        self._floor = _FLOOR + float(np.sqrt(noise_variance))
+        self._floor = _FLOOR + _NOISE_TOLERANCE * float(np.sqrt(noise_variance))
+        # The noisier the LSR frame, the more of its low frequencies come from the reference as well:
+        # pure transfer of detail on a clean frame, the paper's blend (eq. 7) on a noisy one.
+        self._coarse_share = noise_variance / (noise_variance + _CLEAN_SIGMA**2)
         self._back_projections = _BACK_PROJECTIONS if noise_variance < _NOISE_FREE else 0
 
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
@@ -96,15 +102,17 @@ class Classical:
         return Synthesis(to_bytes(out), best[..., 0], valid)
 
     def _detail(self, upscaled: FloatImage, reference: Reference) -> tuple[FloatImage, FloatImage]:
-        """Warped high frequencies (H, W, 3) of one reference and the confidence (H, W, 1) in them."""
+        """What one reference adds (H, W, 3), and the confidence (H, W, 1) in it."""
         flow = self._flow(upscaled, reference.matched)
         matched = warp_array(reference.matched, flow)
         detail = np.subtract(warp_array(reference.image, flow), matched, dtype=np.float32)
-        error = _local_mean(matched - upscaled)
+        mismatch = matched - upscaled
+        error = _local_mean(mismatch)
         # A mismatch counts by how much detail it would bring: flat regions need no alignment.
         tolerance = self._share * _local_mean(detail) + self._floor
         agreement = 1 / (1 + (error / tolerance) ** 2)
         confidence = agreement * reaches(flow, reference.valid)
+        detail += np.float32(self._coarse_share) * mismatch
         return detail, confidence[..., None].astype(np.float32)
 
 

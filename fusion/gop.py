@@ -116,6 +116,7 @@ def synthesise_gop(
     *,
     recursion: str,
     cancelled: Callable[[], bool],
+    same_view: bool = True,
 ) -> Iterator[FusedFrame]:
     """Make the frames of one GoP in time order.
 
@@ -126,6 +127,8 @@ def synthesise_gop(
         references: The synchronised sharp frame with its validity, then any further ones.
         recursion: One of `RECURSIONS`.
         cancelled: Asked before every frame; True ends the iteration.
+        same_view: The first reference shows exactly what the frame at distance 0 shows and is taken as it is;
+            False where it was aligned from another camera and has to be fused like the others.
 
     Yields:
         Frames by ascending distance. In the recursion those before the synchronised instant are held back
@@ -148,12 +151,12 @@ def synthesise_gop(
             yield from reversed(held)
             held.clear()
         upscaled = upscale(lsr[position], height, width)
-        if distance == 0:
+        if distance == 0 and same_view:
             synthesis = _synchronised(*references[0], upscaled)
         else:
             synthesis = synthesiser.synthesise(lsr[position], upscaled, [previous, *sharp[1:]])
         frame = FusedFrame(synthesis.image, position, distance, origin, synthesis.weight)
-        if recursion == "recurrent" and distance:
+        if recursion == "recurrent" and (distance or not same_view):
             previous = prepare_reference(synthesis.image, synthesis.valid, lsr[0].shape[:2])
             origin = "hstr"
         if recursion == "recurrent" and distance < 0:

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from conftest import psnr
 
 from app.codecs import CODECS, codec_for
 from app.errors import OutputError
 from app.export import SEGMENT_FRAMES, RgbImage, open_sink
 from app.outputs import check_output, partial_path
+from conftest import psnr
 
 RATE = Fraction(240)
 

@@ -1,0 +1,122 @@
+"""The `twinrate` program: its subcommands, exit codes and the way it speaks about failures.
+
+Exit codes: 0 done, 1 failed (one line on standard error), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import platformdirs
+import typer
+from typer.exceptions import Abort, TyperException
+
+from app import __version__
+from app.commands import capture, demo, doctor, fuse
+from app.commands._common import err
+from app.errors import AppError
+from calibration.errors import CalibrationError
+from drivers.errors import DriverError
+from fusion.errors import FusionError
+
+cli = typer.Typer(
+    name="twinrate",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Two ordinary cameras become one that is both sharp and fast.",
+)
+cli.command("demo")(demo.command)
+cli.command("capture")(capture.command)
+cli.command("fuse")(fuse.command)
+cli.command("doctor")(doctor.command)
+
+
+_INTERRUPTED = 130  # what typer returns when a Ctrl-C reached nobody else
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"twinrate {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show where an error came from (anywhere on the line).")
+    ] = False,
+) -> None:
+    pass
+
+
+def log_folder() -> Path:
+    """Folder for logs of this user, made when missing."""
+    folder = Path(platformdirs.user_log_dir("twinrate", appauthor=False))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _keep_traceback() -> str:
+    """Append the traceback to the log file; return where it is, or why it could not be kept."""
+    try:
+        log = log_folder() / "errors.log"
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(timezone.utc).isoformat()} {' '.join(sys.argv)}\n")
+            stream.write(traceback.format_exc() + "\n")
+    except OSError as error:
+        return f"the log could not be written: {error}"
+    return f"details are in {log}"
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    err.print(f"twinrate: {' '.join(message.split())}", markup=False)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> NoReturn:
+    """Run one command line (without the program's name) and exit with its code."""
+    verbose = any(a in ("-v", "--verbose") for a in arguments)
+    arguments = [a for a in arguments if a not in ("-v", "--verbose")]
+    try:
+        code = cli(args=arguments, prog_name="twinrate", standalone_mode=False)
+    except (AppError, DriverError, CalibrationError, FusionError) as error:
+        if verbose:
+            traceback.print_exc()
+        _fail(str(error))
+    except TyperException as error:
+        command = " ".join(["twinrate", *arguments[:1]]) if arguments[:1] else "twinrate"
+        _fail(f"{error.format_message()} (try: {command} --help)", code=2)
+    except (KeyboardInterrupt, Abort):
+        _fail("stopped")
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is left to say to anyone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if verbose:
+            traceback.print_exc()
+        where = f" {error.filename}:" if error.filename else ""
+        _fail(f"{where} {error.strerror or error}; check the path, its permissions and the free disk space")
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        _fail(f"internal error, please report it: {type(error).__name__}: {error}; {_keep_traceback()}")
+    if code == _INTERRUPTED:
+        _fail("stopped")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def main() -> NoReturn:
+    """Entry point of `twinrate` and `python -m app`."""
+    run(sys.argv[1:])

@@ -1,0 +1,77 @@
+"""What all subcommands share: the `--json` line, progress bars and the way errors end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="End with one machine-readable line on standard output.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an output that already exists.")]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Print one line for a person; nothing where `--json` asked for machine output only."""
+    if not quiet:
+        out.print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print one warning line on standard error."""
+    err.print(f"warning: {text}", markup=False)
+
+
+def emit(result: Mapping[str, object], *, as_json: bool) -> None:
+    """Write `result` as the last line of standard output when `--json` was given."""
+    if as_json:
+        typer.echo(json.dumps(result))
+
+
+class Bar:
+    """One running progress bar."""
+
+    def __init__(self, progress: Progress, text: str, total: float | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(text, total=total)
+
+    def start(self, text: str, total: int, done: int = 0) -> None:
+        """Begin the real work: `done` of `total` steps are behind us already."""
+        self._progress.reset(self._task, description=text, total=total, completed=done)
+
+    def advance(self, amount: float = 1.0) -> None:
+        """Say that `amount` more of the total is done."""
+        self._progress.advance(self._task, amount)
+
+
+@contextmanager
+def progress_bar(text: str, total: float | None = None) -> Iterator[Bar]:
+    """A bar on standard error with time left; it draws nothing when standard error is not a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        yield Bar(progress, text, total)

@@ -1,0 +1,105 @@
+"""`twinrate fuse`: a take or two clips to one HSTR clip."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say
+
+
+class Method(str, Enum):
+    """How to fuse."""
+
+    AWNET = "awnet"
+    LIVE = "live"
+    CLASSICAL = "classical"
+    BICUBIC = "bicubic"
+
+
+class Device(str, Enum):
+    """Where to compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class CodecName(str, Enum):
+    """How to write."""
+
+    H264 = "h264"
+    HEVC = "hevc"
+    FFV1 = "ffv1"
+    PRORES = "prores"
+    PNG = "png"
+    TIFF = "tiff"
+
+
+def _offset(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"--offset-ms {text!r} is neither a number nor auto") from None
+
+
+def command(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="A take folder, or two clips: HSR then LSR.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="The clip to write; without an ending, a folder of pictures.")
+    ],
+    method: Annotated[
+        Method | None, typer.Option(help="How to fuse; the best shipped one if left out.")
+    ] = None,
+    refs: Annotated[int, typer.Option(min=1, max=2, help="HSR frames used for each output frame.")] = 1,
+    align: Annotated[str, typer.Option(help="auto, none (same view already), or a rig file.")] = "auto",
+    offset_ms: Annotated[
+        str, typer.Option(help="First HSR frame's time minus first LSR frame's [ms], or auto.")
+    ] = "auto",
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.1, max=1000, help="Playback rate; real time if left out.")
+    ] = None,
+    start: Annotated[float, typer.Option(min=0, help="Begin here [s of real time].")] = 0.0,
+    end: Annotated[float | None, typer.Option(min=0, help="Stop here [s of real time].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a job that was stopped.")] = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Fuse a sharp slow stream and a coarse fast one into a sharp fast clip."""
+    from app.fuse import FuseJob, run_job
+    from app.pipeline import FusionOptions
+
+    job = FuseJob(
+        inputs=tuple(inputs),
+        out=out,
+        options=FusionOptions(
+            method=method.value if method else None,
+            references=refs,
+            align=align,
+            device=device.value,
+            start_s=start,
+            end_s=end,
+        ),
+        offset_ms=_offset(offset_ms),
+        codec=codec.value if codec else None,
+        playback_fps=fps,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    with progress_bar("preparing") as bar:
+        result = run_job(job, on_start=bar.start, on_frame=bar.advance)
+    say(
+        f"{result.path}: {result.frames} frames {result.width}x{result.height} "
+        f"by {result.method} ({result.model}) on {result.device} in {result.seconds:.1f} s",
+        quiet=json,
+    )
+    emit(result.to_json(), as_json=json)

@@ -1,0 +1,197 @@
+"""One fusion job from inputs to a finished file: what `twinrate fuse` and the window's job list run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from app.codecs import codec_for
+from app.errors import CancelledError, OutputError
+from app.export import Sink, open_sink
+from app.inputs import open_inputs
+from app.outputs import check_output, partial_path, sidecar_path, write_json
+from app.pipeline import FusionOptions, Pipeline
+from app.versions import versions
+
+
+@dataclass(frozen=True, slots=True)
+class FuseJob:
+    """A fusion job as the operator describes it.
+
+    Attributes:
+        inputs: One take folder, or two clips (HSR first).
+        out: The file to write; a name without ending is a folder of pictures.
+        options: How to fuse.
+        offset_ms: Offset of two clips [ms]; None = find it.
+        codec: A name from `app.codecs.CODECS`; None chooses by the ending.
+        playback_fps: Rate written into the file; None = real time.
+        resume: Go on with what a stopped job left.
+        overwrite: Replace an existing output.
+
+    """
+
+    inputs: tuple[Path, ...]
+    out: Path
+    options: FusionOptions = field(default_factory=FusionOptions)
+    offset_ms: float | None = None
+    codec: str | None = None
+    playback_fps: float | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FuseResult:
+    """What a finished job made."""
+
+    path: Path
+    frames: int
+    width: int
+    height: int
+    method: str
+    model: str
+    device: str
+    seconds: float
+
+    def to_json(self) -> dict[str, object]:
+        """The `--json` line."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def _identity(job: FuseJob, pipeline: Pipeline, rate: Fraction) -> str:
+    # What must be equal for frames of an earlier run to fit in front of this one's.
+    parts = {
+        "inputs": [[str(p.resolve()), p.stat().st_mtime_ns] for p in job.inputs],
+        "pipeline": pipeline.describe(),
+        "offset_ms": job.offset_ms,
+        "codec": job.codec,
+        "rate": str(rate),
+        "versions": versions(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _may_resume(job: FuseJob, note: Path, identity: str) -> bool:
+    if not job.resume or not note.is_file():
+        return False
+    try:
+        found = json.loads(note.read_text(encoding="utf-8")).get("job")
+    except (OSError, ValueError, AttributeError):
+        found = None
+    if found != identity:
+        raise OutputError(
+            f"{partial_path(job.out)} was made with other inputs or options; run with the same ones, "
+            f"or without --resume to start afresh"
+        )
+    return True
+
+
+def run_job(
+    job: FuseJob,
+    *,
+    on_start: Callable[[str, int, int], None] | None = None,
+    on_frame: Callable[[], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> FuseResult:
+    """Fuse, write, and leave exactly one of: the finished clip, or a playable partial one.
+
+    Args:
+        job: What to do.
+        on_start: Called once with (text, frames in all, frames already done).
+        on_frame: Called after each written frame.
+        cancelled: Asked before each frame; True stops as Ctrl-C does.
+
+    Raises:
+        CancelledError: Stopped by the operator; names what was kept.
+        AppError, DriverError, CalibrationError, FusionError: As their messages say.
+
+    """
+    codec = codec_for(job.codec, job.out)
+    check_output(job.out, overwrite=job.overwrite)
+    pair = open_inputs(job.inputs, offset_ms=job.offset_ms)
+    try:
+        pipeline = Pipeline(pair, job.options)
+        rate = (
+            pipeline.rate if job.playback_fps is None else Fraction(job.playback_fps).limit_denominator(1001)
+        )
+        note = sidecar_path(partial_path(job.out))
+        identity = _identity(job, pipeline, rate)
+        resume = _may_resume(job, note, identity)
+        sink = open_sink(job.out, codec, pipeline.width, pipeline.height, rate, resume=resume)
+        write_json(note, {"job": identity, **pipeline.describe()})
+        if on_start is not None:
+            text = f"fusing by {pipeline.fuser.method} on {pipeline.fuser.device}"
+            on_start(text, pipeline.frame_count, sink.frames_done)
+        return _run(job, pipeline, sink, rate, on_frame, cancelled)
+    finally:
+        pair.hsr.close()
+        pair.lsr.close()
+
+
+def _run(
+    job: FuseJob,
+    pipeline: Pipeline,
+    sink: Sink,
+    rate: Fraction,
+    on_frame: Callable[[], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> FuseResult:
+    note = sidecar_path(partial_path(job.out))
+    began = time.monotonic()
+    computed = 0
+    try:
+        for frame in pipeline.frames(skip=sink.frames_done, cancelled=cancelled):
+            sink.write(frame.image)
+            computed += 1
+            if on_frame is not None:
+                on_frame()
+    except (KeyboardInterrupt, CancelledError):
+        kept = sink.abandon()
+        if kept is None:
+            note.unlink(missing_ok=True)
+            raise CancelledError("stopped before the first frame; nothing was written") from None
+        raise CancelledError(
+            f"stopped after {sink.frames_done} of {pipeline.frame_count} frames; they are in {kept}; "
+            f"run again with --resume to go on"
+        ) from None
+    except BaseException:
+        if sink.abandon() is None:
+            note.unlink(missing_ok=True)
+        raise
+    sink.finish()
+    seconds = time.monotonic() - began
+    partial_path(job.out).unlink(missing_ok=True)
+    result = FuseResult(
+        path=job.out,
+        frames=pipeline.frame_count,
+        width=pipeline.width,
+        height=pipeline.height,
+        method=pipeline.fuser.method,
+        model=pipeline.fuser.model,
+        device=pipeline.fuser.device,
+        seconds=round(seconds, 3),
+    )
+    write_json(
+        sidecar_path(job.out),
+        {
+            **result.to_json(),
+            **pipeline.describe(),
+            "inputs": [str(p) for p in job.inputs],
+            "offset_ms": job.offset_ms,
+            "codec": codec_for(job.codec, job.out).name,
+            "playback_rate": str(rate),
+            "versions": versions(),
+            "seconds_per_frame": round(seconds / computed, 4) if computed else None,
+            "frames_computed": computed,
+            "frames_resumed": pipeline.frame_count - computed,
+            "warnings": pipeline.warnings,
+            "per_frame": [asdict(record) for record in pipeline.records()],
+        },
+    )
+    note.unlink(missing_ok=True)
+    return result

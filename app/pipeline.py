@@ -1,0 +1,332 @@
+"""Stream pair -> GoPs -> aligned reference -> fusion -> RGB frames: the product's straight line, without Qt.
+
+The command line, the window's jobs and the tests all run this one class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import CancelledError, InputError
+from calibration import (
+    Alignment,
+    CalibrationError,
+    ColorMap,
+    align_scene,
+    estimate_noise_sigma,
+    identity_alignment,
+    match_colors,
+    smooth_colors,
+)
+from drivers import Gop, Pairing, StreamPair, pair_streams, to_rgb8
+from fusion import Fuser
+
+RgbImage = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class FusionOptions:
+    """What to do with a pair of streams.
+
+    Attributes:
+        method: A name from `fusion.METHODS`; None takes the best for the device and scale.
+        references: 1 = the GoP's own HSR frame, 2 = the next HSR frame as well.
+        align: "auto" aligns the views by the scene, "none" says that they are one view already,
+            anything else is the path of a rig file.
+        device: "auto", "cpu" or "cuda".
+        start_s: First moment to fuse, in real seconds after the first LSR frame.
+        end_s: Moment to stop at; None = the end.
+
+    """
+
+    method: str | None = None
+    references: int = 1
+    align: str = "auto"
+    device: str = "auto"
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """Where one output frame came from.
+
+    Attributes:
+        lsr_index: The LSR frame that it shows.
+        lsr_frame_id: The camera's id of that frame.
+        hsr_index: The HSR frame that it took its detail from.
+        distance: LSR frames between the two (0 = synchronised).
+        reference: "hsr" or, in the recursion, "hstr".
+
+    """
+
+    lsr_index: int
+    lsr_frame_id: int
+    hsr_index: int
+    distance: int
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HstrFrame:
+    """One fused frame.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        lsr: (h, w, 3) uint8 RGB, the LSR frame it was made from, cut to the output view.
+        record: Where it came from.
+
+    """
+
+    image: RgbImage
+    lsr: RgbImage
+    record: FrameRecord
+
+
+def nominal_rate(fps: float) -> Fraction:
+    """The usual rate that a measured one stands for: 239.98 -> 240, 29.97 -> 30000/1001, else to 1/1000."""
+    for candidate in (Fraction(round(fps)), Fraction(round(fps * 1.001) * 1000, 1001)):
+        if candidate > 0 and abs(fps - candidate) < 2e-4 * fps:
+            return candidate
+    return Fraction(fps).limit_denominator(1000)
+
+
+class Pipeline:
+    """Fuses one pair of streams.
+
+    Preparing reads a few frames: it pairs the streams, aligns the views and chooses the model, so every cause
+    of failure shows before work begins.
+
+    Raises:
+        InputError: Options and streams do not fit together.
+        DriverError, CalibrationError, FusionError: As the packages say.
+
+    """
+
+    def __init__(self, pair: StreamPair, options: FusionOptions | None = None) -> None:
+        self.options = options = options or FusionOptions()
+        self.pair = pair
+        self.pairing: Pairing = pair_streams(pair)
+        self._gops = self._select(self.pairing.gops)
+        self.warnings: list[str] = []
+        self.alignment = self._first_alignment()
+        self._colors: ColorMap | None = None
+        self.noise_variance = self._noise_variance()
+        self.fuser = Fuser(
+            options.method,
+            scale=self.alignment.scale,
+            references=options.references,
+            device=options.device,
+            noise_variance=self.noise_variance,
+        )
+        if self.fuser.note:
+            self.warnings.append(self.fuser.note)
+        self.rate = nominal_rate(pair.lsr.info.fps)
+
+    @property
+    def width(self) -> int:
+        """Width of the output view [px]."""
+        return int(self.alignment.valid.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height of the output view [px]."""
+        return int(self.alignment.valid.shape[0])
+
+    @property
+    def frame_count(self) -> int:
+        """Frames that `frames` yields."""
+        return sum(len(gop.lsr_indices) for gop in self._gops)
+
+    @property
+    def gops(self) -> tuple[Gop, ...]:
+        """The GoPs inside the chosen range, cut to it."""
+        return self._gops
+
+    def _select(self, gops: tuple[Gop, ...]) -> tuple[Gop, ...]:
+        options = self.options
+        times = self.pair.lsr.mid_exposure_ns
+        seconds = (times - times[0]) * 1e-9
+        end = math.inf if options.end_s is None else options.end_s
+        if options.start_s >= end:
+            raise InputError(f"--start {options.start_s:g} s is not before --end {end:g} s; swap them")
+        chosen = []
+        for gop in gops:
+            inside = [i for i, k in enumerate(gop.lsr_indices) if options.start_s <= seconds[k] < end]
+            if inside:
+                part = slice(inside[0], inside[-1] + 1)
+                chosen.append(replace(gop, lsr_indices=gop.lsr_indices[part], distances=gop.distances[part]))
+        if not chosen:
+            raise InputError(
+                f"nothing to fuse between {options.start_s:g} s and {end:g} s: "
+                f"the LSR stream lasts {seconds[-1]:.3f} s; choose --start and --end inside it"
+            )
+        return tuple(chosen)
+
+    def _first_alignment(self) -> Alignment:
+        hsr, lsr = self.pair.hsr.info, self.pair.lsr.info
+        if self.options.align == "none":
+            return identity_alignment((hsr.height, hsr.width), (lsr.height, lsr.width))
+        if self.options.align != "auto":
+            raise InputError(f"--align {self.options.align}: choose auto or none")
+        # The middle of the recording is the least likely to be a blank start or a hand at the switch.
+        gop = self._gops[len(self._gops) // 2]
+        return align_scene(self._hsr(gop.hsr_index), self._lsr(nearest_lsr(gop)), common_field=True)
+
+    def _noise_variance(self) -> float:
+        """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
+
+        That is sensor noise, and between two cameras also the errors of mosaic, lens and colours; the paper
+        trains for both with one noise level (3.3).
+        """
+        gop = self._gops[len(self._gops) // 2]
+        lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
+        noise = estimate_noise_sigma(lsr)
+        sigma = noise.sigma if noise.reliable else 0.0
+        if self.options.align != "none":
+            reference, valid = self._reference(gop)
+            sigma = max(sigma, view_mismatch(reference, lsr[gop.lsr_indices.index(nearest_lsr(gop))], valid))
+        return (sigma / 255) ** 2
+
+    def _gop_alignment(self, gop: Gop, hsr: RgbImage) -> Alignment:
+        """Depth and motion differ from GoP to GoP; the output view stays."""
+        if self.options.align == "none":
+            return self.alignment
+        try:
+            return align_scene(hsr, self._lsr(nearest_lsr(gop)), previous=self.alignment)
+        except CalibrationError as error:
+            self.warnings.append(f"GoP of HSR frame {gop.hsr_index} keeps the first alignment: {error}")
+            return self.alignment
+
+    def _hsr(self, index: int) -> RgbImage:
+        return to_rgb8(self.pair.hsr.read(index))
+
+    def _lsr(self, index: int) -> RgbImage:
+        return to_rgb8(self.pair.lsr.read(index))
+
+    def _reference(self, gop: Gop) -> tuple[RgbImage, Mask]:
+        """HSR frame of a GoP in the output view and in the LSR camera's colours, and where it is valid."""
+        hsr = self._hsr(gop.hsr_index)
+        alignment = self._gop_alignment(gop, hsr)
+        reference: RgbImage = alignment.warp(hsr)
+        if self.options.align == "none":
+            return reference, alignment.valid
+        seen = alignment.crop_lsr(self._lsr(nearest_lsr(gop)))
+        self._colors = smooth_colors(self._colors, match_colors(reference, seen, alignment.valid))
+        return self._colors.apply(reference), alignment.valid
+
+    def frames(self, *, skip: int = 0, cancelled: Callable[[], bool] | None = None) -> Iterator[HstrFrame]:
+        """Fused frames in time order; memory for one GoP, whatever the length.
+
+        Args:
+            skip: Leave out this many frames at the start (their GoP is computed, they are not yielded).
+            cancelled: Asked before each frame; True ends the work with CancelledError.
+
+        """
+        gops = self._gops
+        while gops and skip >= len(gops[0].lsr_indices):
+            skip -= len(gops[0].lsr_indices)
+            gops = gops[1:]
+        for gop in gops:
+            for frame in self._fuse(gop, cancelled):
+                if skip:
+                    skip -= 1
+                    continue
+                yield frame
+
+    def _fuse(self, gop: Gop, cancelled: Callable[[], bool] | None) -> Iterator[HstrFrame]:
+        ids = self.pair.lsr.frame_ids
+        reference, valid = self._reference(gop)
+        lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
+        for fused in self.fuser.fuse_gop(
+            lsr,
+            gop.distances,
+            reference,
+            valid=valid,
+            same_view=self.options.align == "none",
+            cancelled=cancelled,
+        ):
+            k = gop.lsr_indices[fused.position]
+            record = FrameRecord(k, int(ids[k]), gop.hsr_index, fused.distance, fused.reference)
+            yield HstrFrame(fused.image, lsr[fused.position], record)
+        if cancelled is not None and cancelled():
+            raise CancelledError("stopped by the operator")
+
+    def records(self) -> tuple[FrameRecord, ...]:
+        """Where every frame that `frames` yields comes from, in order, without computing any."""
+        ids = self.pair.lsr.frame_ids
+        return tuple(
+            FrameRecord(k, int(ids[k]), gop.hsr_index, distance, origin)
+            for gop in self._gops
+            for k, distance, origin in zip(
+                gop.lsr_indices,
+                gop.distances,
+                reference_origins(gop.distances, self.fuser.recursion),
+                strict=True,
+            )
+        )
+
+    def describe(self) -> dict[str, object]:
+        """What was decided, for the file beside the clip."""
+        return {
+            "hsr": asdict(self.pair.hsr.info),
+            "lsr": asdict(self.pair.lsr.info),
+            "options": asdict(self.options),
+            "method": self.fuser.method,
+            "recursion": self.fuser.recursion,
+            "model": self.fuser.model,
+            "device": self.fuser.device,
+            "scale": self.alignment.scale,
+            "alignment": {
+                "method": self.alignment.method,
+                "inliers": self.alignment.inliers,
+                "residual_px": self.alignment.residual_px,
+                "lsr_crop": list(self.alignment.lsr_crop),
+                "valid_fraction": float(self.alignment.valid.mean()),
+            },
+            "size": [self.width, self.height],
+            "real_rate": str(self.rate),
+            "noise_sigma": round(255 * self.noise_variance**0.5, 3),
+            "missing_lsr": self.pairing.missing_lsr,
+            "missing_hsr": self.pairing.missing_hsr,
+        }
+
+
+def nearest_lsr(gop: Gop) -> int:
+    """LSR frame of a GoP that is closest to its HSR frame's mid-exposure."""
+    return min(zip(gop.distances, gop.lsr_indices, strict=True), key=lambda pair: abs(pair[0]))[1]
+
+
+def reference_origins(distances: Sequence[int], recursion: str) -> list[str]:
+    """What each frame of a GoP is warped from: "hsr", or "hstr" for the frame made just before it."""
+    if recursion == "direct":
+        return ["hsr"] * len(distances)
+    first_before = max((d for d in distances if d < 0), default=0)
+    first_after = min((d for d in distances if d > 0), default=0)
+    return ["hsr" if d in (0, first_before, first_after) else "hstr" for d in distances]
+
+
+def view_mismatch(reference: RgbImage, lsr: RgbImage, valid: Mask) -> float:
+    """Robust standard deviation [0..255] between an LSR frame and the reference reduced to its size.
+
+    Args:
+        reference: (H, W, 3) in the output view and in the LSR camera's colours.
+        lsr: (h, w, 3) of the same instant.
+        valid: (H, W), where the reference shows the scene.
+
+    """
+    size = (lsr.shape[1], lsr.shape[0])
+    reduced = np.asarray(cv2.resize(reference, size, interpolation=cv2.INTER_AREA), np.float32)
+    seen = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0.999
+    difference = (reduced - lsr)[seen]
+    if not difference.size:
+        return 0.0
+    return float(1.4826 * np.median(np.abs(difference - np.median(difference))))

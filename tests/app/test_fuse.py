@@ -1,0 +1,238 @@
+"""`twinrate fuse` on real files: quality against the truth, interruption, resumption, bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from app.cli import run
+from conftest import RgbImage, psnr
+from synthetic import ClipPair, make_pair, moving_scene, shrink, write_lossless
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> ClipPair:
+    return make_pair(tmp_path_factory.mktemp("pair"))
+
+
+def twinrate(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ending:
+        run([str(a) for a in arguments])
+    code = ending.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def fuse(pair: ClipPair, out: Path, *extra: object) -> int:
+    return twinrate(
+        "fuse", pair.hsr, pair.lsr, "--out", out, "--align", "none", "--offset-ms", pair.offset_ms, *extra
+    )
+
+
+def decode(path: Path) -> list[RgbImage]:
+    with av.open(str(path)) as container:
+        return [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+
+
+def mean_unsynchronised(pair: ClipPair, frames: list[RgbImage]) -> float:
+    return float(
+        np.mean(
+            [
+                psnr(frame, true)
+                for k, (frame, true) in enumerate(zip(frames, pair.truth, strict=True))
+                if (k - pair.first_hsr) % pair.ratio
+            ]
+        )
+    )
+
+
+def test_every_output_frame_shows_its_lsr_frame_in_hsr_quality(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quality = {}
+    for method in ("bicubic", "classical"):
+        out = tmp_path / f"{method}.mkv"
+        assert fuse(pair, out, "--method", method, "--codec", "ffv1", "--json") == 0
+        said = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (said["frames"], said["method"], said["model"]) == (len(pair.truth), method, "none")
+        frames = decode(out)
+        assert frames[0].shape == pair.truth[0].shape
+        quality[method] = mean_unsynchronised(pair, frames)
+        for k in range(pair.first_hsr, len(frames), pair.ratio):
+            if method == "classical":
+                assert psnr(frames[k], pair.truth[k]) > 45
+    assert quality["classical"] > quality["bicubic"] + 4
+
+
+def test_the_file_beside_the_clip_tells_where_each_frame_came_from(pair: ClipPair, tmp_path: Path) -> None:
+    out = tmp_path / "clip.mp4"
+    assert fuse(pair, out, "--method", "classical", "--fps", 30) == 0
+    note = json.loads((tmp_path / "clip.mp4.json").read_text())
+    rows = note["per_frame"]
+    assert [row["lsr_index"] for row in rows] == list(range(40))
+    assert [row["hsr_index"] for row in rows] == [k // 8 for k in range(40)]
+    assert [row["distance"] for row in rows[:8]] == [-3, -2, -1, 0, 1, 2, 3, 4]
+    assert note["playback_rate"] == "30"
+    assert note["versions"]["numpy"] == np.__version__
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].average_rate == 30
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "clip.mp4.json"]
+
+
+def test_start_and_end_cut_the_clip(pair: ClipPair, tmp_path: Path) -> None:
+    out = tmp_path / "cut.mkv"
+    options = (
+        "--method",
+        "bicubic",
+        "--codec",
+        "ffv1",
+        "--start",
+        10 / 240 - 0.001,
+        "--end",
+        22 / 240 - 0.001,
+    )
+    assert fuse(pair, out, *options) == 0
+    whole = tmp_path / "whole.mkv"
+    assert fuse(pair, whole, "--method", "bicubic", "--codec", "ffv1") == 0
+    for part, frame in zip(decode(out), decode(whole)[10:22], strict=True):
+        assert np.array_equal(part, frame)
+
+
+def test_a_second_run_gives_the_same_bytes(pair: ClipPair, tmp_path: Path) -> None:
+    for name in ("one.mp4", "two.mp4"):
+        assert fuse(pair, tmp_path / name, "--method", "classical") == 0
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+def test_views_from_two_places_are_aligned(tmp_path: Path) -> None:
+    truth = moving_scene(16, 384, 480)
+    # The LSR camera looks at the middle of what the HSR camera sees, slightly turned.
+    turn = cv2.getRotationMatrix2D((239.5, 191.5), 1.5, 1.0)
+    turn[:, 2] += (7.0, -5.0)
+    hsr = [np.asarray(cv2.warpAffine(f, turn, (480, 384), flags=cv2.INTER_CUBIC), np.uint8) for f in truth]
+    pair = ClipPair(
+        write_lossless(tmp_path / "hsr.mkv", hsr[3::8], 30),
+        write_lossless(tmp_path / "lsr.mkv", [shrink(f[64:320, 80:400], 4) for f in truth], 240),
+        [f[64:320, 80:400] for f in truth],
+        3,
+        8,
+    )
+    out = tmp_path / "aligned.mkv"
+    code = twinrate(
+        "fuse",
+        pair.hsr,
+        pair.lsr,
+        "--out",
+        out,
+        "--offset-ms",
+        12.5,
+        "--codec",
+        "ffv1",
+        "--method",
+        "classical",
+    )
+    assert code == 0
+    frames = decode(out)
+    assert frames[0].shape == pair.truth[0].shape
+    up = [cv2.resize(shrink(f, 4), (320, 256), interpolation=cv2.INTER_CUBIC) for f in pair.truth]
+    bicubic = mean_unsynchronised(pair, [np.asarray(f, np.uint8) for f in up])
+    assert mean_unsynchronised(pair, frames) > bicubic + 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_leaves_a_playable_part_that_can_be_resumed(tmp_path: Path) -> None:
+    pair = make_pair(tmp_path, 144)
+    out = tmp_path / "clip.mp4"
+    command = [sys.executable, "-m", "app", "fuse", str(pair.hsr), str(pair.lsr), "--out", str(out)]
+    command += ["--align", "none", "--offset-ms", "12.5", "--method", "classical"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    first_segment = tmp_path / "clip.partial.segments" / "000000.mkv"
+    while not first_segment.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert not out.exists()
+    part = decode(tmp_path / "clip.partial.mp4")
+    assert 48 <= len(part) < 144
+
+    extra = ("--method", "classical", "--resume")
+    assert fuse(pair, out, *extra) == 0
+    assert len(decode(out)) == 144
+    whole = tmp_path / "whole.mp4"
+    assert fuse(pair, whole, "--method", "classical") == 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert not list(tmp_path.glob("*partial*"))
+
+
+def test_resuming_another_job_is_refused(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clip.partial.mp4.json").write_text('{"job": "of somebody else"}')
+    assert fuse(pair, tmp_path / "clip.mp4", "--method", "bicubic", "--resume") == 1
+    assert "other inputs or options" in capsys.readouterr().err
+
+
+def one_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert "Traceback" not in text
+    return lines[0]
+
+
+def test_bad_input_is_one_sentence_and_leaves_no_file(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(pair.lsr.read_bytes()[:200])
+    text = tmp_path / "notes.mp4"
+    text.write_text("these are not the pixels you are looking for")
+    empty = tmp_path / "empty.mkv"
+    empty.write_bytes(b"")
+    cases: list[tuple[list[object], int, str]] = [
+        ([tmp_path / "missing.mkv", pair.lsr], 1, "missing.mkv"),
+        ([text, pair.lsr], 1, "notes.mp4"),
+        ([pair.hsr, empty], 1, "empty.mkv"),
+        ([pair.hsr, cut], 1, "cut.mkv"),
+        ([tmp_path, pair.lsr], 1, tmp_path.name),
+        ([pair.lsr, pair.hsr], 1, "swap"),
+        ([pair.hsr], 1, "one clip"),
+        ([pair.hsr, pair.lsr, pair.lsr], 1, "3 inputs"),
+        ([pair.hsr, pair.lsr, "--offset-ms", "5e6"], 1, "overlap"),
+        ([pair.hsr, pair.lsr, "--offset-ms", "soon"], 2, "soon"),
+        ([pair.hsr, pair.lsr, "--method", "magic"], 2, "magic"),
+        ([pair.hsr, pair.lsr, "--codec", "png"], 1, "folder of pictures"),
+        ([pair.hsr, pair.lsr, "--start", "9"], 1, "--start"),
+        ([pair.hsr, pair.lsr, "--align", "somewhere"], 1, "somewhere"),
+    ]
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for inputs, code, words in cases:
+        offset = () if "--offset-ms" in inputs else ("--offset-ms", "12.5")
+        assert twinrate("fuse", *inputs, *offset, "--out", tmp_path / "out.mp4") == code, inputs
+        said = one_line(capsys.readouterr().err)
+        assert words in said, said
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_an_existing_output_is_kept_unless_told_otherwise(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "precious.mp4"
+    out.write_bytes(b"precious")
+    assert fuse(pair, out, "--method", "bicubic") == 1
+    assert "--overwrite" in one_line(capsys.readouterr().err)
+    assert out.read_bytes() == b"precious"
+    assert fuse(pair, out, "--method", "bicubic", "--overwrite") == 0
+    assert len(decode(out)) == 40
