@@ -120,6 +120,7 @@ class Fuser:
         next_reference: ByteImage | None = None,
         next_valid: Mask | None = None,
         next_distances: Sequence[int] | None = None,
+        same_view: bool = True,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[FusedFrame]:
         """Make one sharp frame for every LSR frame of a GoP, in time order.
@@ -136,6 +137,8 @@ class Fuser:
             next_valid: Its validity.
             next_distances: The frames' distances from it; must be given with it and be ascending with
                 `distances`.
+            same_view: The reference shows exactly what the frame at distance 0 shows, so that frame is the
+                reference itself; False where it was aligned from another camera.
             cancelled: Asked before every frame; True ends the iteration.
 
         Yields:
@@ -161,6 +164,7 @@ class Fuser:
             references,
             recursion=self.recursion,
             cancelled=cancelled or _never,
+            same_view=same_view,
         )
 
 
