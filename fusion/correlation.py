@@ -2,9 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+class _Correlation(Function):
+    """Written into one buffer; autograd's own way keeps a zeroed map for every displacement."""
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, padded: Tensor, radius: int) -> Tensor:
+        ctx.save_for_backward(first, padded)
+        ctx.radius = radius
+        batch, _, height, width = first.shape
+        volume = first.new_empty(batch, (2 * radius + 1) ** 2, height, width)
+        for index, rows, columns in _displacements(radius, height, width):
+            torch.mean(first * padded[..., rows, columns], dim=1, out=volume[:, index])
+        return volume
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, Tensor | None, None]:
+        first, padded = ctx.saved_tensors
+        scaled: Tensor = gradients[0] / first.shape[1]
+        for_first, for_padded, _ = ctx.needs_input_grad
+        first_gradient = torch.zeros_like(first) if for_first else None
+        padded_gradient = torch.zeros_like(padded) if for_padded else None
+        for index, rows, columns in _displacements(ctx.radius, *first.shape[-2:]):
+            share = scaled[:, index : index + 1]
+            if first_gradient is not None:
+                first_gradient.addcmul_(share, padded[..., rows, columns])
+            if padded_gradient is not None:
+                padded_gradient[..., rows, columns].addcmul_(share, first)
+        return first_gradient, padded_gradient, None
+
+
+def _displacements(radius: int, height: int, width: int) -> Iterator[tuple[int, slice, slice]]:
+    side = 2 * radius + 1
+    for index in range(side * side):
+        dy, dx = divmod(index, side)
+        yield index, slice(dy, dy + height), slice(dx, dx + width)
 
 
 def correlation(first: Tensor, second: Tensor, radius: int = 4) -> Tensor:
@@ -19,14 +61,6 @@ def correlation(first: Tensor, second: Tensor, radius: int = 4) -> Tensor:
         (B, (2 * radius + 1)^2, H, W); displacements row by row, from (-radius, -radius) on.
 
     """
-    height, width = first.shape[-2:]
     padded = F.pad(second, (radius, radius, radius, radius))
-    side = 2 * radius + 1
-    return torch.cat(
-        [
-            (first * padded[..., dy : dy + height, dx : dx + width]).mean(dim=1, keepdim=True)
-            for dy in range(side)
-            for dx in range(side)
-        ],
-        dim=1,
-    )
+    volume: Tensor = _Correlation.apply(first, padded, radius)  # type: ignore[no-untyped-call]
+    return volume

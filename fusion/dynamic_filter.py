@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+class _DynamicFilter(Function):
+    """Sum of shifted views; autograd's own way through the slices fills a zeroed image for each of them."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: Tensor, taps: Tensor) -> Tensor:
+        ctx.save_for_backward(padded, taps)
+        side = math.isqrt(taps.shape[1])
+        height, width = taps.shape[-2:]
+        out = torch.zeros_like(padded[..., :height, :width])
+        for tap in range(side * side):
+            dy, dx = divmod(tap, side)
+            out.addcmul_(padded[..., dy : dy + height, dx : dx + width], taps[:, tap : tap + 1])
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, Tensor | None]:
+        padded, taps = ctx.saved_tensors
+        gradient: Tensor = gradients[0]
+        for_image, for_taps = ctx.needs_input_grad
+        image_gradient = torch.zeros_like(padded) if for_image else None
+        taps_gradient = torch.empty_like(taps) if for_taps else None
+        side = math.isqrt(taps.shape[1])
+        height, width = taps.shape[-2:]
+        for tap in range(side * side):
+            dy, dx = divmod(tap, side)
+            rows, columns = slice(dy, dy + height), slice(dx, dx + width)
+            if taps_gradient is not None:
+                taps_gradient[:, tap] = (gradient * padded[..., rows, columns]).sum(dim=1)
+            if image_gradient is not None:
+                image_gradient[..., rows, columns].addcmul_(gradient, taps[:, tap : tap + 1])
+        return image_gradient, taps_gradient
 
 
 def dynamic_filter(image: Tensor, taps: Tensor) -> Tensor:
     """Filter each pixel's neighbourhood with that pixel's own taps, the same for all channels.
 
-    The sum runs over shifted views, so no (K^2 * C)-channel buffer is ever made.
+    No (K^2 * C)-channel buffer is made, neither forwards nor backwards.
 
     Args:
         image: (B, C, H, W); borders are replicated.
@@ -22,12 +59,7 @@ def dynamic_filter(image: Tensor, taps: Tensor) -> Tensor:
         (B, C, H, W).
 
     """
-    side = math.isqrt(taps.shape[1])
-    pad = side // 2
-    height, width = image.shape[-2:]
+    pad = math.isqrt(taps.shape[1]) // 2
     padded = F.pad(image, (pad, pad, pad, pad), mode="replicate")
-    out = torch.zeros_like(image)
-    for tap in range(side * side):
-        dy, dx = divmod(tap, side)
-        out = out + padded[..., dy : dy + height, dx : dx + width] * taps[:, tap : tap + 1]
-    return out
+    filtered: Tensor = _DynamicFilter.apply(padded, taps)  # type: ignore[no-untyped-call]
+    return filtered

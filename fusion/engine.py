@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
+from fusion.awnet import AWnet
 from fusion.classical import Classical
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
-from fusion.inference import AWnetSynthesiser
+from fusion.inference import BACK_PROJECTIONS, NOISE_FREE, AWnetSynthesiser, LiveSynthesiser
+from fusion.live import LiveNet
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import ModelCard, nearest, shipped
+from fusion.weights import ModelCard, load_weights, nearest, shipped
 
 METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
 """Fusion methods by name; which of the networks can run depends on the weights that are there."""
@@ -108,7 +110,18 @@ class Fuser:
         self.model = card.name
         if abs(card.scale / scale - 1) > 0.01:
             self.note = f"no model for scale {scale:g}: using {card.name}, made for scale {card.scale:g}"
-        return AWnetSynthesiser(card, self.device)
+        if self.method == "awnet":
+            awnet = AWnet()
+            load_weights(card.path, awnet, layout="awnet")
+            return AWnetSynthesiser(awnet, self.device)
+        live = LiveNet(references)
+        load_weights(card.path, live, layout=f"live-{references}")
+        return LiveSynthesiser(
+            live,
+            scale,
+            self.device,
+            back_projections=BACK_PROJECTIONS if noise_variance < NOISE_FREE else 0,
+        )
 
     def fuse_gop(
         self,

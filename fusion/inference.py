@@ -1,4 +1,4 @@
-"""Running a trained network on pictures: padding, device, and back to bytes."""
+"""Running trained networks on pictures: padding, flow, device, and back to bytes."""
 
 from __future__ import annotations
 
@@ -7,29 +7,35 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from fusion.awnet import MULTIPLE, AWnet
+from fusion.classical import DisFlow, reaches
 from fusion.gop import Reference, Synthesis
-from fusion.resample import ByteImage, FloatImage, to_bytes
+from fusion.live import MULTIPLE as LIVE_MULTIPLE
+from fusion.live import LiveReference
+from fusion.resample import ByteImage, FloatImage, back_project, to_bytes
 from fusion.warp import backward_warp
-from fusion.weights import ModelCard, load_weights
+
+BACK_PROJECTIONS = 2
+"""Corrections in training and use of `live` where the LSR frames are clean."""
+
+NOISE_FREE = 1e-4
+"""Variance of the LSR noise, of values in 0..1, below which frames count as clean."""
 
 
 class AWnetSynthesiser:
     """The published network with trained weights.
 
     Args:
-        card: The model.
+        network: An AWnet.
         device: "cpu" or "cuda".
 
     """
 
     recursion = "recurrent"
 
-    def __init__(self, card: ModelCard, device: str) -> None:
-        network = AWnet()
-        load_weights(card.path, network, layout="awnet")
+    def __init__(self, network: AWnet, device: str = "cpu") -> None:
         self._network = network.to(device).eval()
         self._device = device
 
@@ -49,9 +55,72 @@ class AWnetSynthesiser:
             out = reached * out + (1 - reached) * padded[1:]
             weight = weight * reached
             valid = crop(reached, *upscaled.shape[:2])[0, 0].cpu().numpy() > 0
-        image = crop(out, *upscaled.shape[:2])[0].permute(1, 2, 0).float().cpu().numpy() * 255
-        shares = crop(weight, *upscaled.shape[:2])[0, 0].float().cpu().numpy()
-        return Synthesis(to_bytes(image), np.ascontiguousarray(shares), valid)
+        return _synthesis(out, weight, upscaled.shape[:2], valid)
+
+
+class LiveSynthesiser:
+    """The fast network with flow from DIS on the resolution-matched pair.
+
+    Args:
+        network: A LiveNet.
+        scale: Output pixels per LSR pixel.
+        device: "cpu" or "cuda".
+        back_projections: Corrections that make the result, reduced, equal to the LSR frame; 0 where the LSR
+            frames are noisy.
+
+    """
+
+    recursion = "direct"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        scale: float,
+        device: str = "cpu",
+        *,
+        back_projections: int = BACK_PROJECTIONS,
+    ) -> None:
+        self._network = network.to(device).eval()
+        self._flow = DisFlow(scale)
+        self._device = device
+        self._back_projections = back_projections
+
+    @torch.inference_mode()
+    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+        """Run the network on one frame; see `fusion.gop.Synthesiser`."""
+        size = upscaled.shape[:2]
+        up = pad_to_multiple(to_planes(upscaled, self._device), LIVE_MULTIPLE)
+        prepared, seen = [], []
+        for reference in references:
+            flow = self._flow(upscaled, reference.matched)
+            planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(self._device)
+            prepared.append(
+                LiveReference(
+                    pad_to_multiple(to_planes(reference.image, self._device), LIVE_MULTIPLE),
+                    pad_to_multiple(to_planes(reference.matched, self._device), LIVE_MULTIPLE),
+                    pad_to_multiple(planes, LIVE_MULTIPLE),
+                )
+            )
+            seen.append(reaches(flow, reference.valid))
+        fused = self._network(up, prepared)
+        out = crop(fused.out, *size)
+        small = to_planes(lsr.astype(np.float32), self._device)
+        out = back_project(out, small, self._back_projections)
+        weight = crop(fused.weight, *size)
+        valid = None
+        if any(reference.valid is not None for reference in references):
+            valid = np.minimum.reduce(seen) > 0
+            there = torch.from_numpy(valid.astype(np.float32))[None, None].to(self._device)
+            out = there * out + (1 - there) * crop(up, *size)
+            weight = weight * there
+        return _synthesis(out, weight, size, valid)
+
+
+def _synthesis(out: Tensor, weight: Tensor, size: Sequence[int], valid: np.ndarray | None) -> Synthesis:
+    height, width = size[0], size[1]
+    image = crop(out, height, width)[0].permute(1, 2, 0).float().cpu().numpy() * 255
+    shares = crop(weight, height, width)[0, 0].float().cpu().numpy()
+    return Synthesis(to_bytes(image), np.ascontiguousarray(shares), valid)
 
 
 def to_planes(image: FloatImage, device: str) -> Tensor:

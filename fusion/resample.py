@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 FloatImage = npt.NDArray[np.float32]
 ByteImage = npt.NDArray[np.uint8]
@@ -48,3 +49,19 @@ def downscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatIm
 def to_bytes(image: FloatImage) -> ByteImage:
     """Round a float picture in 0..255 to uint8, clipping what lies outside."""
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def back_project(planes: Tensor, lsr: Tensor, times: int) -> Tensor:
+    """Correct a picture so that, reduced, it gives the LSR frame (Irani and Peleg 1991).
+
+    Args:
+        planes: (B, 3, H, W).
+        lsr: (B, 3, h, w) in the same range.
+        times: Number of corrections; 0 changes nothing.
+
+    """
+    for _ in range(times):
+        small = F.interpolate(planes, size=lsr.shape[-2:], mode="bicubic", antialias=True)
+        missing = F.interpolate(lsr - small, size=planes.shape[-2:], mode="bicubic", align_corners=False)
+        planes = planes + missing
+    return planes

@@ -24,12 +24,25 @@ def backward_warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         four source pixels lie inside the image and 0 elsewhere.
 
     """
-    height, width = image.shape[-2:]
+    planes = torch.cat((image.float(), torch.ones_like(image[:, :1], dtype=torch.float32)), dim=1)
+    sampled = F.grid_sample(
+        planes, _grid(flow, image.shape), mode="bilinear", padding_mode="zeros", align_corners=True
+    )
+    valid = (sampled[:, -1:] >= _VALID).float()
+    return (sampled[:, :-1] * valid).to(image.dtype), valid.to(image.dtype)
+
+
+def backward_warp_border(image: Tensor, flow: Tensor) -> Tensor:
+    """As `backward_warp`, but beyond the edge the outermost pixels count and everything is valid."""
+    sampled = F.grid_sample(
+        image.float(), _grid(flow, image.shape), mode="bilinear", padding_mode="border", align_corners=True
+    )
+    return sampled.to(image.dtype)
+
+
+def _grid(flow: Tensor, size: torch.Size) -> Tensor:
+    height, width = size[-2:]
     flow = flow.float()
     x = torch.arange(width, device=flow.device, dtype=torch.float32) + flow[:, 0]
     y = torch.arange(height, device=flow.device, dtype=torch.float32)[:, None] + flow[:, 1]
-    grid = torch.stack((x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1), dim=-1)
-    planes = torch.cat((image.float(), torch.ones_like(image[:, :1], dtype=torch.float32)), dim=1)
-    sampled = F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
-    valid = (sampled[:, -1:] >= _VALID).float()
-    return (sampled[:, :-1] * valid).to(image.dtype), valid.to(image.dtype)
+    return torch.stack((x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1), dim=-1)

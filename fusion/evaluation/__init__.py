@@ -1,0 +1,1 @@
+"""Quality on clips with known truth: septuplets and whole GoPs."""

@@ -1,0 +1,123 @@
+"""Protocols: a frame from a reference some frames away, and whole GoPs around synchronised frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fusion.gop import RECURSIONS, Synthesiser, prepare_reference, synthesise_gop
+from fusion.resample import ByteImage, downscale, to_bytes, upscale
+
+GOP = 8
+BEFORE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Quality of one synthesised frame.
+
+    Attributes:
+        clip: Name of the clip.
+        position: Index of the frame in it.
+        distance: Signed number of frames from its reference.
+        psnr: [dB] over all pixels and channels.
+        ssim: Mean structural similarity of the luma.
+        weight: Mean share W of the reference.
+
+    """
+
+    clip: str
+    position: int
+    distance: int
+    psnr: float
+    ssim: float
+    weight: float
+
+
+def lsr_frame(frame: ByteImage, scale: int, *, noise_variance: float = 0.0, seed: int = 0) -> ByteImage:
+    """What an LSR camera sees of a frame: anti-aliased bicubic reduction, Gaussian noise, 8 bits."""
+    small = downscale(frame, frame.shape[0] // scale, frame.shape[1] // scale)
+    if noise_variance:
+        noise = np.random.default_rng(seed).standard_normal(small.shape)
+        small = np.asarray(small + 255 * np.sqrt(noise_variance) * noise, dtype=np.float32)
+    return to_bytes(small)
+
+
+def septuplets(
+    synthesiser: Synthesiser,
+    name: str,
+    frames: Sequence[ByteImage],
+    scale: int,
+    *,
+    positions: Sequence[int],
+    distance: int = 2,
+    noise_variance: float = 0.0,
+) -> Iterator[Figure]:
+    """Each frame in `positions` from the sharp one `distance` frames later."""
+    for position in positions:
+        target, sharp = frames[position], frames[position + distance]
+        lsr = lsr_frame(target, scale, noise_variance=noise_variance, seed=position)
+        reference = prepare_reference(sharp, None, lsr.shape[:2])
+        made = synthesiser.synthesise(lsr, upscale(lsr, *target.shape[:2]), [reference])
+        weight = float(made.weight.mean()) if made.weight is not None else 0.0
+        yield Figure(name, position, -distance, psnr(made.image, target), ssim(made.image, target), weight)
+
+
+def gops(
+    synthesiser: Synthesiser,
+    name: str,
+    frames: Sequence[ByteImage],
+    scale: int,
+    *,
+    recursion: str | None = None,
+    noise_variance: float = 0.0,
+) -> Iterator[Figure]:
+    """Every frame that is not synchronised, in whole GoPs of 8 around frames 3, 11, 19, ..."""
+    assert recursion is None or recursion in RECURSIONS
+    for first in range(0, len(frames) - GOP + 1, GOP):
+        group = frames[first : first + GOP]
+        lsr = [
+            lsr_frame(f, scale, noise_variance=noise_variance, seed=first + k) for k, f in enumerate(group)
+        ]
+        for made in synthesise_gop(
+            synthesiser,
+            lsr,
+            range(-BEFORE, GOP - BEFORE),
+            [(group[BEFORE], None)],
+            recursion=recursion or synthesiser.recursion,
+            cancelled=lambda: False,
+        ):
+            if made.distance:
+                truth = group[made.position]
+                weight = float(made.weight.mean()) if made.weight is not None else 0.0
+                yield Figure(
+                    name,
+                    first + made.position,
+                    made.distance,
+                    psnr(made.image, truth),
+                    ssim(made.image, truth),
+                    weight,
+                )
+
+
+def psnr(image: ByteImage, truth: ByteImage) -> float:
+    """Peak signal-to-noise ratio of two uint8 pictures [dB]; 100 for equal ones."""
+    error = float(np.mean((image.astype(np.float64) - truth) ** 2))
+    return 100.0 if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def ssim(image: ByteImage, truth: ByteImage) -> float:
+    """Mean structural similarity of the luma (Wang et al. 2004: Gaussian window 11x11, sigma 1.5)."""
+    a, b = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY).astype(np.float64) for x in (image, truth))
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.GaussianBlur(x, (11, 11), 1.5))
+
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    ma, mb = mean(a), mean(b)
+    va, vb, cov = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
+    index = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
+    return float(index.mean())

@@ -1,0 +1,162 @@
+"""Training: data, exact resume after a kill, learning one sample, and what is refused."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from fusion_scene import pan
+from safetensors import safe_open
+
+from fusion import FusionError
+from fusion.errors import TrainingError
+from fusion.training.clips import Clip, find_clips, load_clip, load_clips
+from fusion.training.loop import LoopOptions
+from fusion.training.recipe import train_live
+from fusion.training.samples import SampleOptions, Sampler
+
+SAMPLES = SampleOptions(crop=48)
+LOOP = LoopOptions(steps=8, save_every=2, validate_every=4)
+
+
+def clip(seed=0, count=8):
+    return Clip(f"pan{seed}", np.stack(pan(count, 64, 80, (1.5, -1), seed)))
+
+
+def weights(folder):
+    with safe_open(folder / "state.safetensors", framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+
+
+def train(folder, steps=8, on_step=None, **changes):
+    trainer = train_live([clip()], [clip(1)], folder, SAMPLES, replace(LOOP, steps=steps, **changes), batch=2)
+    trainer.run(on_step)
+    return trainer
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_batch_depends_on_seed_and_step_only():
+    one, two = (Sampler([clip()], SAMPLES, batch=2, seed=5) for _ in range(2))
+    two(0)
+    assert torch.equal(one(3).lsr_up, two(3).lsr_up)
+    assert not torch.equal(one(3).target, one(4).target)
+
+
+@pytest.mark.parametrize(("scale", "references", "noise"), [(4, 1, 0.0), (8, 2, 0.01), (3, 1, 0.0)])
+def test_a_batch_has_the_shapes_and_the_noise_asked_for(scale, references, noise):
+    options = SampleOptions(scale=scale, references=references, noise_variance=noise, crop=48)
+    sampler = Sampler([clip()], options, batch=3)
+    batch = sampler(0)
+    assert batch.target.shape == batch.lsr_up.shape == (3, 3, 48, 48)
+    assert batch.lsr.shape == (3, 3, 48 // scale, 48 // scale)
+    assert [[tuple(x.shape) for x in r] for r in batch.references] == [
+        [(3, 3, 48, 48), (3, 3, 48, 48), (3, 2, 48, 48)]
+    ] * references
+    assert all(float(x.min()) >= 0 and float(x.max()) <= 1 for x in (batch.target, batch.lsr))
+    clean = Sampler([clip()], replace(options, noise_variance=0.0), batch=3)(0)
+    difference = float((batch.lsr - clean.lsr).var())
+    assert difference == 0 if noise == 0 else 0.1 * noise < difference < 1.5 * noise
+
+
+def test_a_run_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path):
+    train(tmp_path / "whole")
+    code = (
+        "import os, signal, sys; sys.path[:0] = sys.argv[2:]\n"
+        "import torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path; from test_training import train\n"
+        "train(Path(sys.argv[1]), on_step=lambda s, _: os.kill(os.getpid(), signal.SIGKILL) if s == 5 else 0)"
+    )
+    here = Path(__file__).parent
+    killed = tmp_path / "killed"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(killed), str(here), str(here.parents[1])], check=False
+    )
+    assert done.returncode == -signal.SIGKILL if os.name == "posix" else done.returncode
+    resumed = train(killed, steps=8)
+    assert resumed.step == 8
+    a, b = weights(tmp_path / "whole"), weights(killed)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    curves = [(tmp_path / run / "curve.csv").read_text().splitlines() for run in ("whole", "killed")]
+    steps = [[line.split(",")[0] for line in curve] for curve in curves]
+    assert steps[0] == steps[1] == ["step", "2", "4", "6", "8"]
+    assert "psnr=" in curves[1][-1]
+    assert (killed / "step_000008.png").stat().st_size > 0
+
+
+def test_training_overfits_one_sample(tmp_path):
+    sampler = Sampler([clip()], SAMPLES, batch=1)
+    trainer = train_live([clip()], [], tmp_path, SAMPLES, LoopOptions(steps=200, learning_rate=1e-3))
+    trainer._sampler = lambda _step: sampler(0)
+    losses = []
+    trainer.run(lambda _step, loss: losses.append(loss))
+    assert np.mean(losses[-5:]) < 0.75 * losses[0]
+
+
+def test_a_time_budget_ends_the_run_with_a_learning_rate_of_nearly_nothing(tmp_path):
+    trainer = train(tmp_path, steps=None, minutes=0.02)
+    rates = [float(line.split(",")[3]) for line in (tmp_path / "curve.csv").read_text().splitlines()[1:]]
+    assert trainer.step > 1
+    assert rates[-1] == 0
+
+
+def test_clips_and_frame_folders_are_found_decoded_once_and_reduced(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        for k, frame in enumerate(pan(4, 40, 64, (1, 0))):
+            cv2.imwrite(str(tmp_path / name / f"{k:03d}.png"), frame)
+    (tmp_path / "notes.txt").write_text("not a clip")
+    found = find_clips(tmp_path, without=["a"])
+    assert [path.name for path in found] == ["b"]
+    cache = tmp_path / "cache"
+    loaded = load_clips(found, cache, width=32)[0]
+    assert loaded.frames.shape == (4, 20, 32, 3)
+    stored = next(cache.glob("*.npy"))
+    changed = stored.stat().st_mtime_ns
+    assert np.array_equal(load_clip(found[0], cache, width=32).frames, loaded.frames)
+    assert stored.stat().st_mtime_ns == changed
+
+
+def test_footage_that_cannot_be_used_is_named(tmp_path):
+    with pytest.raises(FusionError, match="no such folder"):
+        find_clips(tmp_path / "none")
+    with pytest.raises(FusionError, match="no clips"):
+        find_clips(tmp_path)
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for k in range(3):
+        cv2.imwrite(str(mixed / f"{k}.png"), np.zeros((20, 20 + k, 3), np.uint8))
+    with pytest.raises(TrainingError, match="different sizes"):
+        load_clip(mixed, tmp_path / "cache")
+    with pytest.raises(TrainingError, match="leave out"):
+        find_clips(tmp_path, without=["gone"])
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    with pytest.raises(TrainingError, match=r"broken.mp4: cannot be decoded"):
+        load_clip(broken, tmp_path / "cache")
+
+
+def test_a_folder_with_another_or_a_damaged_run_is_refused(tmp_path):
+    train(tmp_path, steps=2)
+    other = replace(SAMPLES, scale=8)
+    with pytest.raises(TrainingError, match="other settings"):
+        train_live([clip()], [], tmp_path, other, LOOP, batch=2)
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="damaged"):
+        train(tmp_path, steps=2)
+    with pytest.raises(TrainingError, match="steps or of minutes"):
+        train(tmp_path / "new", steps=None)
