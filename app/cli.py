@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app import __version__
-from app.commands import capture, demo, doctor, fuse
+from app.commands import capture, demo, doctor, fuse, gui
 from app.commands._common import err
 from app.errors import AppError
 from calibration.errors import CalibrationError
@@ -32,6 +32,7 @@ cli = typer.Typer(
     help="Two ordinary cameras become one that is both sharp and fast.",
 )
 cli.command("demo")(demo.command)
+cli.command("gui")(gui.command)
 cli.command("capture")(capture.command)
 cli.command("fuse")(fuse.command)
 cli.command("doctor")(doctor.command)
