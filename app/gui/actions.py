@@ -114,7 +114,25 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("view_all", "View", "All views", "Show both cameras and the fused picture", "4"),
     ActionInfo("view_hsr", "View", "HSR view only", "Show only the sharp camera", "1"),
     ActionInfo("view_lsr", "View", "LSR view only", "Show only the fast camera", "2"),
+    ActionInfo(
+        "view_combined", "View", "Combined view only", "Show only the overlay or the fused picture", "3"
+    ),
     ActionInfo("zoom_all", "View", "Whole picture", "Zoom all views out (or double-click)", "Ctrl+0"),
+    ActionInfo(
+        "align", "Fuse", "Align views", "Measure the alignment from the newest pair of frames", "R", STREAMING
+    ),
+    ActionInfo(
+        "show_overlay",
+        "Fuse",
+        "Overlay",
+        "Lay both views over each other, red and cyan",
+        "F6",
+        toolbar=True,
+    ),
+    ActionInfo(
+        "show_fused", "Fuse", "Fuse live", "Fuse the newest frames while the cameras run", "F7", toolbar=True
+    ),
+    ActionInfo("show_off", "Fuse", "Combined view off", "Neither overlay nor live fusion", "Shift+F7"),
     ActionInfo(
         "link_views",
         "View",

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
 from app.gui.rigs import Rig, RigFactory
-from app.session import Alarm, SessionSettings, State
+from app.session import Alarm, SessionError, SessionSettings, State
 from drivers import Applied, Limits, RingBuffer, Role
 from drivers.recorder import RecorderStatus
 
@@ -120,15 +120,23 @@ class SessionController(QObject):
         rig = self._rig
         if rig is None or self._state is State.DISCONNECTED:
             return None
-        return rig.session.ring(role) if rig.session.settings is not None else None
+        try:
+            return rig.session.ring(role)
+        except SessionError:
+            return None
 
     def numbers(self, role: Role) -> StreamNumbers:
         """Counters of one stream; zeros while nothing is connected."""
         rig = self._rig
         if rig is None or self._state is State.DISCONNECTED:
             return StreamNumbers()
-        counters = rig.session.counters(role)
-        ended = self._state in STREAMING and rig.session.ring(role).closed
+        try:
+            counters = rig.session.counters(role)
+        except SessionError:
+            # The cameras are just being given back.
+            return StreamNumbers()
+        ring = self.ring(role)
+        ended = self._state in STREAMING and ring is not None and ring.closed
         return StreamNumbers(counters.received, counters.missing, counters.incomplete, not ended)
 
     def recorder_status(self) -> RecorderStatus | None:

@@ -20,11 +20,16 @@ from PyQt6.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from app.gui.actions import CALM, CONNECTED, Actions
+from app.gui.actions import CALM, CONNECTED, STREAMING, Actions
+from app.gui.baseline import BaselinePresenter
+from app.gui.baseline_panel import BaselinePanel
+from app.gui.combined import Combined
 from app.gui.controller import SessionController
 from app.gui.exposure import ExposurePresenter, Quantity
 from app.gui.exposure_panel import ExposurePanel
+from app.gui.fused_pane import FusedPane, Show
 from app.gui.help_page import HelpPage
+from app.gui.image_view import ImageView
 from app.gui.live_views import LiveViews
 from app.gui.message_line import LogWindow, MessageLine
 from app.gui.messages import Messages
@@ -34,11 +39,13 @@ from app.gui.recording_panel import RecordingPanel
 from app.gui.rigs import RigFactory
 from app.gui.status import StatusSampler
 from app.gui.status_bar import StatusBar
+from app.gui.tasks import Tasks
 from app.gui.theme import Theme, apply_theme
 from app.session import State
 from drivers import CameraIdentity, Role
 
-_SIDE_WIDTH = 372
+_SIDE_WIDTH = 384
+_SCROLL_BAR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,8 @@ class MainWindow(QMainWindow):
         self.controller = SessionController(messages, options.open_rig, self)
         self.exposure = ExposurePresenter(self.controller, self.undo, self)
         self.recording = RecordingPresenter(self.controller, messages, options.folder, self)
+        self.tasks = Tasks(messages.error, self)
+        self.baseline = BaselinePresenter(self.controller, self.tasks, messages, self)
         self._closed = False
         self._dialogs: dict[str, QWidget] = {}
         self.panes = {role: RawPane(role) for role in Role}
@@ -89,6 +98,9 @@ class MainWindow(QMainWindow):
             lambda: self.controller.settings,
             self.controller.recorder_status,
         )
+        self.fused_pane = FusedPane()
+        self.combined = Combined(self.fused_pane, self.baseline, messages, self)
+        self.views.add(self.combined.drain)
         self._build_central()
         self._build_side()
         self.actions_table = Actions(self, self._handlers())
@@ -107,6 +119,8 @@ class MainWindow(QMainWindow):
         self.raw_row.setChildrenCollapsible(False)
         self.live_page = QSplitter(Qt.Orientation.Vertical)
         self.live_page.addWidget(self.raw_row)
+        self.live_page.addWidget(self.fused_pane)
+        self.live_page.setStretchFactor(0, 1)
         self.live_page.setChildrenCollapsible(False)
         self.message_line = MessageLine(self.messages)
         page = QWidget()
@@ -122,18 +136,24 @@ class MainWindow(QMainWindow):
     def _build_side(self) -> None:
         self.exposure_panel = ExposurePanel(self.exposure)
         self.recording_panel = RecordingPanel(self.recording)
+        self.baseline_panel = BaselinePanel(self.baseline, self.controller)
         inside = QWidget()
         self._side = QVBoxLayout(inside)
         self._side.setContentsMargins(2, 0, 2, 0)
         self._side.setSpacing(2)
-        for title, panel in (("Exposure", self.exposure_panel), ("Recording", self.recording_panel)):
+        for title, panel in (
+            ("Exposure", self.exposure_panel),
+            ("Baseline", self.baseline_panel),
+            ("Recording", self.recording_panel),
+        ):
             self.add_panel(title, panel)
         self._side.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidget(inside)
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setMinimumWidth(_SIDE_WIDTH)
+        scroll.setFixedWidth(_SIDE_WIDTH)
+        inside.setMaximumWidth(_SIDE_WIDTH - _SCROLL_BAR)
         dock = QDockWidget("Controls")
         dock.setObjectName("dock_controls")
         dock.setWidget(scroll)
@@ -164,9 +184,14 @@ class MainWindow(QMainWindow):
             "gain_up": lambda _: presenter.step(Quantity.GAIN, up=True),
             "select_camera": lambda _: self._select_other(),
             "link": presenter.set_linked,
-            "view_all": lambda _: self._show_views(set(Role)),
-            "view_hsr": lambda _: self._show_views({Role.HSR}),
-            "view_lsr": lambda _: self._show_views({Role.LSR}),
+            "view_all": lambda _: self._show_views({*Role}, combined=True),
+            "view_hsr": lambda _: self._show_views({Role.HSR}, combined=False),
+            "view_lsr": lambda _: self._show_views({Role.LSR}, combined=False),
+            "view_combined": lambda _: self._show_views(set(), combined=True),
+            "align": lambda _: self.baseline.relock(),
+            "show_overlay": lambda _: self._show_combined(Show.ANAGLYPH),
+            "show_fused": lambda _: self._show_combined(Show.FUSED),
+            "show_off": lambda _: self.fused_pane.set_shown(Show.OFF),
             "zoom_all": lambda _: self._zoom_all(),
             "link_views": lambda on: setattr(views, "linked", on),
             "saturation": lambda on: setattr(views, "mark_saturated", on),
@@ -195,6 +220,8 @@ class MainWindow(QMainWindow):
         controller.identified.connect(self._on_identified)
         self.exposure.selected_changed.connect(self._mark_selected)
         self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
+        controller.live_started.connect(self.combined.live_started)
+        self.fused_pane.show_changed.connect(self._share_height)
         self.message_line.details.clicked.connect(self._open_log)
         for pane in self.panes.values():
             pane.chosen.connect(self.exposure.select)
@@ -205,6 +232,7 @@ class MainWindow(QMainWindow):
     def _on_state(self, state: State) -> None:
         self.actions_table.follow(state)
         self.exposure_panel.set_allowed(exposure=state in CONNECTED, black_level=state in CALM)
+        self.baseline_panel.set_allowed(state in STREAMING)
         self.recording_panel.set_allowed(state not in (State.ARMED, State.RECORDING, State.FINISHING))
 
     def _on_identified(self, identities: dict[Role, CameraIdentity]) -> None:
@@ -217,6 +245,7 @@ class MainWindow(QMainWindow):
         status = self._status.mailbox.take()
         if status is not None:
             self.status.show_status(status)
+            self.combined.make_way(status)
             if status.take_ended and self.controller.state is State.RECORDING:
                 # The take closed itself (disk full or too slow, camera gone): finish it and say why.
                 self.recording.stop()
@@ -230,13 +259,29 @@ class MainWindow(QMainWindow):
         for role, pane in self.panes.items():
             pane.set_selected(role is selected)
 
-    def _show_views(self, roles: set[Role]) -> None:
+    def _show_views(self, roles: set[Role], *, combined: bool) -> None:
         for role, pane in self.panes.items():
             pane.setVisible(role in roles)
+        self.raw_row.setVisible(bool(roles))
+        self.fused_pane.setVisible(combined)
+        if combined and not roles and self.fused_pane.shown is Show.OFF:
+            self.fused_pane.set_shown(Show.FUSED)
+
+    def _show_combined(self, show: Show) -> None:
+        self.fused_pane.setVisible(True)
+        self.fused_pane.set_shown(show)
+
+    def _share_height(self, show: Show) -> None:
+        height = self.live_page.height()
+        lower = 0 if show is Show.OFF else height // 2
+        self.live_page.setSizes([height - lower, lower])
+
+    def _image_views(self) -> list[ImageView]:
+        return [*(pane.view for pane in self.panes.values()), self.fused_pane.view]
 
     def _zoom_all(self) -> None:
-        for pane in self.panes.values():
-            pane.view.show_all()
+        for view in self._image_views():
+            view.show_all()
 
     def _show_histograms(self, shown: bool) -> None:
         for pane in self.panes.values():
@@ -250,8 +295,8 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             colors = apply_theme(app, Theme.DARK if dark else Theme.LIGHT)
-            for pane in self.panes.values():
-                pane.view.setBackground(colors.picture)
+            for view in self._image_views():
+                view.setBackground(colors.picture)
 
     def _quit(self, _: bool) -> None:
         self.close()
@@ -294,5 +339,8 @@ class MainWindow(QMainWindow):
             return
         self._closed = True
         self.views.close()
+        self.combined.close()
+        self.baseline.close()
+        self.tasks.close()
         self._status.close()
         self.controller.close()

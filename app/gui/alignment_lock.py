@@ -1,0 +1,141 @@
+"""The live alignment of both views, and how it follows the baseline and the working distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+
+from calibration import Alignment, align_scene
+from calibration.alignment import overlap_share
+from calibration.grid import Matrix
+from drivers import Frame, OverwrittenError, RingBuffer, to_rgb8
+
+PIXEL_PITCH_UM = 3.45
+"""Pixel pitch of the GS3-U3-51S5C [um]."""
+STALE_PX = 2.0
+"""A difference of predicted and measured shift from here on makes the lock stale [HSR px]."""
+
+
+class LockState(Enum):
+    """What the alignment is worth."""
+
+    NONE = "not aligned"
+    """Nothing was locked yet."""
+    OK = "aligned"
+    """Prediction and picture agree."""
+    STALE = "stale"
+    """They differ: the rail or a head has moved otherwise than the fields say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What the operator enters.
+
+    Attributes:
+        baseline_mm: Distance between the cameras [mm].
+        distance_m: Distance of the plane that shall coincide [m].
+        lens_mm: Focal length of the HSR lens [mm].
+
+    """
+
+    baseline_mm: float = 50.0
+    distance_m: float = 2.0
+    lens_mm: float = 20.0
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length of the HSR lens [HSR px], unbinned."""
+        return self.lens_mm * 1000.0 / PIXEL_PITCH_UM
+
+    @property
+    def shift_px(self) -> float:
+        """Parallax f * b / Z of the plane [HSR px]."""
+        return self.focal_px * self.baseline_mm / (self.distance_m * 1000.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lock:
+    """An alignment measured from pictures, and the geometry it was measured at.
+
+    Attributes:
+        alignment: As measured.
+        lsr_to_hsr: 3x3, LSR px -> HSR px, of the dominant plane.
+        geometry: Baseline, distance and lens at that moment.
+
+    """
+
+    alignment: Alignment
+    lsr_to_hsr: Matrix
+    geometry: Geometry
+
+    def moved(self, geometry: Geometry) -> Matrix:
+        """LSR px -> HSR px after the rail or the working distance changed.
+
+        The HSR camera stands on the positive side of the rail, so a longer baseline or a nearer plane moves
+        the picture towards smaller x by the change of f * b / Z.
+        """
+        change = geometry.shift_px - self.geometry.shift_px
+        shift = np.eye(3)
+        shift[0, 2] = -change
+        return shift @ self.lsr_to_hsr
+
+
+def make_lock(hsr: Frame, lsr: Frame, geometry: Geometry) -> Lock:
+    """Measure the alignment of two frames of one instant.
+
+    Raises:
+        CalibrationError: The views cannot be aligned; the message says why.
+
+    """
+    alignment = align_scene(to_rgb8(hsr), to_rgb8(lsr))
+    matrix = alignment.homography @ np.linalg.inv(alignment.view.to_lsr)
+    return Lock(alignment, matrix / matrix[2, 2], geometry)
+
+
+def overlap(matrix: Matrix, hsr_size: tuple[int, int], lsr_size: tuple[int, int]) -> float:
+    """Share 0..1 of the LSR view that the HSR camera sees."""
+    return overlap_share(matrix, hsr_size, lsr_size)
+
+
+def with_baseline(geometry: Geometry, baseline_mm: float) -> Geometry:
+    """The same geometry at another baseline."""
+    return replace(geometry, baseline_mm=baseline_mm)
+
+
+def find_frame(ring: RingBuffer, frame_id: int) -> int | None:
+    """Ring index of a frame id; None when it was lost, is not there yet, or is no longer there."""
+    newest, oldest = ring.latest(), ring.oldest()
+    if newest is None or oldest is None:
+        return None
+    try:
+        index = newest
+        for _ in range(8):
+            found = ring.head(index).frame_id
+            if found == frame_id:
+                return index
+            guess = index + frame_id - found
+            if not oldest <= guess <= newest or guess == index:
+                return None
+            index = guess
+    except OverwrittenError:
+        return None
+    return None
+
+
+def newest_pair(hsr: RingBuffer, lsr: RingBuffer, ratio: int) -> tuple[Frame, Frame] | None:
+    """Copies of the newest HSR frame and of the LSR frame of the same pulse; None when there is none."""
+    newest = hsr.latest()
+    while newest is not None and newest >= max(0, (hsr.latest() or 0) - 4):
+        try:
+            head = hsr.head(newest)
+            index = find_frame(lsr, head.frame_id * ratio)
+            if index is not None:
+                return hsr.read(newest), lsr.read(index)
+        except OverwrittenError:
+            return None
+        newest -= 1
+        if newest < 0:
+            return None
+    return None

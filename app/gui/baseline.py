@@ -1,0 +1,214 @@
+"""Logic of the baseline panel: geometry entered, shift predicted and measured, lock, overlay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from app.gui.alignment_lock import (
+    STALE_PX,
+    Geometry,
+    Lock,
+    LockState,
+    make_lock,
+    newest_pair,
+    overlap,
+)
+from app.gui.controller import SessionController
+from app.gui.messages import Messages, Severity
+from app.gui.overlay_worker import OverlayMode, OverlayWorker
+from app.gui.tasks import CancelToken, Tasks
+from app.session import State
+from drivers import RingBuffer, Role
+
+
+class BaselinePresenter(QObject):
+    """Owns the live alignment; it knows no widget.
+
+    Args:
+        controller: The session.
+        tasks: Where locking runs.
+        messages: For results and refusals.
+
+    """
+
+    changed = pyqtSignal()
+    """Geometry, lock or measurement are new."""
+    busy_changed = pyqtSignal(bool)
+    """Locking has begun or ended."""
+    locked = pyqtSignal(object)
+    """Lock that is in use now; None when there is none any more."""
+
+    def __init__(
+        self,
+        controller: SessionController,
+        tasks: Tasks,
+        messages: Messages,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._controller, self._tasks, self._messages = controller, tasks, messages
+        self._geometry = Geometry()
+        self._lock: Lock | None = None
+        self._before: Lock | None = None
+        self._residual: tuple[float, float] | None = None
+        self._busy = False
+        self.overlay = OverlayWorker(self.rings, self.ratio)
+        controller.state_changed.connect(self._on_state)
+
+    # -- what is known now ----------------------------------------------------------------------------
+
+    @property
+    def geometry(self) -> Geometry:
+        """What was entered."""
+        return self._geometry
+
+    @property
+    def lock(self) -> Lock | None:
+        """The alignment in use."""
+        return self._lock
+
+    @property
+    def matrix(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]] | None:
+        """LSR px -> HSR px at the entered geometry; None without a lock."""
+        return self._lock.moved(self._geometry) if self._lock is not None else None
+
+    @property
+    def residual_px(self) -> float | None:
+        """How far the overlay is off along the rail [HSR px]; None when not known."""
+        if self._residual is None or self._lock is None:
+            return None
+        return self._residual[0] * self._lock.alignment.scale
+
+    @property
+    def measured_shift_px(self) -> float | None:
+        """Parallax as the pictures show it [HSR px]; None when not known."""
+        residual = self.residual_px
+        return None if residual is None else self._geometry.shift_px + residual
+
+    @property
+    def state(self) -> LockState:
+        """What the alignment is worth."""
+        if self._lock is None:
+            return LockState.NONE
+        residual = self.residual_px
+        return LockState.STALE if residual is not None and abs(residual) > STALE_PX else LockState.OK
+
+    @property
+    def overlap(self) -> float | None:
+        """Share of the LSR view that both cameras see; None without a lock."""
+        matrix, settings = self.matrix, self._controller.settings
+        if matrix is None or settings is None:
+            return None
+        hsr, lsr = settings.hsr, settings.lsr
+        return overlap(matrix, (hsr.width, hsr.height), (lsr.width, lsr.height))
+
+    def rings(self) -> tuple[RingBuffer, RingBuffer] | None:
+        """HSR and LSR ring while there are some."""
+        hsr, lsr = self._controller.ring(Role.HSR), self._controller.ring(Role.LSR)
+        return (hsr, lsr) if hsr is not None and lsr is not None else None
+
+    def ratio(self) -> int:
+        """LSR frames per HSR frame."""
+        settings = self._controller.settings
+        return settings.plan.ratio if settings is not None else 1
+
+    # -- what the operator does -----------------------------------------------------------------------
+
+    def set_baseline(self, baseline_mm: float) -> None:
+        """Say where the rail stands; the overlay follows at once."""
+        self._set(replace(self._geometry, baseline_mm=baseline_mm))
+
+    def set_distance(self, distance_m: float) -> None:
+        """Say how far the plane is that shall coincide; the overlay follows at once."""
+        self._set(replace(self._geometry, distance_m=distance_m))
+
+    def set_lens(self, lens_mm: float) -> None:
+        """Say which lens the HSR camera has."""
+        self._set(replace(self._geometry, lens_mm=lens_mm))
+
+    def _set(self, geometry: Geometry) -> None:
+        if geometry == self._geometry:
+            return
+        self._geometry = geometry
+        self._residual = None
+        self._push()
+
+    def show_overlay(self, mode: OverlayMode | None) -> None:
+        """Switch the overlay on or off."""
+        self.overlay.set_mode(mode)
+
+    def relock(self) -> None:
+        """Measure the alignment anew from the newest pair of frames."""
+        rings = self.rings()
+        if rings is None or self._busy:
+            return
+        geometry, ratio = self._geometry, self.ratio()
+
+        def work(_: CancelToken) -> Lock | None:
+            pair = newest_pair(*rings, ratio)
+            return make_lock(*pair, geometry) if pair is not None else None
+
+        self._set_busy(True)
+        self._tasks.start("align", work, self._on_locked, self._on_failed)
+
+    def undo_relock(self) -> None:
+        """Go back to the lock before; pressing twice comes back."""
+        if self._before is not None:
+            self._geometry = self._before.geometry
+            self._use(self._before)
+
+    def take_residual(self, residual_px: tuple[float, float]) -> None:
+        """Take over a measurement of the overlay worker [LSR px]."""
+        self._residual = residual_px
+        self.changed.emit()
+
+    def close(self) -> None:
+        """End the overlay's thread."""
+        self.overlay.close()
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _on_locked(self, lock: Lock | None) -> None:
+        self._set_busy(False)
+        if lock is None:
+            self._messages.post(
+                Severity.WARNING,
+                "no frames of one pulse to align yet; start the live view and try again",
+            )
+            return
+        self._use(lock)
+        alignment = lock.alignment
+        self._messages.info(
+            f"aligned: {alignment.inliers} points, median error {alignment.residual_px:.2f} px, "
+            f"scale {alignment.scale:.3g}"
+        )
+
+    def _use(self, lock: Lock) -> None:
+        self._before, self._lock = self._lock, lock
+        self._residual = None
+        self._push()
+        self.locked.emit(lock)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._set_busy(False)
+        self._messages.error(error)
+
+    def _set_busy(self, busy: bool) -> None:
+        self._busy = busy
+        self.busy_changed.emit(busy)
+
+    def _push(self) -> None:
+        matrix = self.matrix
+        if matrix is not None:
+            self.overlay.set_homography(matrix)
+        self.changed.emit()
+
+    def _on_state(self, state: State) -> None:
+        if state is State.DISCONNECTED and self._lock is not None:
+            # Another pair of cameras may come: an alignment belongs to the cameras it was measured with.
+            self._lock = self._before = self._residual = None
+            self.changed.emit()
+            self.locked.emit(None)

@@ -1,0 +1,99 @@
+"""Joins the third picture with the overlay, the live fusion and the alignment."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QObject, QTimer
+
+from app.gui.alignment_lock import Lock
+from app.gui.baseline import BaselinePresenter
+from app.gui.fused_pane import FUSIONS, OVERLAYS, FusedPane, Show
+from app.gui.live_fusion import LiveFusion
+from app.gui.messages import Messages
+from app.gui.status import Status
+
+_SLOWER_AT = 0.25
+_PAUSE_AT = 0.5
+_SETTLE_MS = 1000
+
+
+class Combined(QObject):
+    """Switches the workers behind the third picture and drains them.
+
+    Args:
+        pane: The picture.
+        baseline: The alignment.
+        messages: For failures of the fusion.
+
+    """
+
+    def __init__(
+        self, pane: FusedPane, baseline: BaselinePresenter, messages: Messages, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._pane, self._baseline = pane, baseline
+        self.fusion = LiveFusion(baseline.rings, baseline.ratio, messages.error)
+        self._paused = False
+        pane.show_changed.connect(self._on_show)
+        pane.choice_changed.connect(lambda _: self._on_show(pane.shown))
+        baseline.locked.connect(self._on_locked)
+        self._first = QTimer(self)
+        self._first.setSingleShot(True)
+        self._first.setInterval(_SETTLE_MS)
+        self._first.timeout.connect(self._align_first)
+        self._on_show(pane.shown)
+
+    def _on_show(self, show: Show) -> None:
+        self._baseline.show_overlay(OVERLAYS.get(show))
+        self.fusion.set_choice(self._pane.choice if show in FUSIONS else None)
+        self._align_first()
+        self._hint()
+
+    def live_started(self) -> None:
+        """Align the views once there are pictures, when the third picture needs it."""
+        self._first.start()
+
+    def _align_first(self) -> None:
+        wanted = self._pane.shown is not Show.OFF
+        if wanted and self._baseline.lock is None and self._baseline.rings() is not None:
+            self._baseline.relock()
+
+    def _on_locked(self, lock: Lock | None) -> None:
+        self.fusion.set_lock(lock)
+        if lock is None:
+            self._pane.view.clear_picture()
+        self._hint()
+
+    def _hint(self) -> None:
+        if self._pane.shown is Show.OFF:
+            text = ""
+        elif self._baseline.lock is None:
+            text = "the views are not aligned yet"
+        elif self._paused:
+            text = "paused: the recording needs the disk"
+        else:
+            text = ""
+        self._pane.set_hint(text)
+
+    def drain(self) -> None:
+        """Show what is new; called by the display timer."""
+        overlay = self._baseline.overlay.mailbox.take()
+        if overlay is not None:
+            self._pane.show_overlay(overlay)
+            if overlay.residual_px is not None:
+                self._baseline.take_residual(overlay.residual_px)
+        fused = self.fusion.mailbox.take()
+        if fused is not None:
+            self._pane.show_fused(fused)
+
+    def make_way(self, status: Status) -> None:
+        """Recording outranks fusion: a filling queue halves, then pauses it."""
+        fill = status.queue_fill or 0.0
+        self.fusion.load = 0.0 if fill > _PAUSE_AT else 0.5 if fill > _SLOWER_AT else 1.0
+        paused = self.fusion.load == 0.0
+        if paused != self._paused:
+            self._paused = paused
+            self._hint()
+
+    def close(self) -> None:
+        """End the fusion thread."""
+        self.fusion.close()

@@ -1,0 +1,230 @@
+"""The third picture: both views laid over each other, or the live fusion, shown in several ways."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+
+import cv2
+import numpy as np
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSlider, QSpinBox, QVBoxLayout, QWidget
+
+from app.gui.image_view import ImageView
+from app.gui.live_fusion import REGIONS, Choice, Fused
+from app.gui.overlay_worker import Overlay, OverlayMode
+from app.gui.preview import RgbImage
+from app.gui.raw_pane import chip
+from app.gui.theme import set_chip, set_flag
+
+LIVE_METHODS = ("classical", "live", "awnet", "bicubic")
+_FLICKER_MS = 400
+_LATE_MS = 1500
+_STEPS = 1000
+
+
+class Show(Enum):
+    """What the third picture is."""
+
+    ANAGLYPH = "Alignment: red / cyan"
+    BLEND = "Alignment: blend"
+    FUSED = "Fused"
+    WIPE = "Fused: wipe LSR | fused"
+    FLICKER = "Fused: flicker"
+    DIFFERENCE = "Fused: difference"
+    WEIGHT = "Fused: share of the sharp frame"
+    OFF = "Off"
+
+
+OVERLAYS = {Show.ANAGLYPH: OverlayMode.ANAGLYPH, Show.BLEND: OverlayMode.BLEND}
+FUSIONS = (Show.FUSED, Show.WIPE, Show.FLICKER, Show.DIFFERENCE, Show.WEIGHT)
+
+
+def compose(fused: Fused, show: Show, wipe: float, flicker: bool) -> RgbImage:
+    """The picture to show, uint8 RGB of the fused size.
+
+    Args:
+        fused: The newest picture.
+        show: How.
+        wipe: Place 0..1 of the border between the LSR and the fused picture.
+        flicker: Whether flickering shows the LSR picture now.
+
+    """
+    if show is Show.WIPE:
+        border = round(wipe * fused.image.shape[1])
+        out = fused.image.copy()
+        out[:, :border] = fused.upscaled[:, :border]
+        out[:, max(0, border - 1) : border + 1] = 255
+        return out
+    if show is Show.FLICKER and flicker:
+        return fused.upscaled
+    if show is Show.DIFFERENCE:
+        return np.asarray(cv2.convertScaleAbs(cv2.absdiff(fused.image, fused.upscaled), alpha=4.0), np.uint8)
+    if show is Show.WEIGHT and fused.weight is not None:
+        gray = np.clip(fused.weight * 255, 0, 255).astype(np.uint8)
+        return np.asarray(cv2.applyColorMap(gray, cv2.COLORMAP_VIRIDIS)[:, :, ::-1])
+    return fused.image
+
+
+class FusedPane(QFrame):
+    """Picture, switches and figures."""
+
+    show_changed = pyqtSignal(object)
+    """Show: what the operator wants to see."""
+    choice_changed = pyqtSignal(object)
+    """Choice: what to fuse and how."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_flag(self, "pane", "true")
+        self.setObjectName("pane_fused")
+        self.view = ImageView()
+        self.mode = QComboBox()
+        self.mode.setObjectName("third_view")
+        for show in Show:
+            self.mode.addItem(show.value, show)
+        self.mode.setCurrentIndex(self.mode.findData(Show.OFF))
+        self.method = QComboBox()
+        self.method.setObjectName("live_method")
+        self.method.addItems(LIVE_METHODS)
+        self.region = QComboBox()
+        self.region.setObjectName("live_region")
+        self.region.addItems(list(REGIONS))
+        self.region.setCurrentText("Centre, a quarter")
+        self.distance = QSpinBox()
+        self.distance.setObjectName("live_distance")
+        self.distance.setRange(0, 15)
+        self.distance.setValue(1)
+        self.distance.setPrefix("+")
+        self.distance.setSuffix(" frames")
+        self.distance.setToolTip(
+            "Which LSR frame is fused, counted from its HSR frame: +0 is the synchronised one, half the "
+            "ratio is the hardest"
+        )
+        self.wipe = QSlider(Qt.Orientation.Horizontal)
+        self.wipe.setRange(0, _STEPS)
+        self.wipe.setValue(_STEPS // 2)
+        self.wipe.setMinimumWidth(120)
+        self.wipe.setToolTip("Place of the border: left LSR, right fused")
+        self.rate = chip("-", tip="Fused pictures per second, and how long one takes")
+        self.age = chip("", tip="From the arrival of the LSR frame to the finished picture")
+        self.dropped = chip("", tip="GoPs that live fusion had no time for; recordings keep them all")
+        self.hint = QLabel("")
+        set_flag(self.hint, "dim", "true")
+        top = QHBoxLayout()
+        title = QLabel("Combined")
+        set_flag(title, "heading", "true")
+        for widget in (title, self.mode, self.method, self.region, self.distance):
+            top.addWidget(widget)
+        top.addStretch(1)
+        bottom = QHBoxLayout()
+        bottom.setSpacing(4)
+        for label in (self.rate, self.age, self.dropped):
+            bottom.addWidget(label)
+        bottom.addWidget(self.hint)
+        bottom.addStretch(1)
+        bottom.addWidget(self.wipe)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(3)
+        layout.addLayout(top)
+        layout.addWidget(self.view, 1)
+        layout.addLayout(bottom)
+        self._fused: Fused | None = None
+        self._times: list[float] = []
+        self._skipped = 0
+        self._flicker = False
+        self._flicker_timer = QTimer(self)
+        self._flicker_timer.setInterval(_FLICKER_MS)
+        self._flicker_timer.timeout.connect(self._flip)
+        self.mode.currentIndexChanged.connect(self._mode_changed)
+        self.method.currentIndexChanged.connect(self._choice_changed)
+        self.region.currentIndexChanged.connect(self._choice_changed)
+        self.distance.valueChanged.connect(self._choice_changed)
+        self.wipe.valueChanged.connect(self._redraw)
+        self._mode_changed()
+
+    @property
+    def shown(self) -> Show:
+        """What is shown."""
+        show = self.mode.currentData()
+        return show if isinstance(show, Show) else Show.OFF
+
+    @property
+    def choice(self) -> Choice:
+        """What is fused, and how."""
+        return Choice(self.method.currentText(), REGIONS[self.region.currentText()], self.distance.value())
+
+    def set_shown(self, show: Show) -> None:
+        """Show something else."""
+        self.mode.setCurrentIndex(self.mode.findData(show))
+
+    def set_hint(self, text: str) -> None:
+        """Say why there is no picture."""
+        self.hint.setText(text)
+
+    def show_overlay(self, overlay: Overlay) -> None:
+        """Show the newest overlay."""
+        if self.shown in OVERLAYS:
+            self.view.show_picture(overlay.rgb)
+            self._count()
+            self.rate.setText(f"{self._rate():.0f} per s")
+
+    def show_fused(self, fused: Fused) -> None:
+        """Show the newest fused picture."""
+        if self.shown not in FUSIONS:
+            return
+        self._fused = fused
+        self._skipped += fused.skipped
+        self._count()
+        self._redraw()
+        self.rate.setText(f"{self._rate():.1f} per s, {fused.seconds * 1000:.0f} ms on {fused.device}")
+        self.age.setText(f"age {fused.age_ms:.0f} ms")
+        set_chip(self.age, "warn" if fused.age_ms > _LATE_MS else "plain")
+        self.dropped.setText(f"skipped {self._skipped}")
+        set_chip(self.dropped, "info" if self._skipped else "plain")
+
+    def _count(self) -> None:
+        self._times.append(time.monotonic())
+
+    def _rate(self) -> float:
+        now = time.monotonic()
+        self._times = [t for t in self._times if now - t <= 5.0]
+        span = now - self._times[0] if len(self._times) > 1 else 0.0
+        return (len(self._times) - 1) / span if span > 0 else 0.0
+
+    def _redraw(self, *_: object) -> None:
+        if self._fused is not None and self.shown in FUSIONS:
+            place = self.wipe.value() / _STEPS
+            self.view.show_picture(compose(self._fused, self.shown, place, self._flicker))
+
+    def _flip(self) -> None:
+        self._flicker = not self._flicker
+        self._redraw()
+
+    def _mode_changed(self, *_: object) -> None:
+        show = self.shown
+        fusing = show in FUSIONS
+        self.method.setVisible(fusing)
+        self.region.setVisible(fusing)
+        self.distance.setVisible(fusing)
+        self.wipe.setVisible(show is Show.WIPE)
+        for label in (self.age, self.dropped):
+            label.setVisible(fusing)
+        self.rate.setVisible(show is not Show.OFF)
+        if show is Show.FLICKER:
+            self._flicker_timer.start()
+        else:
+            self._flicker_timer.stop()
+            self._flicker = False
+        self._times.clear()
+        self._skipped = 0
+        self._fused = None
+        self.view.clear_picture()
+        self.view.setVisible(show is not Show.OFF)
+        self.show_changed.emit(show)
+
+    def _choice_changed(self, *_: object) -> None:
+        self._times.clear()
+        self._skipped = 0
+        self.choice_changed.emit(self.choice)

@@ -1,0 +1,306 @@
+"""A thread that fuses the newest GoP while the cameras run, drops what it has no time for, and says so."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.gui.alignment_lock import Lock, find_frame
+from app.gui.mailbox import Mailbox
+from app.gui.preview import RgbImage
+from app.gui.tasks import lower_priority
+from calibration.grid import homography_map, inside, remap
+from drivers import Frame, OverwrittenError, RingBuffer, Role, to_rgb8
+from fusion import Fuser
+
+_MARGIN = 8
+_IDLE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The part of the LSR view that is fused, as fractions of its sides.
+
+    Attributes:
+        x: Left edge.
+        y: Upper edge.
+        size: Width and height.
+
+    """
+
+    x: float
+    y: float
+    size: float
+
+
+REGIONS = {
+    "Centre, an eighth": Region(7 / 16, 7 / 16, 1 / 8),
+    "Centre, a quarter": Region(3 / 8, 3 / 8, 1 / 4),
+    "Centre, half": Region(1 / 4, 1 / 4, 1 / 2),
+    "Whole view": Region(0.0, 0.0, 1.0),
+}
+"""Regions to choose from: the smaller, the more pictures per second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to fuse and how.
+
+    Attributes:
+        method: A name from `fusion.METHODS`.
+        region: Part of the view.
+        distance: LSR frames after the HSR frame; the farther, the harder.
+
+    """
+
+    method: str = "classical"
+    region: Region = REGIONS["Centre, a quarter"]
+    distance: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """One fused picture and what it came from.
+
+    Attributes:
+        image: (H, W, 3) uint8.
+        upscaled: The LSR frame enlarged to the same size, (H, W, 3) uint8.
+        weight: (H, W) float32 share of the sharp frame; None for methods without one.
+        distance: LSR frames between the fused frame and its sharp frame.
+        lsr_frame_id: The LSR frame that it shows.
+        region: Part of the view.
+        method: What made it.
+        device: Where.
+        seconds: How long it took.
+        age_ms: From the arrival of the LSR frame to the finished picture.
+        skipped: GoPs since the picture before that were dropped.
+
+    """
+
+    image: RgbImage
+    upscaled: RgbImage
+    weight: npt.NDArray[np.float32] | None
+    distance: int
+    lsr_frame_id: int
+    region: Region
+    method: str
+    device: str
+    seconds: float
+    age_ms: float
+    skipped: int
+
+
+class LiveFusion:
+    """Fuses one LSR frame of the newest GoP, as far from its HSR frame as the operator wants to see.
+
+    Args:
+        rings: The HSR and the LSR ring now; None while there are none.
+        ratio: LSR frames per HSR frame now.
+        on_error: Told once about every new failure, on the fusion thread.
+
+    Attributes:
+        mailbox: The newest picture.
+        load: Share of the time that may be used, 0..1; recording outranks fusion.
+
+    """
+
+    def __init__(
+        self,
+        rings: Callable[[], tuple[RingBuffer, RingBuffer] | None],
+        ratio: Callable[[], int],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self.mailbox: Mailbox[Fused] = Mailbox()
+        self.load = 1.0
+        self._rings, self._ratio, self._on_error = rings, ratio, on_error
+        self._lock: Lock | None = None
+        self._choice: Choice | None = None
+        self._changed = threading.Event()
+        self._stop = threading.Event()
+        self._fuser: tuple[str, float, Fuser] | None = None
+        self._last = (-1, "")
+        self._thread = threading.Thread(target=self._run, name="live fusion", daemon=True)
+        self._thread.start()
+
+    def set_lock(self, lock: Lock | None) -> None:
+        """Use this alignment from the next GoP on."""
+        self._lock = lock
+        self._changed.set()
+
+    def set_choice(self, choice: Choice | None) -> None:
+        """Fuse this way; None switches off."""
+        self._choice = choice
+        self._last = (-1, "")
+        self._changed.set()
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self._stop.set()
+        self._changed.set()
+        self._thread.join(30.0)
+
+    def _run(self) -> None:
+        lower_priority()
+        while not self._stop.is_set():
+            choice, lock = self._choice, self._lock
+            self._changed.clear()
+            if choice is None or lock is None or self.load <= 0:
+                self._changed.wait(_IDLE_S)
+                continue
+            began = time.monotonic()
+            try:
+                fused = self._newest(choice, lock)
+            except Exception as error:
+                if self._last[1] != str(error):
+                    self._on_error(error)
+                self._last = (self._last[0], str(error))
+                self._changed.wait(1.0)
+                continue
+            took = time.monotonic() - began
+            if fused is None:
+                self._changed.wait(0.01)
+                continue
+            self.mailbox.put(fused)
+            if self.load < 1:
+                self._stop.wait(took * (1 / self.load - 1))
+
+    def _newest(self, choice: Choice, lock: Lock) -> Fused | None:
+        rings = self._rings()
+        if rings is None:
+            return None
+        hsr_ring, lsr_ring = rings
+        ratio = self._ratio()
+        distance = min(choice.distance, ratio - 1)
+        newest = hsr_ring.latest()
+        if newest is None:
+            return None
+        # The frames after the very newest HSR frame are still on their way.
+        for index in range(newest, max(-1, newest - 3), -1):
+            try:
+                hsr_id = hsr_ring.head(index).frame_id
+                if hsr_id == self._last[0]:
+                    return None
+                at = find_frame(lsr_ring, hsr_id * ratio + distance)
+                synchronised = find_frame(lsr_ring, hsr_id * ratio)
+                if at is None or synchronised is None:
+                    continue
+                frames = hsr_ring.read(index), lsr_ring.read(synchronised), lsr_ring.read(at)
+            except OverwrittenError:
+                continue
+            skipped = hsr_id - self._last[0] - 1 if self._last[0] >= 0 else 0
+            self._last = (hsr_id, "")
+            return self._fuse(choice, lock, frames, distance, skipped)
+        return None
+
+    def _fuse(
+        self, choice: Choice, lock: Lock, frames: tuple[Frame, Frame, Frame], distance: int, skipped: int
+    ) -> Fused | None:
+        began = time.monotonic()
+        hsr, synchronised, frame = frames
+        view = LiveView(lock, choice.region, hsr.image.shape[:2], frame.image.shape[:2])
+        reference = view.reference(hsr)
+        lsr = [view.crop(synchronised), view.crop(frame)]
+        reference = match_moments(reference, lsr[0])
+        fuser = self._fuser_for(choice.method, view.scale)
+        wanted = None
+        for made in fuser.fuse_gop(
+            lsr[1:], [distance], reference, valid=view.valid, cancelled=self._stop.is_set
+        ):
+            wanted = made
+        if wanted is None:
+            return None
+        size = (wanted.image.shape[1], wanted.image.shape[0])
+        return Fused(
+            image=wanted.image,
+            upscaled=np.asarray(cv2.resize(lsr[1], size, interpolation=cv2.INTER_CUBIC), np.uint8),
+            weight=wanted.weight,
+            distance=distance,
+            lsr_frame_id=frame.frame_id,
+            region=choice.region,
+            method=fuser.method,
+            device=fuser.device,
+            seconds=time.monotonic() - began,
+            age_ms=(time.monotonic_ns() - frame.host_ns) / 1e6,
+            skipped=max(0, skipped),
+        )
+
+    def _fuser_for(self, method: str, scale: float) -> Fuser:
+        if self._fuser is None or self._fuser[:2] != (method, scale):
+            self._fuser = (method, scale, Fuser(method, scale=scale, recursion="direct"))
+        return self._fuser[2]
+
+
+def match_moments(reference: RgbImage, lsr: RgbImage) -> RgbImage:
+    """The reference with the mean and the spread of each channel of the LSR picture.
+
+    In a small region with depth the pictures are not aligned to the pixel, and a regression between them
+    would lower the contrast; moments do not care.
+
+    Args:
+        reference: (H, W, 3) uint8.
+        lsr: (h, w, 3) uint8 of the same field.
+
+    """
+    small = np.asarray(cv2.resize(reference, (lsr.shape[1], lsr.shape[0]), interpolation=cv2.INTER_AREA))
+    table = np.empty((256, 3), np.uint8)
+    codes = np.arange(256, dtype=np.float64)
+    for channel in range(3):
+        ours, theirs = small[:, :, channel], lsr[:, :, channel]
+        gain = float(np.clip(theirs.std() / max(float(ours.std()), 1e-3), 0.2, 5.0))
+        table[:, channel] = np.clip((codes - ours.mean()) * gain + theirs.mean() + 0.5, 0, 255)
+    return np.asarray(cv2.LUT(reference, table[None]), np.uint8)
+
+
+class LiveView:
+    """Where the pixels of one region lie in both frames.
+
+    Args:
+        lock: The alignment.
+        region: Part of the LSR view.
+        hsr_shape: (H, W) of the HSR frame.
+        lsr_shape: (h, w) of the LSR frame.
+
+    Attributes:
+        scale: Output px per LSR px.
+        valid: (Ho, Wo), where the HSR camera sees the region.
+
+    """
+
+    def __init__(
+        self, lock: Lock, region: Region, hsr_shape: tuple[int, ...], lsr_shape: tuple[int, ...]
+    ) -> None:
+        height, width = lsr_shape[:2]
+        self._x, self._y = (int(region.x * width) // 2 * 2, int(region.y * height) // 2 * 2)
+        self._w = max(16, min(int(region.size * width), width - self._x) // 2 * 2)
+        self._h = max(16, min(int(region.size * height), height - self._y) // 2 * 2)
+        self.scale = lock.alignment.scale
+        out_w, out_h = 2 * round(self._w * self.scale / 2), 2 * round(self._h * self.scale / 2)
+        sx, sy = self._w / out_w, self._h / out_h
+        to_lsr = np.array([[sx, 0, self._x + 0.5 * sx - 0.5], [0, sy, self._y + 0.5 * sy - 0.5], [0, 0, 1.0]])
+        self._map = homography_map(lock.lsr_to_hsr @ to_lsr, out_w, out_h)
+        self.valid = inside(self._map, hsr_shape[1], hsr_shape[0], margin=1.0)
+        self._hsr_size = (hsr_shape[1], hsr_shape[0])
+
+    def crop(self, lsr: Frame) -> RgbImage:
+        """The region of an LSR frame, RGB."""
+        return np.ascontiguousarray(to_rgb8(lsr)[self._y : self._y + self._h, self._x : self._x + self._w])
+
+    def reference(self, hsr: Frame) -> RgbImage:
+        """The HSR frame in the region, (Ho, Wo, 3); only the part that is needed is demosaiced."""
+        width, height = self._hsr_size
+        low = np.floor(self._map.reshape(-1, 2).min(axis=0)).astype(int) - _MARGIN
+        high = np.ceil(self._map.reshape(-1, 2).max(axis=0)).astype(int) + _MARGIN
+        x0, y0 = (int(np.clip(v, 0, most - 2)) // 2 * 2 for v, most in zip(low, (width, height), strict=True))
+        x1, y1 = (
+            int(np.clip(v, start + 2, most)) // 2 * 2
+            for v, start, most in zip(high, (x0, y0), (width, height), strict=True)
+        )
+        part = Frame(hsr.image[y0:y1, x0:x1], hsr.pixel_format, Role.HSR, hsr.frame_id, hsr.mid_exposure_ns)
+        moved = self._map - np.array([x0, y0], np.float32)
+        return np.asarray(remap(to_rgb8(part), moved), np.uint8)

@@ -1,0 +1,153 @@
+"""A thread that lays the HSR picture over the LSR picture by the present homography, for the eye to judge."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import cv2
+import numpy as np
+
+from app.gui.alignment_lock import find_frame
+from app.gui.mailbox import Mailbox
+from app.gui.preview import RgbImage, planes
+from calibration.grid import Matrix
+from drivers import OverwrittenError, RingBuffer, to_rgb8
+
+_PERIOD_S = 1 / 25
+_RESIDUAL_S = 0.5
+_CONFIDENT = 0.05
+_TO_SMALL = np.array([[0.5, 0.0, -0.25], [0.0, 0.5, -0.25], [0.0, 0.0, 1.0]])
+"""Frame px -> px of its 2x2 superpixels, centres of pixels at whole numbers."""
+
+
+class OverlayMode(Enum):
+    """How two pictures are shown in one."""
+
+    ANAGLYPH = "Red / cyan"
+    BLEND = "Blend"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlay:
+    """One overlay.
+
+    Attributes:
+        rgb: (h, w, 3) uint8 in the LSR camera's view.
+        asked_ns: Host monotonic clock when its homography was asked for [ns].
+        made_ns: Host monotonic clock when it was ready [ns].
+        residual_px: (x, y) that the HSR picture still has to move [LSR px]; None when not measured with this
+            overlay or not certain.
+
+    """
+
+    rgb: RgbImage
+    asked_ns: int
+    made_ns: int
+    residual_px: tuple[float, float] | None = None
+
+
+class OverlayWorker:
+    """Makes overlays while it is switched on.
+
+    Args:
+        rings: The HSR and the LSR ring now; None while there are none.
+        ratio: LSR frames per HSR frame now.
+
+    Attributes:
+        mailbox: The newest overlay.
+
+    """
+
+    def __init__(
+        self, rings: Callable[[], tuple[RingBuffer, RingBuffer] | None], ratio: Callable[[], int]
+    ) -> None:
+        self.mailbox: Mailbox[Overlay] = Mailbox()
+        self._rings, self._ratio = rings, ratio
+        self._wanted: tuple[Matrix, int] | None = None
+        self._mode: OverlayMode | None = None
+        self._changed = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="overlay", daemon=True)
+        self._thread.start()
+
+    def set_homography(self, lsr_to_hsr: Matrix) -> None:
+        """Use another alignment from the next overlay on; it is made at once."""
+        self._wanted = (lsr_to_hsr, time.monotonic_ns())
+        self._changed.set()
+
+    def set_mode(self, mode: OverlayMode | None) -> None:
+        """Show this way; None switches off."""
+        self._mode = mode
+        self._changed.set()
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self._stop.set()
+        self._changed.set()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        measured = 0.0
+        while not self._stop.is_set():
+            wanted, mode = self._wanted, self._mode
+            if wanted is None or mode is None or self._rings() is None:
+                self._changed.wait(0.2)
+                self._changed.clear()
+                continue
+            began = time.monotonic()
+            self._changed.clear()
+            measure = began - measured >= _RESIDUAL_S
+            overlay = self._make(wanted, mode, measure)
+            if overlay is not None:
+                self.mailbox.put(overlay)
+                measured = began if measure else measured
+            self._changed.wait(max(0.0, _PERIOD_S - (time.monotonic() - began)))
+
+    def _make(self, wanted: tuple[Matrix, int], mode: OverlayMode, measure: bool) -> Overlay | None:
+        rings = self._rings()
+        if rings is None:
+            return None
+        hsr_ring, lsr_ring = rings
+        newest_hsr, newest_lsr = hsr_ring.latest(), lsr_ring.latest()
+        if newest_hsr is None or newest_lsr is None:
+            return None
+        try:
+            hsr = hsr_ring.read(newest_hsr)
+            match = find_frame(lsr_ring, hsr.frame_id * self._ratio())
+            lsr = to_rgb8(lsr_ring.read(newest_lsr if match is None else match))
+        except OverwrittenError:
+            return None
+        matrix, asked_ns = wanted
+        height, width = lsr.shape[:2]
+        inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        moved = cv2.warpPerspective(planes(hsr), _TO_SMALL @ matrix, (width, height), flags=inverse)
+        warped = np.asarray(moved, np.uint8)
+        rgb = combine(lsr, warped, mode)
+        residual = residual_shift(lsr, warped) if measure else None
+        return Overlay(rgb, asked_ns, time.monotonic_ns(), residual)
+
+
+def combine(lsr: RgbImage, warped: RgbImage, mode: OverlayMode) -> RgbImage:
+    """Both pictures in one, (h, w, 3) uint8."""
+    if mode is OverlayMode.BLEND:
+        return np.asarray(cv2.addWeighted(lsr, 0.5, warped, 0.5, 0.0), np.uint8)
+    out = np.empty_like(lsr)
+    out[:, :, 0] = cv2.cvtColor(lsr, cv2.COLOR_RGB2GRAY)
+    out[:, :, 1] = out[:, :, 2] = cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY)
+    return out
+
+
+def residual_shift(lsr: RgbImage, warped: RgbImage) -> tuple[float, float] | None:
+    """How far the warped picture lies from the LSR picture, (x, y) [LSR px]; None when not certain.
+
+    Phase correlation with a Hann window; the peak's share of the energy is the certainty.
+    """
+    a = cv2.cvtColor(lsr, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    b = cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    window = cv2.createHanningWindow((a.shape[1], a.shape[0]), cv2.CV_32F)
+    (x, y), certainty = cv2.phaseCorrelate(b, a, window)
+    return (float(x), float(y)) if certainty > _CONFIDENT else None

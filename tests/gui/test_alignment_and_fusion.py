@@ -1,0 +1,150 @@
+"""The third picture: aligning, overlay, baseline, live fusion."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PyQt6.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.gui.alignment_lock import Geometry, LockState, make_lock
+from app.gui.fused_pane import Show, compose
+from app.gui.live_fusion import REGIONS, Fused, LiveView, match_moments
+from app.gui.main_window import MainWindow
+from app.gui.overlay_worker import OverlayMode, combine, residual_shift
+from conftest import textured
+from drivers import Frame, PixelFormat, Role
+
+
+def choose(window: MainWindow, show: Show) -> None:
+    box = window.findChild(QComboBox, "third_view")
+    assert box is not None
+    box.setCurrentIndex(box.findData(show))
+
+
+def align(window: MainWindow, qtbot: QtBot) -> None:
+    button = window.findChild(QPushButton, "relock")
+    assert button is not None
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 3, timeout=10000)
+    with qtbot.waitSignal(window.baseline.locked, timeout=20000):
+        button.click()
+
+
+def test_overlay_follows_the_baseline_field(window: MainWindow, qtbot: QtBot) -> None:
+    align(window, qtbot)
+    assert window.baseline.state is LockState.OK
+    choose(window, Show.ANAGLYPH)
+    qtbot.waitUntil(lambda: window.baseline.measured_shift_px is not None, timeout=10000)
+    matrix = window.baseline.matrix
+    field = window.findChild(QDoubleSpinBox, "baseline_mm")
+    assert matrix is not None
+    assert field is not None
+    before = window.baseline.geometry.shift_px
+    field.setValue(field.value() + 10)
+    moved = window.baseline.matrix
+    assert moved is not None
+    change = window.baseline.geometry.shift_px - before
+    assert (matrix[0, 2] - moved[0, 2]) == pytest.approx(change * matrix[2, 2], rel=1e-6)
+    # The rail stands where it stood, so the overlay falls apart and says so.
+    label = window.findChild(QLabel, "lock_state")
+    assert label is not None
+    qtbot.waitUntil(lambda: label.text() == LockState.STALE.value, timeout=10000)
+    field.setValue(field.value() - 10)
+    qtbot.waitUntil(lambda: label.text() == LockState.OK.value, timeout=10000)
+
+
+@pytest.mark.parametrize("show", [Show.FUSED, Show.WIPE, Show.DIFFERENCE])
+def test_live_fusion_shows_pictures_and_figures(window: MainWindow, qtbot: QtBot, show: Show) -> None:
+    align(window, qtbot)
+    choose(window, show)
+    pane = window.fused_pane
+    qtbot.waitUntil(lambda: "ms on cpu" in pane.rate.text(), timeout=20000)
+    assert "age" in pane.age.text()
+    choose(window, Show.OFF)
+
+
+def test_disconnecting_forgets_the_alignment(window: MainWindow, qtbot: QtBot) -> None:
+    align(window, qtbot)
+    with qtbot.waitSignal(window.baseline.locked, timeout=10000):
+        window.actions_table["disconnect"].trigger()
+    assert window.baseline.state is LockState.NONE
+    assert not window.findChildren(QPushButton, "relock")[0].isEnabled()
+
+
+def test_recording_outranks_fusion(window: MainWindow) -> None:
+    from app.gui.status import Status
+
+    def status(fill: float | None) -> Status:
+        return Status(0, None, 0.0, fill, None, 0.0, 0.0)
+
+    loads = []
+    for fill in (None, 0.1, 0.3, 0.6, 0.1):
+        window.combined.make_way(status(fill))
+        loads.append(window.combined.fusion.load)
+    assert loads == [1.0, 1.0, 0.5, 0.0, 1.0]
+
+
+def _frames(shift: int = 0) -> tuple[Frame, Frame]:
+    scene = textured(480, 640, seed=3, cell=12)
+    hsr = np.ascontiguousarray(np.roll(scene, -shift, axis=1))
+    lsr = np.asarray(cv2.resize(scene, (160, 120), interpolation=cv2.INTER_AREA), np.uint8)
+    return (
+        Frame(hsr, PixelFormat.RGB8, Role.HSR, 0, 0),
+        Frame(lsr, PixelFormat.RGB8, Role.LSR, 0, 0),
+    )
+
+
+def test_lock_moves_with_baseline_and_distance() -> None:
+    hsr, lsr = _frames()
+    lock = make_lock(hsr, lsr, Geometry(50.0, 2.0, 20.0))
+    same = lock.moved(Geometry(50.0, 2.0, 20.0))
+    assert same == pytest.approx(lock.lsr_to_hsr)
+    # Twice the baseline at twice the distance is the same parallax.
+    assert lock.moved(Geometry(100.0, 4.0, 20.0)) == pytest.approx(lock.lsr_to_hsr, abs=1e-6)
+    nearer = lock.moved(Geometry(50.0, 1.0, 20.0))
+    assert lock.lsr_to_hsr[0, 2] - nearer[0, 2] == pytest.approx(Geometry().shift_px, rel=1e-6)
+
+
+def test_live_view_takes_the_right_part_of_the_sharp_frame() -> None:
+    hsr, lsr = _frames()
+    lock = make_lock(hsr, lsr, Geometry())
+    view = LiveView(lock, REGIONS["Centre, half"], hsr.image.shape, lsr.image.shape)
+    reference, part = view.reference(hsr), view.crop(lsr)
+    assert reference.shape[0] == pytest.approx(part.shape[0] * view.scale, abs=2)
+    small = cv2.resize(reference, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_AREA)
+    assert np.abs(np.asarray(small, int) - part).mean() < 6
+    assert view.valid.all()
+
+
+def test_residual_is_the_way_the_picture_must_move() -> None:
+    picture = textured(120, 160, seed=5, cell=10)
+    moved = np.ascontiguousarray(np.roll(picture, -7, axis=1))
+    residual = residual_shift(picture, moved)
+    assert residual is not None
+    assert residual == pytest.approx((7.0, 0.0), abs=0.3)
+
+
+def test_equal_pictures_have_a_grey_overlay() -> None:
+    picture = textured(60, 80)
+    overlay = combine(picture, picture, OverlayMode.ANAGLYPH)
+    assert (overlay[:, :, 0] == overlay[:, :, 1]).all()
+    assert (combine(picture, picture, OverlayMode.BLEND) == picture).all()
+
+
+def test_moments_are_matched() -> None:
+    lsr = textured(60, 80, cell=10)
+    reference = cv2.resize((lsr * 0.5 + 30).astype(np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
+    matched = match_moments(np.asarray(reference, np.uint8), lsr)
+    assert matched.mean() == pytest.approx(lsr.mean(), abs=2)
+    assert matched.std() == pytest.approx(lsr.std(), rel=0.1)
+
+
+def test_wipe_shows_both_pictures() -> None:
+    dark, bright = np.zeros((20, 40, 3), np.uint8), np.full((20, 40, 3), 200, np.uint8)
+    fused = Fused(bright, dark, None, 1, 0, REGIONS["Whole view"], "classical", "cpu", 0.1, 1.0, 0)
+    wiped = compose(fused, Show.WIPE, 0.5, flicker=False)
+    assert (wiped[:, :18] == 0).all()
+    assert (wiped[:, 22:] == 200).all()
+    assert (compose(fused, Show.FLICKER, 0.5, flicker=True) == 0).all()
+    assert (compose(fused, Show.FLICKER, 0.5, flicker=False) == 200).all()
