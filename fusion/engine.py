@@ -93,6 +93,11 @@ class Fuser:
         self.recursion = recursion or self._synthesiser.recursion
         self._references = references
 
+    @property
+    def synthesiser(self) -> Synthesiser:
+        """What makes single frames, for evaluation."""
+        return self._synthesiser
+
     def _build(
         self, card: ModelCard | None, scale: float, references: int, noise_variance: float
     ) -> Synthesiser:
@@ -179,6 +184,12 @@ class Fuser:
             cancelled=cancelled or _never,
             same_view=same_view,
         )
+
+
+def runnable() -> list[str]:
+    """Methods that can run in this installation, simplest first."""
+    there = {card.method for card in shipped()}
+    return [method for method in reversed(METHODS) if method not in _LEARNED or method in there]
 
 
 def _never() -> bool:

@@ -85,6 +85,11 @@ def save_weights(path: Path, network: nn.Module, *, layout: str, half: bool = Fa
     save_file(tensors, path, metadata={"layout": layout})
 
 
+def save_card(path: Path, card: dict[str, Any]) -> None:
+    """Write the model card of the weights file `path` beside it; see `ModelCard` for what must be in it."""
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
 def load_weights(path: Path, network: nn.Module, *, layout: str) -> None:
     """Fill a network from a file written by `save_weights`, as float32.
 

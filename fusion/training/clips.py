@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,11 +98,20 @@ def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> 
     return Clip(path.name, np.load(stored, mmap_mode="r"))
 
 
-def load_clips(paths: Sequence[Path], cache: Path, *, width: int = 640, most: int = 120) -> list[Clip]:
-    """Load several clips; see `load_clip`."""
-    clips = [load_clip(path, cache, width=width, most=most) for path in paths]
-    listing = {clip.name: list(clip.frames.shape) for clip in clips}
-    (cache / "clips.json").write_text(json.dumps(listing, indent=1), encoding="utf-8")
+def load_clips(
+    paths: Sequence[Path],
+    cache: Path,
+    *,
+    width: int = 640,
+    most: int = 120,
+    on_clip: Callable[[], object] | None = None,
+) -> list[Clip]:
+    """Load several clips, telling `on_clip` after each; see `load_clip`."""
+    clips = []
+    for path in paths:
+        clips.append(load_clip(path, cache, width=width, most=most))
+        if on_clip:
+            on_clip()
     return clips
 
 

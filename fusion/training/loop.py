@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fusion.errors import TrainingError
+from fusion.training.curve import draw_curve
 from fusion.training.samples import Batch
 
 _STATE = "state.safetensors"
@@ -181,11 +183,10 @@ class Trainer:
                     " ".join(f"{name}={value:.3f}" for name, value in figures.items()),
                 ]
             )
+        draw_curve(self._folder / _CURVE, self._folder / "curve.png")
         self._save()
 
     def _averaged_network(self) -> nn.Module:
-        import copy
-
         return self.load_averaged(copy.deepcopy(self.network)).eval()
 
     def _save(self) -> None:

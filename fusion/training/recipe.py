@@ -19,6 +19,7 @@ from fusion.resample import back_project, to_bytes, upscale
 from fusion.training.clips import Clip
 from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.samples import Batch, SampleOptions, Sampler
+from fusion.weights import save_card, save_weights
 
 
 def live_loss(network: nn.Module, batch: Batch, back_projections: int) -> Tensor:
@@ -80,6 +81,31 @@ def train_live(
         slow=list(network.tail.parameters()),
         validate=validate if validation else None,
     )
+
+
+def finish(trainer: Trainer, folder: Path, *, scale: int, noise_variance: float, references: int) -> Path:
+    """Write the averaged weights and their card into the run's folder; return the weights file.
+
+    The card says nothing of quality: whether the model may become a default is decided by evaluation.
+    """
+    name = (
+        f"live_x{scale}"
+        + ("_noise" if noise_variance else "")
+        + (f"_refs{references}" if references > 1 else "")
+    )
+    path = folder / f"{name}.safetensors"
+    save_weights(path, trainer.load_averaged(LiveNet(references)), layout=f"live-{references}")
+    card = {
+        "method": "live",
+        "scale": scale,
+        "noise_variance": noise_variance,
+        "references": references,
+        "default": False,
+        "steps": trainer.step,
+        "seconds": round(trainer.seconds),
+    }
+    save_card(path, card)
+    return path
 
 
 def judge(

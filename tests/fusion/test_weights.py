@@ -1,0 +1,78 @@
+"""Weights files and cards: round trip, choice of the model, and what is refused."""
+
+import json
+
+import pytest
+import torch
+
+from fusion import FusionError
+from fusion.live import LiveNet
+from fusion.weights import load_weights, nearest, save_card, save_weights, shipped
+
+CARD = {"method": "live", "scale": 4, "noise_variance": 0.0, "references": 1, "default": True}
+
+
+@pytest.fixture
+def stored(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "live_x4.safetensors"
+    save_weights(path, LiveNet(), layout="live-1")
+    save_card(path, CARD)
+    return path
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_weights_survive_the_round_trip(tmp_path, half):
+    network, path = LiveNet(), tmp_path / "w.safetensors"
+    save_weights(path, network, layout="live-1", half=half)
+    other = LiveNet()
+    load_weights(path, other, layout="live-1")
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(
+            other.state_dict()[name], tensor, rtol=1e-3 if half else 0, atol=1e-4 if half else 0
+        )
+
+
+def test_the_model_nearest_in_noise_and_then_in_scale_is_taken(stored):
+    for scale, noise in ((8, 0.0), (4, 0.01)):
+        path = stored.with_name(f"live_x{scale}_{noise}.safetensors")
+        path.write_bytes(stored.read_bytes())
+        save_card(path, {**CARD, "scale": scale, "noise_variance": noise})
+    cards = shipped(stored.parent)
+    assert len(cards) == 3
+
+    def choice(scale, noise, references=1):
+        card = nearest(cards, scale=scale, noise_variance=noise, references=references)
+        return card and (card.scale, card.noise_variance)
+
+    assert choice(3, 0.0) == (4, 0.0)
+    assert choice(6, 0.0) == (8, 0.0)
+    assert choice(8, 0.008) == (4, 0.01)
+    assert choice(4, 0.0, references=2) is None
+
+
+def test_missing_damaged_and_foreign_weights_are_refused(stored):
+    network = LiveNet()
+    with pytest.raises(FusionError, match="no such weights file"):
+        load_weights(stored.with_name("gone.safetensors"), network, layout="live-1")
+    with pytest.raises(FusionError, match="made for live-1, not for awnet"):
+        load_weights(stored, network, layout="awnet")
+    with pytest.raises(FusionError, match="does not fit live-1"):
+        load_weights(stored, LiveNet(2), layout="live-1")
+    stored.write_bytes(stored.read_bytes()[:-100])
+    with pytest.raises(FusionError, match="not a whole safetensors file"):
+        load_weights(stored, network, layout="live-1")
+    stored.write_bytes(b"\x80\x04pickle")
+    with pytest.raises(FusionError, match="not a whole safetensors file"):
+        load_weights(stored, network, layout="live-1")
+
+
+def test_damaged_cards_are_named(stored):
+    card = stored.with_suffix(".json")
+    card.write_text(json.dumps({"method": "live"}))
+    with pytest.raises(FusionError, match=r"live_x4.json: not a readable model card"):
+        shipped(stored.parent)
+    save_card(stored, CARD)
+    stored.unlink()
+    with pytest.raises(FusionError, match="card is there but not the weights"):
+        shipped(stored.parent)
