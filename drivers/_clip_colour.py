@@ -30,6 +30,30 @@ def upright(image: npt.NDArray[np.uint8], rotation: int) -> npt.NDArray[np.uint8
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
+def to_luma(frame: VideoFrame, reformatter: VideoReformatter, width: int) -> npt.NDArray[np.uint8]:
+    """Small grey version of a decoded picture, upright, area-averaged, shape (h, width).
+
+    Cheap: it needs no full-size conversion. For finding motion and time, not for fusion.
+
+    Args:
+        frame: Decoded picture.
+        reformatter: Kept between calls.
+        width: Upright width to make [px]; the picture's own where that is smaller.
+
+    """
+    turned = round(frame.rotation / 90) % 2 == 1
+    across, along = (frame.height, frame.width) if turned else (frame.width, frame.height)
+    width = min(width, across)
+    height = max(1, round(along * width / across))
+    size = (height, width) if turned else (width, height)
+    grey = reformatter.reformat(
+        frame, width=size[0], height=size[1], format="gray", interpolation=Interpolation.AREA
+    )
+    plane = grey.to_ndarray().astype(np.uint8, copy=False)
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(plane, turns))
+
+
 def to_rgb8(frame: VideoFrame, reformatter: VideoReformatter) -> npt.NDArray[np.uint8]:
     """RGB of a decoded picture as it is to be shown, upright, shape (H, W, 3).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -12,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from drivers._clip_colour import to_rgb8
+from drivers._clip_audio import ClipAudio, read_audio
+from drivers._clip_colour import to_luma, to_rgb8
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import build_index
+from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
 from drivers.errors import SourceError
 from drivers.frame import Frame, PixelFormat, Role
 from drivers.source import SourceInfo, StreamPair
@@ -29,8 +32,11 @@ class VideoClip:
     order decodes each frame once; any other order seeks exactly. Memory is bounded whatever the length.
     """
 
-    def __init__(self, path: Path, role: Role) -> None:
+    def __init__(self, path: Path, role: Role, capture_factor: float = 1.0) -> None:
+        if not capture_factor > 0:
+            raise SourceError(f"{path}: a capture factor of {capture_factor:g} is impossible; give 1 or more")
         self._path = path
+        self._capture_factor = capture_factor
         self._role = role
         index = build_index(path)
         self._decoder = ClipDecoder(path, index)
@@ -45,8 +51,9 @@ class VideoClip:
             self._decoder = ClipDecoder(path, index)
             self._decoder.damaged_packets = damaged
         self._index = index
-        self._times = index.times_ns
+        self._times = np.rint(index.times_ns / capture_factor).astype(np.int64)
         self._reformatter = VideoReformatter()
+        self._luma = VideoReformatter()
         self._lock = threading.Lock()
         try:
             first = self.read(0).image
@@ -73,6 +80,47 @@ class VideoClip:
     def metadata(self) -> Mapping[str, str]:
         """Tags of the container, such as com.apple.quicktime.model."""
         return self._index.metadata
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def capture_factor(self) -> float:
+        """How many times slower the file plays than it was filmed; the times here are real ones."""
+        return self._capture_factor
+
+    @property
+    def created(self) -> datetime | None:
+        """When the recording began, to about a second; None where the file does not say."""
+        return creation_time(self._index.metadata)
+
+    @property
+    def declared_rate(self) -> float | None:
+        """Frame rate at which the camera filmed [1/s], where the file says so."""
+        return declared_capture_rate(self._index.metadata)
+
+    @property
+    def model(self) -> str:
+        """Model name of the phone; empty where the file does not say."""
+        return device_model(self._index.metadata)
+
+    @property
+    def maker(self) -> str:
+        """Maker of the phone; empty where the file does not say."""
+        return device_maker(self._index.metadata)
+
+    def read_audio(self, rate: int) -> ClipAudio | None:
+        """Mono sound on the same time line as `mid_exposure_ns`; None without sound or in slow motion.
+
+        Args:
+            rate: Samples per second.
+
+        """
+        if not self.has_audio or self._capture_factor != 1.0:
+            return None
+        return read_audio(self._path, rate=rate)
 
     @property
     def has_audio(self) -> bool:
@@ -107,6 +155,18 @@ class VideoClip:
             image = to_rgb8(self._decoder.read(index), self._reformatter)
         return Frame(image, PixelFormat.RGB8, self._role, index, int(self._times[index]))
 
+    def read_luma(self, index: int, width: int) -> npt.NDArray[np.uint8]:
+        """Grey picture of frame `index` reduced to `width` [px], upright, shape (h, width).
+
+        Raises:
+            SourceError: As `read`.
+
+        """
+        if not 0 <= index < len(self._times):
+            raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
+        with self._lock:
+            return to_luma(self._decoder.read(index), self._luma, width)
+
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames start..stop-1 in order.
 
@@ -131,14 +191,20 @@ class VideoClip:
         self.close()
 
 
-def open_clip(path: Path | str, role: Role) -> VideoClip:
+def open_clip(path: Path | str, role: Role, *, capture_factor: float = 1.0) -> VideoClip:
     """Open a video file as one stream.
+
+    Args:
+        path: The file.
+        role: Which stream it is.
+        capture_factor: How many times slower the file plays than it was filmed: 8 for 240 fps slow motion
+            that was saved as a 30 fps video.
 
     Raises:
         SourceError: Missing, a folder, a photo, without video, empty, cut off, or with no decodable frame.
 
     """
-    return VideoClip(Path(path), role)
+    return VideoClip(Path(path), role, capture_factor)
 
 
 def check_pair(hsr: SourceInfo, lsr: SourceInfo) -> None:
@@ -165,13 +231,15 @@ def check_pair(hsr: SourceInfo, lsr: SourceInfo) -> None:
         )
 
 
-def open_clip_pair(hsr_path: Path | str, lsr_path: Path | str, *, offset_ms: float) -> StreamPair:
-    """Open two clips whose relation in time is known.
+def open_clips(
+    hsr_path: Path | str, lsr_path: Path | str, *, capture_factor: float = 1.0
+) -> tuple[VideoClip, VideoClip]:
+    """Open two clips as a pair whose relation in time is not known yet.
 
     Args:
         hsr_path: The sharp, slow clip.
         lsr_path: The coarse, fast clip.
-        offset_ms: Time of the first HSR frame's mid-exposure minus that of the first LSR frame [ms].
+        capture_factor: Of the LSR clip, see `open_clip`.
 
     Raises:
         SourceError: A clip cannot be read, both are the same file, or they are swapped.
@@ -181,7 +249,7 @@ def open_clip_pair(hsr_path: Path | str, lsr_path: Path | str, *, offset_ms: flo
         raise SourceError(f"{hsr_path}: the same clip was given twice; give the HSR clip and the LSR clip")
     hsr = open_clip(hsr_path, Role.HSR)
     try:
-        lsr = open_clip(lsr_path, Role.LSR)
+        lsr = open_clip(lsr_path, Role.LSR, capture_factor=capture_factor)
     except SourceError:
         hsr.close()
         raise
@@ -191,5 +259,24 @@ def open_clip_pair(hsr_path: Path | str, lsr_path: Path | str, *, offset_ms: flo
         hsr.close()
         lsr.close()
         raise
+    return hsr, lsr
+
+
+def open_clip_pair(
+    hsr_path: Path | str, lsr_path: Path | str, *, offset_ms: float, capture_factor: float = 1.0
+) -> StreamPair:
+    """Open two clips whose relation in time is known.
+
+    Args:
+        hsr_path: The sharp, slow clip.
+        lsr_path: The coarse, fast clip.
+        offset_ms: Time of the first HSR frame's mid-exposure minus that of the first LSR frame [ms].
+        capture_factor: Of the LSR clip, see `open_clip`.
+
+    Raises:
+        SourceError: As `open_clips`.
+
+    """
+    hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor)
     first = int(lsr.mid_exposure_ns[0]) - int(hsr.mid_exposure_ns[0])
     return StreamPair(hsr, lsr, first + round(offset_ms * 1e6))

@@ -1,0 +1,368 @@
+"""Two recordings without a common clock -> their offset in time: `twinrate sync`, import and fuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from calibration import CalibrationError
+from calibration.features import match_features
+from calibration.homography import fit_homography
+from calibration.sync import (
+    BELIEVABLE,
+    NO_AUDIO,
+    AudioSync,
+    FrameSync,
+    FrameWindow,
+    MotionSync,
+    SyncEstimate,
+    combine,
+    match_frames,
+    motion_curve,
+    motion_times,
+    sync_motion,
+)
+from drivers import FrameSource, StreamPair, to_rgb8
+
+Picture = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float64]
+Corners = npt.NDArray[np.float64]
+
+_MOTION_WIDTH = 96
+_MATCH_WIDTH = 320
+_REGISTER_WIDTH = 640
+_MOTION_SECONDS = 120.0
+_SEGMENTS = 16
+_REGISTERED = 4
+_REACH = 6
+_MAX_EXPOSURE = 8
+_ROUNDS = 8
+_SETTLED = 0.02
+
+
+@runtime_checkable
+class LumaSource(Protocol):
+    """A source that makes small grey pictures without a full conversion, such as `drivers.VideoClip`."""
+
+    def read_luma(self, index: int, width: int) -> Picture:
+        """Grey picture of one frame reduced to `width` [px]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """How two streams relate in time, and what said so.
+
+    Attributes:
+        offset_ms: Time of the first HSR frame's mid-exposure minus that of the first LSR frame [ms].
+        drift_ppm: How much faster the LSR clock runs [ppm]; 0 where it could not be measured.
+        confidence: 0..1; below 0.5 the operator should check.
+        method: "frames", "audio", "motion", "none" or "trigger".
+        clock_offset_ns: The same relation as `StreamPair.clock_offset_ns` wants it [ns].
+        warnings: Contradictions and doubts, one sentence each.
+        audio_offset_ms: What the sound alone says [ms]; None without believable sound.
+        motion_offset_ms: What the amount of motion says [ms]; None where it was not used.
+        frames_offset_ms: What matching frames says [ms]; None where it was not possible.
+
+    """
+
+    offset_ms: float
+    drift_ppm: float
+    confidence: float
+    method: str
+    clock_offset_ns: int
+    warnings: tuple[str, ...] = ()
+    audio_offset_ms: float | None = None
+    motion_offset_ms: float | None = None
+    frames_offset_ms: float | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Keys for `--json`."""
+        return {
+            "offset_ms": self.offset_ms,
+            "drift_ppm": self.drift_ppm,
+            "confidence": self.confidence,
+            "method": self.method,
+            "warnings": list(self.warnings),
+            "audio_offset_ms": self.audio_offset_ms,
+            "motion_offset_ms": self.motion_offset_ms,
+            "frames_offset_ms": self.frames_offset_ms,
+        }
+
+
+def _luma(source: FrameSource, index: int, width: int) -> Picture:
+    if isinstance(source, LumaSource):
+        return source.read_luma(index, width)
+    grey = cv2.cvtColor(to_rgb8(source.read(index)), cv2.COLOR_RGB2GRAY)
+    height, across = grey.shape
+    if width >= across:
+        return np.asarray(grey, np.uint8)
+    size = (width, max(1, round(height * width / across)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _seconds(source: FrameSource) -> npt.NDArray[np.float64]:
+    """Times from the first frame on [s]."""
+    times = source.mid_exposure_ns
+    seconds: npt.NDArray[np.float64] = (times - times[0]).astype(np.float64) / 1e9
+    return seconds
+
+
+def sync_streams(
+    pair: StreamPair,
+    *,
+    audio: AudioSync = NO_AUDIO,
+    on_progress: Callable[[float], None] | None = None,
+) -> SyncReport:
+    """Find the offset of two recorded streams.
+
+    Args:
+        pair: Both streams; `clock_offset_ns` is not looked at.
+        audio: What their sound says, with times counted from the first frame of each stream.
+        on_progress: Called with the share done, 0..1.
+
+    Raises:
+        SourceError: A frame cannot be read.
+
+    """
+    search = _Search(pair, on_progress or (lambda _: None))
+    motion: MotionSync | None = None
+    starts: tuple[float, ...] = ()
+    if audio.confidence >= BELIEVABLE:
+        middle = float(search.hsr_s[-1]) / 2
+        starts = (audio.shift_s + audio.drift_ppm * 1e-6 * (middle - audio.at_s),)
+    else:
+        motion = search.motion()
+        starts = motion.candidates[: 1 if motion.confidence >= BELIEVABLE else None]
+    tried = [search.frames(start) for start in starts]
+    frames, frames_at = max(tried, key=_alike, default=(None, 0.0))
+    if audio.confidence >= BELIEVABLE and (frames is None or frames.confidence < BELIEVABLE):
+        motion = search.motion(around=starts[0])
+    estimate = combine(audio, motion, frames, frames_at_s=frames_at, lsr_period_s=search.lsr_period)
+    return _report(pair, estimate, audio, motion, frames)
+
+
+def _alike(tried: tuple[FrameSync | None, float]) -> tuple[bool, float]:
+    """Order of attempts: those in which several frames agree first, then by how alike the pictures are."""
+    frames = tried[0]
+    return (False, 0.0) if frames is None else (frames.frames >= 4, frames.similarity)
+
+
+def _report(
+    pair: StreamPair,
+    estimate: SyncEstimate,
+    audio: AudioSync,
+    motion: MotionSync | None,
+    frames: FrameSync | None,
+) -> SyncReport:
+    first = int(pair.lsr.mid_exposure_ns[0]) - int(pair.hsr.mid_exposure_ns[0])
+    heard = audio.shift_s - audio.drift_ppm * 1e-6 * audio.at_s
+    shift_s = estimate.shift_at(0.0)
+    return SyncReport(
+        offset_ms=shift_s * 1e3,
+        drift_ppm=estimate.drift_ppm,
+        confidence=estimate.confidence,
+        method=estimate.method,
+        clock_offset_ns=first + round(shift_s * 1e9),
+        warnings=estimate.warnings,
+        audio_offset_ms=heard * 1e3 if audio.confidence >= BELIEVABLE else None,
+        motion_offset_ms=None if motion is None or motion.confidence == 0 else motion.shift_s * 1e3,
+        frames_offset_ms=None if frames is None or frames.frames == 0 else frames.shift_s * 1e3,
+    )
+
+
+class _Search:
+    """Looks at the pictures of one pair."""
+
+    def __init__(self, pair: StreamPair, on_progress: Callable[[float], None]) -> None:
+        self._hsr, self._lsr = pair.hsr, pair.lsr
+        self._tell = on_progress
+        self.hsr_s, self.lsr_s = _seconds(pair.hsr), _seconds(pair.lsr)
+        self.lsr_period = float(np.median(np.diff(self.lsr_s))) if len(self.lsr_s) > 1 else 1.0
+        self.hsr_period = float(np.median(np.diff(self.hsr_s))) if len(self.hsr_s) > 1 else 1.0
+        self._registered: dict[tuple[int, int], Corners | None] = {}
+        self._slow: npt.NDArray[np.float64] | None = None
+
+    def _counted(self, indices: Iterable[int], total: int, part: tuple[float, float]) -> Iterator[int]:
+        for done, index in enumerate(indices):
+            if done % 16 == 0:
+                self._tell(part[0] + (part[1] - part[0]) * done / max(1, total))
+            yield index
+
+    def _slow_curve(self) -> npt.NDArray[np.float64]:
+        if self._slow is None:
+            count = int(np.searchsorted(self.hsr_s, _MOTION_SECONDS))
+            indices = self._counted(range(count), count, (0.0, 0.2))
+            self._slow = motion_curve((_luma(self._hsr, i, _MOTION_WIDTH) for i in indices), 1)
+        return self._slow
+
+    def motion(self, around: float | None = None) -> MotionSync:
+        """Offset by motion energy over all of both clips (at most two minutes of each), or near a guess."""
+        lag = max(1, round(self.hsr_period / self.lsr_period))
+        slow = self._slow_curve()
+        count = int(np.searchsorted(self.lsr_s, _MOTION_SECONDS))
+        indices = self._counted(range(count), count, (0.2, 0.6))
+        fast = motion_curve((_luma(self._lsr, i, _MOTION_WIDTH) for i in indices), lag)
+        return sync_motion(
+            slow,
+            motion_times(self.hsr_s[: len(slow) + 1], 1),
+            fast,
+            motion_times(self.lsr_s[: len(fast) + lag], lag),
+            expected_shift_s=around,
+            search_s=None if around is None else 2 * self.hsr_period,
+        )
+
+    def frames(self, shift_s: float) -> tuple[FrameSync | None, float]:
+        """Refine a shift that is right to a few LSR frames; also the mean HSR time of the frames used.
+
+        A moving camera makes views that were registered at a wrong instant agree best near that instant, so
+        registration and matching take turns until neither moves the other.
+        """
+        chosen = self._moving_frames(shift_s)
+        if not chosen:
+            return None, 0.0
+        at = float(np.mean(self.hsr_s[chosen]))
+        limit = min(float(_MAX_EXPOSURE), self.hsr_period / self.lsr_period)
+        found: FrameSync | None = None
+        before = step = 0.0
+        for number in range(_ROUNDS):
+            view = self._registration(chosen, shift_s)
+            windows = [w for w in (self._window(j, shift_s, view) for j in chosen) if w is not None]
+            found = match_frames(windows, max_exposure=limit)
+            self._tell(0.6 + 0.4 * (number + 1) / _ROUNDS)
+            if found.frames == 0:
+                return found, at
+            before, step = step, (found.shift_s - shift_s) / self.lsr_period
+            shift_s = found.shift_s
+            if abs(step) < _SETTLED:
+                break
+        return None if found is None else _unsettled(found, step, before), at
+
+    def _moving_frames(self, shift_s: float) -> list[int]:
+        """HSR frames inside the overlap with the most motion around them, spread over the clip."""
+        margin = (_REACH + _MAX_EXPOSURE / 2 + 1) * self.lsr_period
+        there = self.hsr_s + shift_s
+        inside = np.flatnonzero((there >= margin) & (there <= self.lsr_s[-1] - margin))
+        inside = inside[(inside > 0) & (inside < len(self._slow_curve()))]
+        if len(inside) == 0:
+            return []
+        curve = self._slow_curve()
+        lively = curve[inside - 1] + curve[inside]
+        chosen = []
+        for part in np.array_split(np.arange(len(inside)), min(_SEGMENTS, len(inside))):
+            chosen.append(int(inside[part[np.argmax(lively[part])]]))
+        return chosen
+
+    def _nearest(self, time_s: float) -> int:
+        return int(np.argmin(np.abs(self.lsr_s - time_s)))
+
+    def _registration(self, chosen: list[int], shift_s: float) -> Matrix | None:
+        """Match-size LSR px -> HSR px at matching size, median over several instants; None when unknown."""
+        corners: list[Corners] = []
+        picks = [chosen[i] for i in np.linspace(0, len(chosen) - 1, _REGISTERED).round().astype(int)]
+        for j in dict.fromkeys(picks):
+            # Between two LSR frames, so that the view belongs to the instant and not to the nearest frame.
+            place = float(np.interp(self.hsr_s[j] + shift_s, self.lsr_s, np.arange(len(self.lsr_s))))
+            low = min(int(place), len(self.lsr_s) - 2)
+            first, second = self._register(j, low), self._register(j, low + 1)
+            if first is not None and second is not None:
+                corners.append(first + (place - low) * (second - first))
+        if not corners:
+            return None
+        typical = np.median(np.stack(corners), axis=0).astype(np.float32)
+        square = self._lsr_corners().astype(np.float32)
+        return np.asarray(cv2.getPerspectiveTransform(square, typical), np.float64)
+
+    def _register(self, hsr_index: int, lsr_index: int) -> Corners | None:
+        """Where the corners of an LSR frame lie in the HSR picture; None when that cannot be found."""
+        key = (hsr_index, lsr_index)
+        if key not in self._registered:
+            hsr = _luma(self._hsr, hsr_index, min(2 * _REGISTER_WIDTH, self._hsr.info.width))
+            lsr = _luma(self._lsr, lsr_index, min(_REGISTER_WIDTH, self._lsr.info.width))
+            self._registered[key] = None
+            if lsr.shape[0] <= hsr.shape[0] and lsr.shape[1] <= hsr.shape[1]:
+                try:
+                    matches = match_features(_grey_rgb(hsr), _grey_rgb(lsr))
+                    scale = float(np.sqrt(hsr.size / lsr.size))
+                    plane = fit_homography(matches, lsr_size=(lsr.shape[1], lsr.shape[0]), scale=scale)
+                except CalibrationError:
+                    return None
+                to_register = _scaling(lsr.shape[1] / self._match_size()[0])
+                to_match = np.linalg.inv(_scaling(hsr.shape[1] / self._hsr_size()[0]))
+                matrix = to_match @ plane.matrix @ to_register
+                corners = cv2.perspectiveTransform(self._lsr_corners(), matrix)
+                self._registered[key] = np.asarray(corners, np.float64)
+        return self._registered[key]
+
+    def _match_size(self) -> tuple[int, int]:
+        info = self._lsr.info
+        width = min(_MATCH_WIDTH, info.width)
+        return width, max(1, round(info.height * width / info.width))
+
+    def _hsr_size(self) -> tuple[int, int]:
+        info = self._hsr.info
+        width = min(2 * _MATCH_WIDTH, info.width)
+        return width, max(1, round(info.height * width / info.width))
+
+    def _lsr_corners(self) -> npt.NDArray[np.float64]:
+        w, h = self._match_size()
+        return np.array([[[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]]], np.float64)
+
+    def _window(self, j: int, shift_s: float, view: Matrix | None) -> FrameWindow | None:
+        """HSR frame `j` in the LSR view, and the LSR frames around its place."""
+        time = float(self.hsr_s[j])
+        centre = self._nearest(time + shift_s)
+        half = _REACH + _MAX_EXPOSURE // 2
+        start, stop = centre - half, centre + half + 1
+        if start < 0 or stop > len(self.lsr_s):
+            return None
+        width, height = self._match_size()
+        lsr = np.stack([_luma(self._lsr, i, width) for i in range(start, stop)]).astype(np.float32)
+        hsr: npt.NDArray[np.float32] = _luma(self._hsr, j, self._hsr_size()[0]).astype(np.float32)
+        matrix = view if view is not None else _plain(hsr.shape, (height, width))
+        zoom = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+        if zoom > 1.2:
+            # The LSR pixel averages over `zoom` HSR pixels; without this the warp would alias.
+            hsr = np.asarray(cv2.GaussianBlur(hsr, (0, 0), 0.5 * zoom), np.float32)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        warped = cv2.warpPerspective(hsr, matrix, (width, height), flags=flags)
+        seen = cv2.warpPerspective(np.ones_like(hsr), matrix, (width, height), flags=flags) > 0.999
+        if seen.mean() < 0.1:
+            return None
+        inner = cv2.erode(seen.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+        filled = np.where(seen, warped, warped[seen].mean()).astype(np.float32)
+        return FrameWindow(filled, time, lsr, self.lsr_s[start:stop], inner)
+
+
+def _unsettled(found: FrameSync, step: float, before: float) -> FrameSync:
+    """Add what further rounds would still have moved to the error: a geometric series [LSR frames]."""
+    if abs(step) < _SETTLED or before == 0:
+        return found
+    pull = min(abs(step / before), 0.95)
+    return replace(found, error_frames=found.error_frames + abs(step) * pull / (1 - pull))
+
+
+def _grey_rgb(grey: Picture) -> Picture:
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _scaling(factor: float) -> Matrix:
+    """Pixel coordinates times `factor`, with pixel centres on whole numbers."""
+    shift = 0.5 * factor - 0.5
+    return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]], np.float64)
+
+
+def _plain(hsr: tuple[int, ...], lsr: tuple[int, int]) -> Matrix:
+    """LSR px -> HSR px for two cameras with the same field of view."""
+    sy, sx = hsr[0] / lsr[0], hsr[1] / lsr[1]
+    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]], np.float64)
+
+
+def with_offset(pair: StreamPair, report: SyncReport) -> StreamPair:
+    """The same streams, put on one clock."""
+    return replace(pair, clock_offset_ns=report.clock_offset_ns)

@@ -1,0 +1,195 @@
+"""Exact offset of two clips already within a few LSR frames: which LSR frames look like an HSR frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Picture = npt.NDArray[np.float32]
+
+_MIN_PEAK = 0.3
+_MIN_DROP = 2e-4
+_GOOD_SIGMA = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameWindow:
+    """One HSR frame and the LSR frames around the place where it may belong.
+
+    Attributes:
+        hsr: HSR frame in the LSR view and at LSR sampling, shape (h, w), float32.
+        hsr_s: Its time [s].
+        lsr: Consecutive LSR frames, shape (N, h, w), float32.
+        lsr_s: Their times, shape (N,) [s].
+        mask: Pixels that both cameras see, shape (h, w); None for all.
+
+    """
+
+    hsr: Picture
+    hsr_s: float
+    lsr: Picture
+    lsr_s: FloatArray
+    mask: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSync:
+    """What frame matching says.
+
+    Attributes:
+        shift_s: What to add to an HSR time to get the LSR time of the same instant [s].
+        error_frames: Standard error of it [LSR frames].
+        scatter_frames: Robust spread of the single HSR frames [LSR frames].
+        frames: HSR frames that moved enough to tell and agree.
+        similarity: Mean correlation at the best place, -1..1.
+        exposure_frames: LSR frames over which an HSR exposure averages, as measured.
+
+    """
+
+    shift_s: float
+    error_frames: float
+    scatter_frames: float
+    frames: int
+    similarity: float
+    exposure_frames: float
+
+    @property
+    def confidence(self) -> float:
+        """0..1; below 0.5 the offset may be off by more than a quarter of an LSR frame."""
+        if self.frames == 0:
+            return 0.0
+        precise = float(np.exp(-((self.error_frames / _GOOD_SIGMA) ** 2)))
+        several = 1.0 - 0.6**self.frames
+        return precise * several * float(np.clip(self.similarity / 0.6, 0.0, 1.0))
+
+
+def exposure_kernel(width: float) -> FloatArray:
+    """Weights of the LSR frames around an instant that an exposure of `width` LSR frames averages.
+
+    Always symmetric about the middle frame: an even number of equal weights would shift every result by half
+    a frame. Odd length, sum 1.
+
+    Args:
+        width: Exposure in LSR periods, at least 1.
+
+    """
+    half = int(np.ceil((width - 1) / 2 - 1e-9))
+    weights = np.ones(2 * half + 1)
+    if half:
+        weights[[0, -1]] = (width - (2 * half - 1)) / 2
+    normalised: FloatArray = weights / weights.sum()
+    return normalised
+
+
+def _averaged(lsr: Picture, width: float) -> tuple[Picture, int]:
+    """LSR frames averaged over the exposure, and how many are lost at either end."""
+    kernel = exposure_kernel(width)
+    half = len(kernel) // 2
+    if half == 0:
+        return lsr, 0
+    total = np.zeros_like(lsr[: len(lsr) - 2 * half])
+    for k, weight in enumerate(kernel):
+        total += np.float32(weight) * lsr[k : k + len(total)]
+    return total, half
+
+
+def _zncc(picture: Picture, stack: Picture, mask: npt.NDArray[np.bool_] | None) -> FloatArray:
+    a = picture[mask] if mask is not None else picture.reshape(-1)
+    a = a - a.mean()
+    own = float(np.sum(a * a, dtype=np.float64))
+    scores = np.empty(len(stack))
+    for i, other in enumerate(stack):
+        b = other[mask] if mask is not None else other.reshape(-1)
+        b = b - b.mean()
+        # Plain sums rather than dot products: small ones are slowed down a lot by threads of a busy machine.
+        common = float(np.sum(a * b, dtype=np.float64))
+        scores[i] = common / max(float(np.sqrt(own * np.sum(b * b, dtype=np.float64))), 1e-12)
+    return scores
+
+
+def _best_time(scores: FloatArray, times: FloatArray) -> tuple[float, float, float] | None:
+    """Time of the highest score by a parabola, the score, and how far it falls within two frames."""
+    at = int(np.argmax(scores))
+    if at in (0, len(scores) - 1):
+        return None
+    x = times[at - 1 : at + 2] - times[at]
+    c, b, _ = np.polyfit(x, scores[at - 1 : at + 2] - scores[at], 2)
+    if c >= 0:
+        return None
+    near = scores[max(0, at - 2) : at + 3]
+    return float(times[at] - b / (2 * c)), float(scores[at]), float(scores[at] - near.min())
+
+
+def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -> FrameSync:
+    """Find the sub-frame shift at which the LSR frames, averaged over the HSR exposure, look most alike.
+
+    Args:
+        windows: HSR frames with their LSR neighbours; the true place lies inside each window.
+        max_exposure: Longest HSR exposure to try [LSR frames].
+
+    """
+    nothing = FrameSync(0.0, float("inf"), float("inf"), 0, 0.0, 1.0)
+    if not windows:
+        return nothing
+    period = float(np.median(np.concatenate([np.diff(w.lsr_s) for w in windows])))
+    prepared = [(_smooth(w.hsr), np.stack([_smooth(f) for f in w.lsr])) for w in windows]
+    best: tuple[float, float, list[tuple[float, float, float]]] | None = None
+    widths = [w for w in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0) if w <= max(1.0, max_exposure)]
+    for width in widths:
+        found = []
+        peaks = []
+        for window, (hsr, lsr) in zip(windows, prepared, strict=True):
+            stack, lost = _averaged(lsr, width)
+            if len(stack) < 3:
+                continue
+            scores = _zncc(hsr, stack, window.mask)
+            peaks.append(float(scores.max()))
+            place = _best_time(scores, window.lsr_s[lost : len(window.lsr_s) - lost])
+            if place is not None:
+                time, score, drop = place
+                found.append((time - window.hsr_s, score, drop))
+        quality = float(np.mean(peaks)) if peaks else -1.0
+        if best is None or quality > best[0] + 1e-5:
+            best = (quality, width, found)
+    if best is None:
+        return nothing
+    useful = [f for f in best[2] if f[1] >= _MIN_PEAK and f[2] >= _MIN_DROP]
+    if not useful:
+        return nothing
+    shifts, scores, drops = (np.array(column) for column in zip(*useful, strict=True))
+    weights = np.minimum(drops, 4 * float(np.median(drops)))
+    centre = _weighted_median(shifts, weights)
+    scatter = 1.4826 * _weighted_median(np.abs(shifts - centre), weights)
+    keep = np.abs(shifts - centre) <= max(3.0 * scatter, 0.25 * period)
+    w = weights[keep]
+    shift = float((w * shifts[keep]).sum() / w.sum())
+    effective = float(w.sum() ** 2 / (w**2).sum())
+    rms = float(np.sqrt((w * (shifts[keep] - shift) ** 2).sum() / w.sum()))
+    agreeing = int(keep.sum())
+    lone = 0.3 if agreeing == 1 else 0.0
+    return FrameSync(
+        shift_s=shift,
+        error_frames=max(rms, scatter) / period / float(np.sqrt(effective)) + 0.01 + lone,
+        scatter_frames=scatter / period,
+        frames=agreeing,
+        similarity=float(scores.mean()),
+        exposure_frames=best[1],
+    )
+
+
+def _smooth(picture: Picture) -> Picture:
+    """Band-pass: no noise, no slow brightness differences between the cameras."""
+    fine = cv2.GaussianBlur(picture, (0, 0), 0.8)
+    coarse = cv2.GaussianBlur(picture, (0, 0), max(4.0, picture.shape[1] / 12))
+    return np.asarray(fine - coarse, np.float32)
+
+
+def _weighted_median(values: FloatArray, weights: FloatArray) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
