@@ -134,7 +134,15 @@ class VideoSink:
             if self._segment.frames == SEGMENT_FRAMES:
                 self._close_segment()
         except (OSError, av.error.FFmpegError) as error:
+            self._drop_segment()
             raise explain_write_error(error, self._path) from error
+
+    def _drop_segment(self) -> None:
+        """Forget a segment that could not be written; the whole ones before it stay."""
+        self.frames_done = len(self._done) * SEGMENT_FRAMES
+        self._segment = None
+        for broken in self._folder.glob("*.tmp"):
+            broken.unlink(missing_ok=True)
 
     def _close_segment(self) -> None:
         if self._segment is not None:
@@ -187,17 +195,26 @@ class VideoSink:
         """See `Sink.abandon`."""
         short: Path | None = None
         if self._segment is not None and self._segment.frames:
-            self._close_segment()
-            short = self._done[-1]
+            try:
+                self._close_segment()
+                short = self._done[-1]
+            except (OSError, av.error.FFmpegError):
+                self._drop_segment()
         if not self._done:
             shutil.rmtree(self._folder, ignore_errors=True)
             return None
-        self._join(partial_path(self._path))
+        kept = partial_path(self._path)
+        try:
+            self._join(kept)
+        except (OSError, av.error.FFmpegError):
+            # No room to join them: the segments themselves are playable, and --resume goes on from them.
+            kept.unlink(missing_ok=True)
+            kept = self._folder
         if short is not None:
             # Resuming counts whole segments only.
             short.unlink()
             self._done.pop()
-        return partial_path(self._path)
+        return kept
 
 
 def _encoder_frame(image: RgbImage, codec: Codec) -> av.VideoFrame:

@@ -135,6 +135,30 @@ def test_a_full_disk_is_named(
         sink.write(moving_texture[0])
 
 
+def test_a_disk_that_fills_up_keeps_the_whole_segments(
+    tmp_path: Path, moving_texture: list[RgbImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clip.mp4"
+    sink = open_sink(path, codec_for(None, path), 243, 181, RATE)
+    for frame in moving_texture[:SEGMENT_FRAMES]:
+        sink.write(frame)
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        for frame in moving_texture[SEGMENT_FRAMES : 2 * SEGMENT_FRAMES - 1]:
+            sink.write(frame)
+        with pytest.raises(OutputError, match="the disk is full"):
+            sink.write(moving_texture[2 * SEGMENT_FRAMES - 1])
+    kept = sink.abandon()
+    assert kept is not None
+    assert len(read(kept)[0]) == SEGMENT_FRAMES
+    write(path, moving_texture, resume=True)
+    assert len(read(path)[0]) == len(moving_texture)
+
+
 @pytest.mark.parametrize(
     ("codec", "name", "reason"),
     [
