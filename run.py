@@ -56,15 +56,22 @@ def say(message: str) -> None:
     print(f"run.py: {message}", file=sys.stderr, flush=True)
 
 
+def loads(library: str) -> bool:
+    """Whether the system's loader finds a shared library."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
 def missing_packages(*, for_tests: bool) -> list[str]:
     """Debian packages that this machine lacks; empty on other systems."""
     if not sys.platform.startswith("linux"):
         return []
     packages = []
     for library, package in LIBRARIES.items():
-        try:
-            ctypes.CDLL(library)
-        except OSError:
+        if not loads(library):
             packages.append(package)
     try:
         import ensurepip  # noqa: F401
@@ -75,6 +82,9 @@ def missing_packages(*, for_tests: bool) -> list[str]:
         packages.append(FONT_PACKAGE)
     if for_tests and shutil.which(DISPLAY_SERVER[0]) is None:
         packages.append(DISPLAY_SERVER[1])
+    if for_tests and sys.prefix == "/usr" and not loads(f"libpython3.{sys.version_info[1]}.so.1.0"):
+        # Debian's python3 is built without it; the GenICam reference implementation links to it.
+        packages.append(f"libpython3.{sys.version_info[1]}")
     return packages
 
 
