@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app import __version__
-from app.commands import capture, demo, doctor, fuse, gui
+from app.commands import capture, demo, doctor, evaluate, fuse, gui, train
 from app.commands._common import err
 from app.errors import AppError
 from calibration.errors import CalibrationError
@@ -35,6 +35,8 @@ cli.command("demo")(demo.command)
 cli.command("gui")(gui.command)
 cli.command("capture")(capture.command)
 cli.command("fuse")(fuse.command)
+cli.command("evaluate")(evaluate.command)
+cli.command("train")(train.command)
 cli.command("doctor")(doctor.command)
 
 
