@@ -18,6 +18,7 @@ _LEAST_FRAMES = 8
 _POLL_MS = 50
 _CALL_TIMEOUT_S = 5.0
 _CHECK_EVERY_S = 1.0
+_DRAIN_S = 5.0
 _T = TypeVar("_T")
 
 
@@ -72,7 +73,7 @@ class Channel:
         self._hold_back = hold_back
         self._thread: threading.Thread | None = None
         self._drain = threading.Event()
-        self._quit = threading.Event()
+        self._drain_until = 0.0
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
 
     @property
@@ -95,7 +96,6 @@ class Channel:
         self.failure = None
         self.deviations = ()
         self._drain.clear()
-        self._quit.clear()
         self.camera.arm()
 
     def start(self) -> None:
@@ -105,11 +105,7 @@ class Channel:
 
     def finish(self) -> None:
         """Let the thread end once no frame has come for a while."""
-        self._drain.set()
-
-    def abandon(self) -> None:
-        """Let the thread end at once; frames still on their way are lost."""
-        self._quit.set()
+        self._drain_until = time.monotonic() + _DRAIN_S
         self._drain.set()
 
     def join(self) -> None:
@@ -135,6 +131,13 @@ class Channel:
         result: _T = future.result(timeout=_CALL_TIMEOUT_S)  # type: ignore[assignment]
         return result
 
+    def probe(self) -> None:
+        """Ask the idle camera for its region, so that one that has left is known as failed."""
+        try:
+            self.camera.region()
+        except DriverError as error:
+            self.failure = error
+
     def set_exposure_us(self, value: float) -> Applied:
         """Change SFNC ExposureTime now."""
         return self.call(lambda: self.camera.set_exposure_us(value))
@@ -149,7 +152,7 @@ class Channel:
         ring = self.ring
         next_check = time.monotonic() + _CHECK_EVERY_S
         try:
-            while ring is not None and not self._quit.is_set():
+            while ring is not None:
                 self._serve()
                 with self.camera.borrow(_POLL_MS) as frame:
                     if frame is not None:
@@ -158,6 +161,8 @@ class Channel:
                         self._count(frame)
                     elif self._drain.is_set():
                         break
+                if self._drain.is_set() and self._never_ends():
+                    break
                 if time.monotonic() >= next_check:
                     self._compare_settings()
                     next_check = time.monotonic() + _CHECK_EVERY_S
@@ -174,6 +179,11 @@ class Channel:
                 ring.close()
             self._serve()
             self._on_change()
+
+    def _never_ends(self) -> bool:
+        """Draining is pointless: the camera no longer waits for pulses and delivers for ever."""
+        free = any(text.startswith("TriggerMode ") for text in self.deviations)
+        return free or time.monotonic() > self._drain_until
 
     def _wait_for_disk(self) -> None:
         while self._hold_back is not None and not self._drain.is_set() and self._hold_back(self.role):

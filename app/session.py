@@ -12,14 +12,13 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from app.channel import Channel, LiveCounters
-from app.errors import AppError
+from app.channel import LiveCounters
+from app.crew import Crew, SessionError, SessionSettings
 from app.recording import TakeReport, camera_metadata, take_metadata
 from drivers import (
     Applied,
     Camera,
     CameraIdentity,
-    CameraSettings,
     DriverError,
     Frame,
     OverwrittenError,
@@ -30,9 +29,13 @@ from drivers import (
 )
 from drivers.grasshopper import open_camera
 from drivers.recorder import Recorder, RecorderStatus
-from drivers.trigger import PulseSource, TriggerPlan
+from drivers.trigger import PulseSource
+
+__all__ = ["Alarm", "LiveCounters", "Session", "SessionError", "SessionSettings", "State"]
 
 _SILENCE_S = 3.0
+_WATCH_EVERY_S = 0.5
+_RETRY_EVERY_S = 0.3
 _ALARMS_KEPT = 100
 
 
@@ -48,35 +51,6 @@ class State(str, Enum):
 
     def __str__(self) -> str:
         return self.value
-
-
-class SessionError(AppError):
-    """An action does not fit the session's state, or the cameras gave up."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """What both cameras and the pulses shall do.
-
-    Attributes:
-        hsr: Settings of the sharp, slow camera.
-        lsr: Settings of the coarse, fast camera.
-        plan: Pulses.
-
-    """
-
-    hsr: CameraSettings
-    lsr: CameraSettings
-    plan: TriggerPlan
-
-    def camera(self, role: Role) -> CameraSettings:
-        """Settings of one camera, triggered as the plan says."""
-        return replace(
-            self.hsr if role is Role.HSR else self.lsr,
-            triggered=True,
-            trigger_source=self.plan.line,
-            trigger_activation=self.plan.activation,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +92,16 @@ class Session:
         extra: Callable[[], Mapping[str, JsonValue]] | None = None,
         reserve_bytes: int | None = None,
     ) -> None:
-        self._pulses = pulses
-        self._open_with = open_with
-        self._paced = paced
+        self._crew = Crew(pulses, open_with, self._hold_back if paced else None)
         self._extra = extra
         self._reserve = {} if reserve_bytes is None else {"reserve_bytes": reserve_bytes}
         self._state = State.DISCONNECTED
         self._lock = threading.RLock()
-        self._changed = threading.Condition()
-        self._channels: dict[Role, Channel] = {}
-        self._settings: SessionSettings | None = None
+        self._closing = threading.Event()
+        self._watch: threading.Thread | None = None
+        self._lost: Role | None = None
+        self._failure_told: DriverError | None = None
+        self._fired_ns = 0
         self._state_listeners: list[Callable[[State], None]] = []
         self._alarm_listeners: list[Callable[[Alarm], None]] = []
         self._alarms: deque[Alarm] = deque(maxlen=_ALARMS_KEPT)
@@ -146,12 +120,12 @@ class Session:
     @property
     def settings(self) -> SessionSettings | None:
         """What `configure` was last given, with later changes of exposure and gain."""
-        return self._settings
+        return self._crew.settings
 
     @property
     def identities(self) -> dict[Role, CameraIdentity]:
         """Who the connected cameras are."""
-        return {role: channel.camera.identity for role, channel in self._channels.items()}
+        return {role: channel.camera.identity for role, channel in self._crew.channels.items()}
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
@@ -173,14 +147,14 @@ class Session:
             SessionError: No frame can be there yet.
 
         """
-        ring = self._channel(role).ring
+        ring = self._crew.channel(role).ring
         if ring is None:
             raise SessionError("there are no frames before the session is live")
         return ring
 
     def latest(self, role: Role) -> Frame | None:
         """Copy of the newest frame; None before the first."""
-        channel = self._channels.get(role)
+        channel = self._crew.channels.get(role)
         ring = channel.ring if channel is not None else None
         while ring is not None and (newest := ring.latest()) is not None:
             try:
@@ -191,7 +165,7 @@ class Session:
 
     def counters(self, role: Role) -> LiveCounters:
         """Frames received, damaged and missing since the pulses began."""
-        return self._channel(role).counters
+        return self._crew.channel(role).counters
 
     def status(self) -> RecorderStatus | None:
         """Frames on disk, queue and time left of the running take; None without one."""
@@ -210,18 +184,16 @@ class Session:
         """
         with self._lock:
             self._require("connect", State.DISCONNECTED)
+            if self._lost is not None:
+                raise SessionError(
+                    f"still waiting for camera {self._crew.serials[self._lost]}; close the session first"
+                )
             if serials[Role.HSR] == serials[Role.LSR]:
                 raise SessionError(f"serial number {serials[Role.HSR]} is given for both cameras; give two")
-            opened: dict[Role, Channel] = {}
-            try:
-                for role in Role:
-                    camera = self._open_with(serials[role], role)
-                    opened[role] = Channel(camera, self._on_change, self._hold_back if self._paced else None)
-            except DriverError:
-                for channel in opened.values():
-                    channel.camera.close()
-                raise
-            self._channels = opened
+            self._crew.open(serials)
+            self._closing.clear()
+            self._watch = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
+            self._watch.start()
             self._enter(State.IDLE)
             return self.identities
 
@@ -238,11 +210,7 @@ class Session:
         """
         with self._lock:
             self._require("configure", State.IDLE)
-            for role in Role:
-                settings.plan.check_exposure(role, settings.camera(role).exposure_us)
-            applied = {r: c.camera.configure(settings.camera(r)) for r, c in self._channels.items()}
-            self._settings = settings
-            return applied
+            return self._crew.configure(settings)
 
     def set_exposure_us(self, role: Role, value: float) -> Applied:
         """Change SFNC ExposureTime now, live or not.
@@ -252,10 +220,10 @@ class Session:
             CameraSettingError: The camera refuses it.
 
         """
-        settings = self._configured()
+        settings = self._crew.configured()
         settings.plan.check_exposure(role, value)
-        applied = self._channel(role).set_exposure_us(value)
-        self._remember(role, replace(settings.camera(role), exposure_us=applied.applied))
+        applied = self._crew.channel(role).set_exposure_us(value)
+        self._remember(role, exposure_us=applied.applied)
         return applied
 
     def set_gain_db(self, role: Role, value: float) -> Applied:
@@ -265,9 +233,9 @@ class Session:
             CameraSettingError: The camera refuses it.
 
         """
-        settings = self._configured()
-        applied = self._channel(role).set_gain_db(value)
-        self._remember(role, replace(settings.camera(role), gain_db=applied.applied))
+        self._crew.configured()
+        applied = self._crew.channel(role).set_gain_db(value)
+        self._remember(role, gain_db=applied.applied)
         return applied
 
     # -- live -----------------------------------------------------------------------------------------
@@ -276,15 +244,16 @@ class Session:
         """Idle -> Live: arm both cameras, then start the pulses without end."""
         with self._lock:
             self._require("start", State.IDLE)
-            self._arm()
-            self._start_pulses(None)
+            self._crew.arm()
+            self._fired_ns = time.monotonic_ns()
+            self._crew.fire(None)
             self._enter(State.LIVE)
 
     def stop_live(self) -> None:
         """Live -> Idle: stop the pulses, drain both cameras, end acquisition."""
         with self._lock:
             self._require("stop", State.LIVE)
-            self._halt()
+            self._crew.halt()
             self._enter(State.IDLE)
 
     # -- record ---------------------------------------------------------------------------------------
@@ -315,11 +284,11 @@ class Session:
         """
         with self._lock:
             self._require("record", State.IDLE, State.LIVE)
-            settings = self._configured()
+            settings = self._crew.configured()
             self._was_live = self._state is State.LIVE
             metadata = self._metadata(name, notes, rig_hash)
             if not self._was_live:
-                self._arm()
+                self._crew.arm()
             recorder = Recorder({role: self.ring(role) for role in Role}, **self._reserve)
             self._first = {role: _written_so_far(self.ring(role)) for role in Role}
             try:
@@ -331,12 +300,12 @@ class Session:
                 )
             except DriverError:
                 if not self._was_live:
-                    self._halt()
+                    self._crew.halt()
                 raise
             self._recorder, self._take_path = recorder, out
             if not self._was_live:
                 self._enter(State.ARMED)
-                self._start_pulses(settings.plan.ticks(seconds) if seconds is not None else None)
+                self._crew.fire(settings.plan.ticks(seconds) if seconds is not None else None)
             self._enter(State.RECORDING)
 
     def stop_recording(self) -> TakeReport:
@@ -356,16 +325,16 @@ class Session:
             pulses = None
             try:
                 if not self._was_live:
-                    self._halt()
-                    pulses = self._pulses.ticks_given()
-                failure = next((c.failure for c in self._channels.values() if c.failure), None)
-                if failure is not None:
-                    recorder.abort(str(failure))
+                    self._crew.halt()
+                    pulses = self._crew.pulses.ticks_given()
+                failed = self._crew.failure()
+                if failed is not None:
+                    recorder.abort(str(failed[1]))
                 recording = recorder.stop()
             finally:
                 self._recorder = None
                 self._enter(after)
-            return TakeReport(self._take_path, recording, pulses, self._configured().plan.ratio)
+            return TakeReport(self._take_path, recording, pulses, self._crew.configured().plan.ratio)
 
     def record(
         self,
@@ -394,22 +363,22 @@ class Session:
 
         """
         self._require("record", State.IDLE)
-        plan = self._configured().plan
+        plan = self._crew.configured().plan
         self.start_recording(out, seconds=seconds, name=name, notes=notes, rig_hash=rig_hash)
         wanted = {Role.LSR: plan.ticks(seconds), Role.HSR: plan.ticks(seconds) // plan.ratio}
         last, seen = time.monotonic(), -1
         patience = _SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
         try:
             while not (should_stop is not None and should_stop()):
-                with self._changed:
-                    self._changed.wait(0.05)
-                received = self._channels[Role.LSR].counters.received
-                total = received + self._channels[Role.HSR].counters.received
+                with self._crew.changed:
+                    self._crew.changed.wait(0.05)
+                received = self._crew.channels[Role.LSR].counters.received
+                total = received + self._crew.channels[Role.HSR].counters.received
                 if total != seen:
                     seen, last = total, time.monotonic()
                     if on_frame is not None:
                         on_frame(received)
-                if all(self._channels[role].counters.received >= n for role, n in wanted.items()):
+                if all(self._crew.channels[role].counters.received >= n for role, n in wanted.items()):
                     break
                 if not self._going_on():
                     break
@@ -422,17 +391,13 @@ class Session:
 
     def _going_on(self) -> bool:
         status = self.status()
-        return (
-            status is not None
-            and status.stop_reason is None
-            and all(channel.running for channel in self._channels.values())
-        )
+        return status is not None and status.stop_reason is None and self._crew.all_running
 
     def _give_up_waiting(self, total: int) -> None:
         recorder = self._recorder
         if recorder is None:
             return
-        if self._pulses.counts_pulses and total:
+        if self._crew.pulses.counts_pulses and total:
             # Every pulse has been given; whatever has not come by now is lost and will be counted as such.
             return
         what = "no more pulses came" if total else "no pulse came"
@@ -442,18 +407,23 @@ class Session:
 
     def close(self) -> None:
         """Any state -> Disconnected: end a take in order, give both cameras back. Safe to call twice."""
+        self._closing.set()
+        with self._crew.changed:
+            self._crew.changed.notify_all()
+        watch, self._watch = self._watch, None
+        if watch is not None and watch is not threading.current_thread():
+            watch.join()
         with self._lock:
-            if self._state is State.DISCONNECTED:
+            if not self._crew.channels:
                 return
             try:
                 if self._state is State.RECORDING:
                     self.stop_recording()
                 if self._state is State.LIVE:
-                    self._halt()
+                    self._crew.halt()
             finally:
-                for channel in self._channels.values():
-                    channel.camera.close()
-                self._channels = {}
+                self._crew.close()
+                self._lost = None
                 self._enter(State.DISCONNECTED)
 
     def __enter__(self) -> Session:
@@ -461,6 +431,85 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # -- watching over it -----------------------------------------------------------------------------
+
+    def _keep_watch(self) -> None:
+        """Settings that change by themselves, pulses that stay away, cameras that leave and come back."""
+        told: dict[Role, tuple[str, ...]] = {}
+        silent = False
+        while not self._closing.is_set():
+            with self._crew.changed:
+                self._crew.changed.wait(_WATCH_EVERY_S)
+            for role, channel in tuple(self._crew.channels.items()):
+                found = channel.deviations
+                if found and found != told.get(role):
+                    self._alarm(
+                        role, f"camera {self._crew.serials[role]} changed by itself: {'; '.join(found)}"
+                    )
+                told[role] = found
+            silent = self._watch_pulses(silent)
+            failed = self._crew.failure()
+            if failed is not None and not self._closing.is_set():
+                self._handle_failure(*failed)
+
+    def _watch_pulses(self, silent: bool) -> bool:
+        """Whether no frame has come for too long; the alarm is given once."""
+        if self._state is not State.LIVE or not self._crew.all_running:
+            return False
+        newest = max(c.counters.last_host_ns for c in self._crew.channels.values())
+        since = time.monotonic_ns() - max(newest, self._fired_ns)
+        quiet = since > (_SILENCE_S + 2e-6 * self._crew.configured().plan.period_us(Role.HSR)) * 1e9
+        if quiet and not silent:
+            self._alarm(None, "no pulse came; check the box and its wires (the trigger plan shows how)")
+        return quiet
+
+    def _handle_failure(self, role: Role, error: DriverError) -> None:
+        recorder = self._recorder
+        if recorder is not None and recorder.recording:
+            # The take ends in order first; whoever records reads the reason and stops.
+            if self._failure_told is not error:
+                self._failure_told = error
+                recorder.abort(str(error))
+                self._alarm(role, str(error))
+            return
+        with self._lock:
+            if self._state not in (State.LIVE, State.IDLE):
+                return
+            was_live = self._state is State.LIVE
+            if self._failure_told is not error:
+                self._alarm(role, str(error))
+            self._failure_told = None
+            self._lost = role
+            self._crew.halt()
+            self._crew.channel(role).camera.close()
+            self._enter(State.DISCONNECTED)
+        if self._wait_for(role):
+            with self._lock:
+                self._lost = None
+                self._alarm(role, f"camera {self._crew.serials[role]} is back")
+                self._enter(State.IDLE)
+                if was_live:
+                    self._resume()
+
+    def _resume(self) -> None:
+        try:
+            self.start_live()
+        except DriverError as error:
+            # Both cables were pulled: the other camera shows it only now.
+            for channel in self._crew.channels.values():
+                channel.probe()
+            self._alarm(None, str(error))
+
+    def _wait_for(self, role: Role) -> bool:
+        """Try until the camera is there again; False when the session is closed meanwhile."""
+        while not self._closing.wait(_RETRY_EVERY_S):
+            try:
+                self._crew.reopen(role)
+            except DriverError:
+                continue
+            return True
+        return False
 
     # -- inside ---------------------------------------------------------------------------------------
 
@@ -481,46 +530,10 @@ class Session:
                 f"cannot {action} while {self._state}; this needs the state {' or '.join(map(str, states))}"
             )
 
-    def _channel(self, role: Role) -> Channel:
-        if role not in self._channels:
-            raise SessionError("no camera is connected")
-        return self._channels[role]
-
-    def _configured(self) -> SessionSettings:
-        if self._settings is None:
-            raise SessionError("the cameras are not configured yet; call configure first")
-        return self._settings
-
-    def _remember(self, role: Role, camera: CameraSettings) -> None:
-        settings = self._configured()
-        self._settings = replace(settings, hsr=camera) if role is Role.HSR else replace(settings, lsr=camera)
-
-    def _arm(self) -> None:
-        """Both cameras wait for the first pulse; followers are armed before anything can fire."""
-        settings = self._configured()
-        armed: list[Channel] = []
-        try:
-            for role, channel in self._channels.items():
-                channel.arm(settings.camera(role), settings.plan.fps(role))
-                armed.append(channel)
-        except DriverError:
-            for channel in armed:
-                channel.camera.stop()
-            raise
-        for channel in self._channels.values():
-            channel.start()
-
-    def _start_pulses(self, ticks: int | None) -> None:
-        plan = self._configured().plan
-        self._pulses.start(plan.lsr_fps, plan.ratio, ticks if self._pulses.counts_pulses else None)
-
-    def _halt(self) -> None:
-        """Pulses first, then drain, then end: nothing that was exposed is thrown away."""
-        self._pulses.stop()
-        for channel in self._channels.values():
-            channel.finish()
-        for channel in self._channels.values():
-            channel.join()
+    def _remember(self, role: Role, **changes: float) -> None:
+        settings = self._crew.configured()
+        camera = settings.hsr if role is Role.HSR else settings.lsr
+        self._crew.settings = settings.with_camera(role, replace(camera, **changes))  # type: ignore[arg-type]
 
     def _hold_back(self, role: Role) -> bool:
         recorder = self._recorder
@@ -535,14 +548,10 @@ class Session:
             return False
         return newest is not None and newest + 1 - taken_up > ring.capacity // 2
 
-    def _on_change(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
     def _metadata(self, name: str, notes: str, rig_hash: str | None) -> TakeMetadata:
-        settings = self._configured()
+        settings = self._crew.configured()
         cameras = {}
-        for role, channel in self._channels.items():
+        for role, channel in self._crew.channels.items():
             offset_x, offset_y, _, _ = channel.call(channel.camera.region)
             identity = channel.camera.identity
             cameras[role] = camera_metadata(
@@ -551,7 +560,7 @@ class Session:
         return take_metadata(
             cameras,
             plan=settings.plan,
-            pulses=self._pulses.name,
+            pulses=self._crew.pulses.name,
             simulated=any(identity.simulated for identity in self.identities.values()),
             name=name,
             notes=notes,

@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from drivers.camera import Applied, Limits
-from drivers.errors import CameraSettingError
+from drivers.errors import CameraDisconnectedError, CameraSettingError
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+GONE = frozenset({-1002, -1006, -1010, -1012, -1015})
+"""Spinnaker codes of a camera that has left; which one comes varies with the version."""
 
 _TOLERANCE = 0.02
 """Exposure and gain move in steps of the sensor: what comes back may differ by this part."""
+
+
+def error_code(error: Exception) -> int:
+    """Spinnaker's code from the exception's text `... [-1011]`; 0 when there is none."""
+    found = re.search(r"\[(-?\d+)\]\s*$", str(error))
+    return int(found.group(1)) if found else 0
+
+
+def _translated(method: Callable[Concatenate[Nodes, _P], _T]) -> Callable[Concatenate[Nodes, _P], _T]:
+    """Spinnaker's exceptions as this package's."""
+
+    @functools.wraps(method)
+    def call(self: Nodes, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return method(self, *args, **kwargs)
+        except self.spin.SpinnakerException as error:
+            if error_code(error) in GONE:
+                raise CameraDisconnectedError(
+                    f"{self.owner} stopped answering, check its cable and power: {error}"
+                ) from error
+            raise CameraSettingError(f"{self.owner} refuses {' '.join(map(str, args))}: {error}") from error
+
+    return cast("Callable[Concatenate[Nodes, _P], _T]", call)
 
 
 class Nodes:
@@ -26,66 +58,75 @@ class Nodes:
     """
 
     def __init__(self, spin: Any, nodemap: Any, owner: str) -> None:
-        self._spin, self._map, self._owner = spin, nodemap, owner
+        self.spin, self._map, self.owner = spin, nodemap, owner
 
     def drop(self) -> None:
         """Let go of the map, so that the camera can be released."""
         self._map = None
 
     def _node(self, pointer: str, name: str) -> Any:
-        node = getattr(self._spin, pointer)(self._map.GetNode(name))
-        if not self._spin.IsImplemented(node):
-            raise CameraSettingError(f"{self._owner} has no feature {name}; is it the right model?")
+        node = getattr(self.spin, pointer)(self._map.GetNode(name))
+        if not self.spin.IsImplemented(node):
+            raise CameraSettingError(f"{self.owner} has no feature {name}; is it the right model?")
         return node
 
     def _writable(self, pointer: str, name: str, value: object) -> Any:
         node = self._node(pointer, name)
-        if not self._spin.IsWritable(node):
-            raise CameraSettingError(f"{self._owner} does not let {name} be set to {value} now: it is locked")
+        if not self.spin.IsWritable(node):
+            raise CameraSettingError(f"{self.owner} does not let {name} be set to {value} now: it is locked")
         return node
 
+    @_translated
     def exists(self, name: str) -> bool:
         """Whether the feature is available now."""
-        return bool(self._spin.IsAvailable(self._map.GetNode(name)))
+        return bool(self.spin.IsAvailable(self._map.GetNode(name)))
 
+    @_translated
     def offers(self, name: str, symbol: str) -> bool:
         """Whether an enumeration exists and has this entry."""
         if not self.exists(name):
             return False
-        entry = self._spin.CEnumerationPtr(self._map.GetNode(name)).GetEntryByName(symbol)
-        return bool(self._spin.IsReadable(self._spin.CEnumEntryPtr(entry)))
+        entry = self.spin.CEnumerationPtr(self._map.GetNode(name)).GetEntryByName(symbol)
+        return bool(self.spin.IsReadable(self.spin.CEnumEntryPtr(entry)))
 
+    @_translated
     def text(self, name: str, missing: str) -> str:
         """Value as text; `missing` when the feature is absent."""
-        node = self._spin.CStringPtr(self._map.GetNode(name))
-        return str(node.GetValue()) if self._spin.IsReadable(node) else missing
+        node = self.spin.CStringPtr(self._map.GetNode(name))
+        return str(node.GetValue()) if self.spin.IsReadable(node) else missing
 
+    @_translated
     def integer(self, name: str) -> int:
         """Value of an IInteger."""
         return int(self._node("CIntegerPtr", name).GetValue())
 
+    @_translated
     def optional_integer(self, name: str) -> int:
         """Value of an IInteger; 0 when the feature is absent."""
-        node = self._spin.CIntegerPtr(self._map.GetNode(name))
-        return int(node.GetValue()) if self._spin.IsReadable(node) else 0
+        node = self.spin.CIntegerPtr(self._map.GetNode(name))
+        return int(node.GetValue()) if self.spin.IsReadable(node) else 0
 
+    @_translated
     def real(self, name: str) -> float:
         """Value of an IFloat."""
         return float(self._node("CFloatPtr", name).GetValue())
 
+    @_translated
     def symbol(self, name: str) -> str:
         """Current entry of an IEnumeration; "unavailable" while the camera hides it."""
         node = self._node("CEnumerationPtr", name)
-        return str(node.GetCurrentEntry().GetSymbolic()) if self._spin.IsReadable(node) else "unavailable"
+        return str(node.GetCurrentEntry().GetSymbolic()) if self.spin.IsReadable(node) else "unavailable"
 
+    @_translated
     def limits(self, name: str) -> Limits:
         """Range of an IInteger or IFloat now."""
-        node = self._spin.CIntegerPtr(self._map.GetNode(name))
-        if self._spin.IsReadable(node):
+        node = self.spin.CIntegerPtr(self._map.GetNode(name))
+        if self.spin.IsReadable(node):
             return Limits(float(node.GetMin()), float(node.GetMax()), float(node.GetInc()))
         node = self._node("CFloatPtr", name)
         return Limits(float(node.GetMin()), float(node.GetMax()), 0.0)
 
+    @_translated
     def set_integer(self, name: str, value: int) -> Applied:
         """Write an IInteger that must be taken exactly.
 
@@ -96,16 +137,17 @@ class Nodes:
         node = self._writable("CIntegerPtr", name, value)
         low, high, step = int(node.GetMin()), int(node.GetMax()), int(node.GetInc())
         if not low <= value <= high:
-            raise CameraSettingError(f"{name} {value} of {self._owner} is outside {low} to {high}")
+            raise CameraSettingError(f"{name} {value} of {self.owner} is outside {low} to {high}")
         if (value - low) % step:
             down = low + (value - low) // step * step
             near = f"{down} or {down + step}" if down + step <= high else str(down)
             raise CameraSettingError(
-                f"{name} {value} of {self._owner} is not on its increment of {step}; use {near}"
+                f"{name} {value} of {self.owner} is not on its increment of {step}; use {near}"
             )
-        self._write(node.SetValue, name, value)
+        node.SetValue(value)
         return Applied(name, float(value), float(node.GetValue()))
 
+    @_translated
     def set_real(self, name: str, value: float) -> Applied:
         """Write an IFloat and read back what the camera made of it.
 
@@ -117,23 +159,25 @@ class Nodes:
         low, high, unit = float(node.GetMin()), float(node.GetMax()), node.GetUnit()
         if not (math.isfinite(value) and low <= value <= high):
             raise CameraSettingError(
-                f"{name} {value:g} {unit} of {self._owner} is outside {low:g} to {high:g} {unit}"
+                f"{name} {value:g} {unit} of {self.owner} is outside {low:g} to {high:g} {unit}"
             )
-        self._write(node.SetValue, name, float(value))
+        node.SetValue(float(value))
         got = float(node.GetValue())
         if abs(got - value) > max(_TOLERANCE * abs(value), 0.05):
             raise CameraSettingError(
-                f"{self._owner} made {got:g} {unit} of {name} {value:g}; choose a value it keeps"
+                f"{self.owner} made {got:g} {unit} of {name} {value:g}; choose a value it keeps"
             )
         return Applied(name, float(value), got)
 
+    @_translated
     def set_boolean(self, name: str, value: bool) -> None:
         """Write an IBoolean; a locked one that has the value already is left alone."""
         node = self._node("CBooleanPtr", name)
-        if self._spin.IsReadable(node) and bool(node.GetValue()) == value:
+        if self.spin.IsReadable(node) and bool(node.GetValue()) == value:
             return
-        self._write(self._writable("CBooleanPtr", name, value).SetValue, name, value)
+        self._writable("CBooleanPtr", name, value).SetValue(value)
 
+    @_translated
     def choose(self, name: str, symbol: str) -> None:
         """Write an IEnumeration by its entry's name; a locked one that has it already is left alone.
 
@@ -142,15 +186,9 @@ class Nodes:
 
         """
         node = self._node("CEnumerationPtr", name)
-        if self._spin.IsReadable(node) and node.GetCurrentEntry().GetSymbolic() == symbol:
+        if self.spin.IsReadable(node) and node.GetCurrentEntry().GetSymbolic() == symbol:
             return
-        entry = self._spin.CEnumEntryPtr(node.GetEntryByName(symbol))
-        if not self._spin.IsReadable(entry):
-            raise CameraSettingError(f"{name} of {self._owner} has no entry {symbol}")
-        self._write(self._writable("CEnumerationPtr", name, symbol).SetIntValue, name, entry.GetValue())
-
-    def _write(self, write: Any, name: str, value: object) -> None:
-        try:
-            write(value)
-        except self._spin.SpinnakerException as error:
-            raise CameraSettingError(f"{self._owner} refuses {name} = {value}: {error}") from error
+        entry = self.spin.CEnumEntryPtr(node.GetEntryByName(symbol))
+        if not self.spin.IsReadable(entry):
+            raise CameraSettingError(f"{name} of {self.owner} has no entry {symbol}")
+        self._writable("CEnumerationPtr", name, symbol).SetIntValue(entry.GetValue())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers._nodes import Nodes
+from drivers._nodes import GONE, Nodes, error_code
 from drivers.camera import Applied, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.errors import (
     CameraDisconnectedError,
@@ -28,7 +27,6 @@ MODEL = "GS3-U3-51S5C"
 SIMULATED_MARK = "(simulated)"
 _CHUNKS = ("FrameCounter", "Timestamp", "ExposureTime", "Gain")
 _TIMEOUT = -1011
-_GONE = frozenset({-1002, -1006, -1010, -1012, -1015})
 _FRAME_ID_SPAN = 2**16
 _REAL = frozenset({"ExposureTime", "Gain", "BlackLevel"})
 _WATCHED = _REAL | {"Width", "Height", "OffsetX", "OffsetY", "BinningVertical"}
@@ -57,12 +55,6 @@ def load_pyspin() -> Any:
             "the installed package called PySpin is not the camera maker's; replace it by the Spinnaker wheel"
         )
     return module
-
-
-def error_code(error: Exception) -> int:
-    """Spinnaker's code from the exception's text `... [-1011]`; 0 when there is none."""
-    found = re.search(r"\[(-?\d+)\]\s*$", str(error))
-    return int(found.group(1)) if found else 0
 
 
 def list_cameras() -> tuple[CameraIdentity, ...]:
@@ -321,7 +313,7 @@ class Grasshopper3:
 
     def _failed(self, error: Exception, code: int) -> CameraError:
         serial = self._identity.serial
-        if code in _GONE:
+        if code in GONE:
             return CameraDisconnectedError(
                 f"camera {serial} stopped answering, check its cable and power: {error}"
             )
@@ -385,7 +377,7 @@ class Grasshopper3:
         try:
             self._pointer.EndAcquisition()
         except self._spin.SpinnakerException as error:
-            if error_code(error) not in _GONE:
+            if error_code(error) not in GONE:
                 raise CameraError(f"camera {self._identity.serial} cannot end its stream: {error}") from error
 
     def close(self) -> None:
@@ -398,7 +390,7 @@ class Grasshopper3:
             if pointer.IsInitialized():
                 pointer.DeInit()
         except self._spin.SpinnakerException as error:
-            if error_code(error) not in _GONE:
+            if error_code(error) not in GONE:
                 raise CameraError(f"camera {self._identity.serial} cannot be given back: {error}") from error
         finally:
             # Any reference left makes Spinnaker refuse to release the system (-1004).

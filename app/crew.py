@@ -1,0 +1,186 @@
+"""Both cameras of a session together with the pulses: open, configure, arm, fire, halt, replace."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from app.channel import Channel
+from app.errors import AppError
+from drivers import Applied, Camera, CameraSettings, DriverError, Role
+from drivers.trigger import PulseSource, TriggerPlan
+
+
+class SessionError(AppError):
+    """An action does not fit the session's state, or the cameras gave up."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """What both cameras and the pulses shall do.
+
+    Attributes:
+        hsr: Settings of the sharp, slow camera.
+        lsr: Settings of the coarse, fast camera.
+        plan: Pulses.
+
+    """
+
+    hsr: CameraSettings
+    lsr: CameraSettings
+    plan: TriggerPlan
+
+    def camera(self, role: Role) -> CameraSettings:
+        """Settings of one camera, triggered as the plan says."""
+        return replace(
+            self.hsr if role is Role.HSR else self.lsr,
+            triggered=True,
+            trigger_source=self.plan.line,
+            trigger_activation=self.plan.activation,
+        )
+
+    def with_camera(self, role: Role, camera: CameraSettings) -> SessionSettings:
+        """The same with other settings of one camera."""
+        return replace(self, hsr=camera) if role is Role.HSR else replace(self, lsr=camera)
+
+
+class Crew:
+    """Two channels and a pulse source, always handled in the same order.
+
+    Args:
+        pulses: Where trigger pulses come from.
+        open_with: Opens one camera.
+        hold_back: Asked before a frame is stored; while True the grab thread waits. None = never.
+
+    """
+
+    def __init__(
+        self,
+        pulses: PulseSource,
+        open_with: Callable[[str, Role], Camera],
+        hold_back: Callable[[Role], bool] | None,
+    ) -> None:
+        self.pulses = pulses
+        self.channels: dict[Role, Channel] = {}
+        self.changed = threading.Condition()
+        self.serials: dict[Role, str] = {}
+        self.settings: SessionSettings | None = None
+        self._open_with = open_with
+        self._hold_back = hold_back
+
+    def channel(self, role: Role) -> Channel:
+        """One camera's channel.
+
+        Raises:
+            SessionError: No camera is connected.
+
+        """
+        if role not in self.channels:
+            raise SessionError("no camera is connected")
+        return self.channels[role]
+
+    def configured(self) -> SessionSettings:
+        """The settings in force.
+
+        Raises:
+            SessionError: There are none yet.
+
+        """
+        if self.settings is None:
+            raise SessionError("the cameras are not configured yet; call configure first")
+        return self.settings
+
+    def open(self, serials: Mapping[Role, str]) -> None:
+        """Open both cameras, or none.
+
+        Raises:
+            CameraError: One of them is missing, taken or of another model.
+
+        """
+        opened: dict[Role, Channel] = {}
+        try:
+            for role in Role:
+                opened[role] = self._channel_for(self._open_with(serials[role], role))
+        except DriverError:
+            for channel in opened.values():
+                channel.camera.close()
+            raise
+        self.channels, self.serials = opened, dict(serials)
+
+    def _channel_for(self, camera: Camera) -> Channel:
+        return Channel(camera, self._notify, self._hold_back)
+
+    def _notify(self) -> None:
+        with self.changed:
+            self.changed.notify_all()
+
+    def configure(self, settings: SessionSettings) -> dict[Role, tuple[Applied, ...]]:
+        """Write all settings to both cameras; see `Session.configure`."""
+        for role in Role:
+            settings.plan.check_exposure(role, settings.camera(role).exposure_us)
+        applied = {r: c.camera.configure(settings.camera(r)) for r, c in self.channels.items()}
+        self.settings = settings
+        return applied
+
+    def arm(self) -> None:
+        """Both cameras wait for the first pulse; both are armed before anything can fire."""
+        settings = self.configured()
+        armed: list[Channel] = []
+        try:
+            for role, channel in self.channels.items():
+                channel.arm(settings.camera(role), settings.plan.fps(role))
+                armed.append(channel)
+        except DriverError:
+            for channel in armed:
+                channel.camera.stop()
+            raise
+        for channel in self.channels.values():
+            channel.start()
+
+    def fire(self, ticks: int | None) -> None:
+        """Start the pulses; `ticks` of the fast line where the source can count."""
+        plan = self.configured().plan
+        self.pulses.start(plan.lsr_fps, plan.ratio, ticks if self.pulses.counts_pulses else None)
+
+    def halt(self) -> None:
+        """Pulses first, then drain, then end: nothing that was exposed is thrown away."""
+        self.pulses.stop()
+        for channel in self.channels.values():
+            channel.finish()
+        for channel in self.channels.values():
+            channel.join()
+
+    @property
+    def all_running(self) -> bool:
+        """Whether both grab threads are alive."""
+        return all(channel.running for channel in self.channels.values())
+
+    def failure(self) -> tuple[Role, DriverError] | None:
+        """The first camera that gave up, and why."""
+        for role, channel in self.channels.items():
+            if channel.failure is not None:
+                return role, channel.failure
+        return None
+
+    def reopen(self, role: Role) -> None:
+        """Open one camera again by its serial number and give it its settings back.
+
+        Raises:
+            DriverError: It is not there yet, or refuses; nothing has changed then.
+
+        """
+        camera = self._open_with(self.serials[role], role)
+        try:
+            if self.settings is not None:
+                camera.configure(self.settings.camera(role))
+        except DriverError:
+            camera.close()
+            raise
+        self.channels[role] = self._channel_for(camera)
+
+    def close(self) -> None:
+        """Give both cameras back."""
+        for channel in self.channels.values():
+            channel.camera.close()
+        self.channels = {}

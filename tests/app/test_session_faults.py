@@ -1,0 +1,201 @@
+"""What the session does when cameras, cables, pulses or the disk misbehave."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.capture import CaptureJob, emulated_session
+from app.session import Session, State
+from drivers import CameraError, CameraInUseError, Role, Take, TakeWriter
+from drivers.spinnaker_emulator import VirtualRig, install
+
+JOB = CaptureJob(Path(), 0.1, emulate=True, hsr_size=(96, 80), lsr_size=(48, 40))
+
+
+@pytest.fixture
+def rig() -> Iterator[VirtualRig]:
+    rig = install()
+    yield rig
+    rig.uninstall()
+
+
+@pytest.fixture
+def session(rig: VirtualRig) -> Iterator[Session]:
+    with emulated_session(rig) as session:
+        session.connect(rig.serials)
+        session.configure(JOB.settings())
+        yield session
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_lost_damaged_and_ignored_frames_are_all_counted(
+    session: Session, rig: VirtualRig, tmp_path: Path
+) -> None:
+    faults = rig.faults(Role.LSR)
+    faults.lost_frames |= {5, 6}
+    faults.damaged_frames.add(20)
+    faults.lost_pulses.add(30)
+    rig.faults(Role.HSR).lost_frames.add(2)
+    report = session.record(0.2, tmp_path / "take")
+    assert report.expected(Role.LSR) == 48
+    assert report.frames(Role.LSR) == 48 - 4
+    assert report.recording.lsr.incomplete == 1
+    assert {(g.after_id, g.count) for g in report.recording.lsr.gaps} >= {(4, 2)}
+    assert report.frames(Role.HSR) == 5
+    assert report.frames_lost == 5
+    assert report.stop_reason is None
+    with Take.open(tmp_path / "take") as take:
+        assert 20 not in take.lsr.frame_ids
+
+
+def test_a_camera_that_leaves_ends_the_take_in_order_and_comes_back(
+    session: Session, rig: VirtualRig, tmp_path: Path
+) -> None:
+    rig.faults(Role.LSR).at_pulse[40] = lambda: rig.unplug(Role.LSR)
+    report = session.record(5.0, tmp_path / "take")
+    assert report.stop_reason is not None
+    assert rig.serials[Role.LSR] in report.stop_reason
+    with Take.open(tmp_path / "take") as take:
+        assert take.lsr.info.frame_count == 40
+        assert take.hsr.info.frame_count >= 4
+    assert until(lambda: session.state is State.DISCONNECTED)
+    rig.replug(Role.LSR)
+    assert until(lambda: session.state is State.IDLE)
+    again = session.record(0.1, tmp_path / "again")
+    assert again.frames_lost == 0
+    assert [a.role for a in session.alarms] == [Role.LSR, Role.LSR]
+
+
+def test_live_view_goes_on_after_the_cable_was_pulled(session: Session, rig: VirtualRig) -> None:
+    states: list[State] = []
+    session.on_state(states.append)
+    session.start_live()
+    assert until(lambda: session.counters(Role.LSR).received > 10)
+    rig.unplug(Role.HSR)
+    assert until(lambda: session.state is State.DISCONNECTED)
+    time.sleep(0.4)
+    rig.replug(Role.HSR)
+    assert until(lambda: session.state is State.LIVE)
+    assert until(lambda: session.counters(Role.HSR).received > 3)
+    assert session.settings is not None
+    frame = session.latest(Role.HSR)
+    assert frame is not None
+    assert frame.exposure_us == session.settings.hsr.exposure_us
+    assert states == [State.LIVE, State.DISCONNECTED, State.IDLE, State.LIVE]
+
+
+def test_closing_while_a_camera_is_away(session: Session, rig: VirtualRig) -> None:
+    session.start_live()
+    rig.unplug(Role.LSR)
+    assert until(lambda: session.state is State.DISCONNECTED)
+    session.close()
+    rig.replug(Role.LSR)
+    session.connect(rig.serials)
+    assert session.state is State.IDLE
+
+
+def test_settings_that_change_by_themselves_raise_an_alarm(session: Session, rig: VirtualRig) -> None:
+    session.start_live()
+    assert until(lambda: session.counters(Role.LSR).received > 3)
+    rig.devices[Role.LSR].nodes.force("ExposureTime", 500.0)
+    assert until(lambda: any("ExposureTime is 500, should be 2000" in a.text for a in session.alarms))
+    session.set_exposure_us(Role.LSR, 700.0)
+    count = len(session.alarms)
+    rig.reset_settings(Role.HSR)
+    assert until(lambda: any(a.role is Role.HSR and "TriggerMode is Off" in a.text for a in session.alarms))
+    assert all(a.role is Role.HSR for a in session.alarms[count:])
+
+
+def test_no_pulses_are_said_within_seconds(rig: VirtualRig) -> None:
+    with emulated_session(rig) as session:
+        session.connect(rig.serials)
+        session.configure(JOB.settings())
+        for role in Role:
+            rig.devices[role].wiring = type(rig.devices[role].wiring)(frozenset(), slow=False)
+        session.start_live()
+        assert until(lambda: any("no pulse came" in a.text for a in session.alarms))
+
+
+def test_a_take_without_pulses_says_so(session: Session, rig: VirtualRig, tmp_path: Path) -> None:
+    for role in Role:
+        rig.devices[role].wiring = type(rig.devices[role].wiring)(frozenset(), slow=False)
+    report = session.record(0.1, tmp_path / "take")
+    assert report.stop_reason is not None
+    assert "no pulse came" in report.stop_reason
+
+
+def test_a_camera_held_by_another_program(rig: VirtualRig) -> None:
+    rig.faults(Role.HSR).held_elsewhere = True
+    with pytest.raises(CameraInUseError, match="another program"):
+        emulated_session(rig).connect(rig.serials)
+
+
+def test_too_little_usb_memory(session: Session, rig: VirtualRig) -> None:
+    rig.faults(Role.LSR).refuse_buffers = True
+    with pytest.raises(CameraError, match="usbfs_memory_mb"):
+        session.start_live()
+    rig.faults(Role.LSR).refuse_buffers = False
+    session.start_live()
+    session.stop_live()
+
+
+def test_a_slow_disk_ends_the_take_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = install(real_time=True)
+    append = TakeWriter.append
+    slow = threading.Event()
+
+    def throttled(self: TakeWriter, frame: object) -> None:
+        if slow.is_set():
+            time.sleep(0.05)
+        append(self, frame)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TakeWriter, "append", throttled)
+    monkeypatch.setattr("app.channel._RING_SECONDS", 0.3)
+    try:
+        with emulated_session(rig) as session:
+            session.connect(rig.serials)
+            session.configure(JOB.settings())
+            slow.set()
+            report = session.record(30.0, tmp_path / "take", should_stop=None)
+            slow.clear()
+    finally:
+        rig.uninstall()
+    assert report.stop_reason is not None
+    assert "too slow" in report.stop_reason
+    with Take.open(tmp_path / "take") as take:
+        assert not take.recovered
+        ids = take.lsr.frame_ids.tolist()
+        assert len(ids) >= 5
+        assert ids == list(range(len(ids)))
+
+
+def test_pre_trigger_keeps_what_has_just_passed(rig: VirtualRig, tmp_path: Path) -> None:
+    with emulated_session(rig) as session:
+        session.connect(rig.serials)
+        session.configure(JOB.settings())
+        session.start_live()
+        assert until(lambda: session.counters(Role.LSR).received > 150)
+        session.start_recording(tmp_path / "take", pre_seconds=0.25)
+        assert session.state is State.RECORDING
+        seen = session.counters(Role.LSR).received
+        assert until(lambda: session.counters(Role.LSR).received > seen + 20)
+        report = session.stop_recording()
+        assert session.state is State.LIVE
+        session.stop_live()
+    assert report.stop_reason is None
+    with Take.open(tmp_path / "take") as take:
+        assert take.lsr.frame_ids[0] < seen - 40
+        assert take.lsr.info.frame_count > 60
