@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -43,6 +43,7 @@ _REACH = 6
 _MAX_EXPOSURE = 8
 _ROUNDS = 8
 _SETTLED = 0.02
+_FIRST_GUESS = 0.4
 
 
 @runtime_checkable
@@ -188,25 +189,25 @@ class _Search:
         self._registered: dict[tuple[int, int], Corners | None] = {}
         self._slow: npt.NDArray[np.float64] | None = None
 
-    def _counted(self, indices: Iterable[int], total: int, part: tuple[float, float]) -> Iterator[int]:
+    def counted(self, indices: Iterable[int], total: int, part: tuple[float, float]) -> Iterator[int]:
         for done, index in enumerate(indices):
             if done % 16 == 0:
                 self._tell(part[0] + (part[1] - part[0]) * done / max(1, total))
             yield index
 
-    def _slow_curve(self) -> npt.NDArray[np.float64]:
+    def slow_curve(self) -> npt.NDArray[np.float64]:
         if self._slow is None:
             count = int(np.searchsorted(self.hsr_s, _MOTION_SECONDS))
-            indices = self._counted(range(count), count, (0.0, 0.2))
+            indices = self.counted(range(count), count, (0.0, 0.2))
             self._slow = motion_curve((_luma(self._hsr, i, _MOTION_WIDTH) for i in indices), 1)
         return self._slow
 
     def motion(self, around: float | None = None) -> MotionSync:
         """Offset by motion energy over all of both clips (at most two minutes of each), or near a guess."""
         lag = max(1, round(self.hsr_period / self.lsr_period))
-        slow = self._slow_curve()
+        slow = self.slow_curve()
         count = int(np.searchsorted(self.lsr_s, _MOTION_SECONDS))
-        indices = self._counted(range(count), count, (0.2, 0.6))
+        indices = self.counted(range(count), count, (0.2, 0.6))
         fast = motion_curve((_luma(self._lsr, i, _MOTION_WIDTH) for i in indices), lag)
         return sync_motion(
             slow,
@@ -227,13 +228,9 @@ class _Search:
         if not chosen:
             return None, 0.0
         at = float(np.mean(self.hsr_s[chosen]))
-        limit = min(float(_MAX_EXPOSURE), self.hsr_period / self.lsr_period)
-        found: FrameSync | None = None
+        found = self._match(chosen, shift_s, registered_s=shift_s)
         before = step = 0.0
         for number in range(_ROUNDS):
-            view = self._registration(chosen, shift_s)
-            windows = [w for w in (self._window(j, shift_s, view) for j in chosen) if w is not None]
-            found = match_frames(windows, max_exposure=limit)
             self._tell(0.6 + 0.4 * (number + 1) / _ROUNDS)
             if found.frames == 0:
                 return found, at
@@ -241,17 +238,29 @@ class _Search:
             shift_s = found.shift_s
             if abs(step) < _SETTLED:
                 break
-        return None if found is None else _unsettled(found, step, before), at
+            found = self._match(chosen, shift_s, registered_s=shift_s)
+        if found.frames == 0:
+            return found, at
+        moved = self._match(chosen, shift_s, registered_s=shift_s + self.lsr_period)
+        pull = (moved.shift_s - found.shift_s) / self.lsr_period if moved.frames else 0.0
+        return _with_doubt(found, step, before, pull), at
+
+    def _match(self, chosen: list[int], shift_s: float, *, registered_s: float) -> FrameSync:
+        """Match HSR frames around `shift_s`, with the views registered as if `registered_s` were the shift."""
+        view = self._registration(chosen, registered_s)
+        windows = [w for w in (self._window(j, shift_s, view) for j in chosen) if w is not None]
+        limit = min(float(_MAX_EXPOSURE), self.hsr_period / self.lsr_period)
+        return match_frames(windows, max_exposure=limit)
 
     def _moving_frames(self, shift_s: float) -> list[int]:
         """HSR frames inside the overlap with the most motion around them, spread over the clip."""
         margin = (_REACH + _MAX_EXPOSURE / 2 + 1) * self.lsr_period
         there = self.hsr_s + shift_s
         inside = np.flatnonzero((there >= margin) & (there <= self.lsr_s[-1] - margin))
-        inside = inside[(inside > 0) & (inside < len(self._slow_curve()))]
+        inside = inside[(inside > 0) & (inside < len(self.slow_curve()))]
         if len(inside) == 0:
             return []
-        curve = self._slow_curve()
+        curve = self.slow_curve()
         lively = curve[inside - 1] + curve[inside]
         chosen = []
         for part in np.array_split(np.arange(len(inside)), min(_SEGMENTS, len(inside))):
@@ -339,12 +348,22 @@ class _Search:
         return FrameWindow(filled, time, lsr, self.lsr_s[start:stop], inner)
 
 
-def _unsettled(found: FrameSync, step: float, before: float) -> FrameSync:
-    """Add what further rounds would still have moved to the error: a geometric series [LSR frames]."""
-    if abs(step) < _SETTLED or before == 0:
-        return found
-    pull = min(abs(step / before), 0.95)
-    return replace(found, error_frames=found.error_frames + abs(step) * pull / (1 - pull))
+def _with_doubt(found: FrameSync, step: float, before: float, pull: float) -> FrameSync:
+    """Add to the error what steady motion of the camera hides, in LSR frames.
+
+    Args:
+        found: The last match.
+        step: How far the last round moved the shift.
+        before: How far the round before moved it.
+        pull: How far registering one LSR frame later moves the match, 0..1. At 1 all motion is the camera's
+            and steady: any instant looks right, and only the first guess is known.
+
+    """
+    error = found.error_frames + _FIRST_GUESS * min(max(pull, 0.0), 1.0) ** 4
+    if abs(step) >= _SETTLED and before != 0:
+        ratio = min(abs(step / before), 0.95)
+        error += abs(step) * ratio / (1 - ratio)
+    return replace(found, error_frames=error)
 
 
 def _grey_rgb(grey: Picture) -> Picture:
@@ -361,6 +380,43 @@ def _plain(hsr: tuple[int, ...], lsr: tuple[int, int]) -> Matrix:
     """LSR px -> HSR px for two cameras with the same field of view."""
     sy, sx = hsr[0] / lsr[0], hsr[1] / lsr[1]
     return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]], np.float64)
+
+
+def motion_correlations(
+    hsr: FrameSource,
+    lsr: FrameSource,
+    factors: Sequence[float],
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> dict[float, float]:
+    """How alike both streams move if the LSR stream were that many times faster than its times say.
+
+    Args:
+        hsr: The sharp, slow stream.
+        lsr: The coarse, fast stream.
+        factors: Factors to try.
+        on_progress: Called with the share done, 0..1.
+
+    Returns:
+        Normalised correlation of the motion curves at the best shift, -1..1, for every factor.
+
+    """
+    search = _Search(StreamPair(hsr, lsr, None), on_progress or (lambda _: None))
+    slow = search.slow_curve()
+    count = int(np.searchsorted(search.lsr_s, _MOTION_SECONDS))
+    thumbnails = [_luma(lsr, i, _MOTION_WIDTH // 2) for i in search.counted(range(count), count, (0.2, 1.0))]
+    scores = {}
+    for factor in factors:
+        lag = max(1, round(search.hsr_period / search.lsr_period * factor))
+        fast = motion_curve(thumbnails, lag)
+        found = sync_motion(
+            slow,
+            motion_times(search.hsr_s[: len(slow) + 1], 1),
+            fast,
+            motion_times(search.lsr_s[: len(fast) + lag] / factor, lag),
+        )
+        scores[factor] = found.correlation
+    return scores
 
 
 def with_offset(pair: StreamPair, report: SyncReport) -> StreamPair:

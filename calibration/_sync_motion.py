@@ -109,7 +109,7 @@ def sync_motion(
     shifts = np.arange(low, high + lsr_period, lsr_period)
     scores = np.array([_correlation(slow, slow_at + s, fast, fast_at) for s in shifts])
     best = int(np.argmax(scores))
-    candidates = []
+    candidates: list[float] = []
     open_scores = scores.copy()
     while len(candidates) < _CANDIDATES and open_scores.max() > 0:
         at = int(np.argmax(open_scores))

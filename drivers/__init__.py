@@ -29,7 +29,17 @@ from drivers.recorder import (
 )
 from drivers.ring_buffer import RingBuffer
 from drivers.source import FrameSource, SourceInfo, StreamPair
-from drivers.take import CameraMetadata, Take, TakeMetadata, TakeStream, TakeWriter, TriggerMetadata, is_take
+from drivers.take import (
+    CameraMetadata,
+    ClipReference,
+    Take,
+    TakeMetadata,
+    TakeStream,
+    TakeWriter,
+    TriggerMetadata,
+    is_take,
+    write_clip_take,
+)
 
 __all__ = [
     "Applied",
@@ -42,6 +52,7 @@ __all__ = [
     "CameraNotFoundError",
     "CameraSettingError",
     "CameraSettings",
+    "ClipReference",
     "ClockFit",
     "DriverError",
     "DriverMissingError",
@@ -82,4 +93,5 @@ __all__ = [
     "pair_gops",
     "pair_streams",
     "to_rgb8",
+    "write_clip_take",
 ]

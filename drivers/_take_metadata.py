@@ -89,6 +89,25 @@ class TriggerMetadata(BaseModel):
     lsr_delay_us: float = Field(default=0.0, ge=0)
 
 
+class ClipReference(BaseModel):
+    """A video file that stands for a stream of raw frames.
+
+    Attributes:
+        path: The file, absolute.
+        relative: The same from the take's folder, so that both can be moved together; may be empty.
+        size: Bytes of the file when it was imported.
+        capture_factor: How many times slower the file plays than it was filmed.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    path: str
+    relative: str = ""
+    size: int = Field(ge=1)
+    capture_factor: float = Field(default=1.0, gt=0)
+
+
 class TakeMetadata(BaseModel):
     """Everything that take.json holds; written before the first frame.
 
@@ -106,6 +125,8 @@ class TakeMetadata(BaseModel):
         simulated: True when emulated cameras made the frames.
         notes: Free text of the operator.
         segment_bytes: Upper bound of one frames_NNNN.raw file [bytes].
+        hsr_clip: The video file that the HSR stream is read from; None for recorded frames.
+        lsr_clip: The same for the LSR stream.
         extra: Anything else as JSON, such as the emulated scene's parameters.
 
     """
@@ -125,7 +146,13 @@ class TakeMetadata(BaseModel):
     simulated: bool = False
     notes: str = ""
     segment_bytes: int = Field(default=SEGMENT_BYTES, ge=1)
+    hsr_clip: ClipReference | None = None
+    lsr_clip: ClipReference | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def clip(self, role: Role) -> ClipReference | None:
+        """The video file of one stream; None for recorded frames."""
+        return self.hsr_clip if role is Role.HSR else self.lsr_clip
 
     def camera(self, role: Role) -> CameraMetadata:
         """The entry of one stream."""

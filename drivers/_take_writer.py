@@ -190,6 +190,45 @@ def _cannot_write(path: Path, error: OSError) -> str:
     return f"{path}: cannot write ({error.strerror or error}); everything before this frame is kept"
 
 
+def write_clip_take(
+    path: Path | str, metadata: TakeMetadata, *, counts: Mapping[Role, int], report: Mapping[str, object]
+) -> None:
+    """Make a take whose streams are video files; both must be named in `metadata`.
+
+    Args:
+        path: Folder to make; its parents are made too.
+        metadata: What take.json shall say.
+        counts: Frames of each clip.
+        report: What the import found, as JSON values.
+
+    Raises:
+        TakeError: The folder exists already or cannot be written.
+        ValueError: A clip is not named.
+
+    """
+    if metadata.hsr_clip is None or metadata.lsr_clip is None:
+        raise ValueError("a take of clips needs both clips in its metadata")
+    folder = Path(path)
+    _make_folder(folder)
+    done = {**{f"{role.value}_frames": counts[role] for role in Role}, "report": dict(report)}
+    try:
+        _write_json(folder / METADATA_NAME, metadata.model_dump_json(indent=2) + "\n")
+        _write_json(folder / DONE_NAME, json.dumps(done, indent=2) + "\n")
+    except OSError as error:
+        raise TakeError(_cannot_write(folder, error)) from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise TakeError(f"{path}: already exists; choose another folder for the take") from error
+    except OSError as error:
+        raise TakeError(
+            f"{path}: cannot be made ({error.strerror or error}); choose a writable place"
+        ) from error
+
+
 class TakeWriter:
     """Writes a new take: take.json first, then frames of both streams, done.json last.
 
@@ -211,14 +250,7 @@ class TakeWriter:
         self._path = Path(path)
         self._metadata = metadata
         self._closed = False
-        try:
-            self._path.mkdir(parents=True)
-        except FileExistsError as error:
-            raise TakeError(f"{self._path}: already exists; choose another folder for the take") from error
-        except OSError as error:
-            raise TakeError(
-                f"{self._path}: cannot be made ({error.strerror or error}); choose a writable place"
-            ) from error
+        _make_folder(self._path)
         try:
             _write_json(self._path / METADATA_NAME, metadata.model_dump_json(indent=2) + "\n")
             self._streams = {

@@ -2,6 +2,7 @@
 
 take.json      what was recorded (`TakeMetadata`), on the disk before the first frame
 hsr/, lsr/     frames_0000.raw ... (fixed stride, segments of up to 4 GB) and index.bin (64-byte rows)
+               or, for imported clips, the video file that take.json names
 done.json      frame counts and the end-of-take report, written last
 
 A take without done.json was interrupted: it holds as many frames as both files of a stream hold whole.
@@ -15,21 +16,30 @@ from types import TracebackType
 
 from pydantic import JsonValue, ValidationError
 
-from drivers._take_metadata import FORMAT_VERSION, CameraMetadata, TakeMetadata, TriggerMetadata
+from drivers._take_metadata import (
+    FORMAT_VERSION,
+    CameraMetadata,
+    ClipReference,
+    TakeMetadata,
+    TriggerMetadata,
+)
 from drivers._take_stream import TakeStream
-from drivers._take_writer import DONE_NAME, METADATA_NAME, TakeWriter
+from drivers._take_writer import DONE_NAME, METADATA_NAME, TakeWriter, write_clip_take
 from drivers.errors import TakeError
 from drivers.frame import Role
-from drivers.source import StreamPair
+from drivers.iphone import open_clip
+from drivers.source import FrameSource, StreamPair
 
 __all__ = [
     "CameraMetadata",
+    "ClipReference",
     "Take",
     "TakeMetadata",
     "TakeStream",
     "TakeWriter",
     "TriggerMetadata",
     "is_take",
+    "write_clip_take",
 ]
 
 
@@ -65,6 +75,19 @@ def _read_metadata(path: Path) -> TakeMetadata:
         raise TakeError(f"{path}: damaged at {place} ({first['msg']}); copy the take again") from error
 
 
+def _open_stream(folder: Path, metadata: TakeMetadata, role: Role, expected: int | None) -> FrameSource:
+    clip = metadata.clip(role)
+    if clip is None:
+        return TakeStream(folder / role.value, metadata, role, expected=expected)
+    beside = folder / clip.relative
+    path = beside if clip.relative and beside.is_file() else Path(clip.path)
+    if not path.is_file():
+        raise TakeError(f"{path}: the clip of this take is gone; put it back or import it again")
+    if path.stat().st_size != clip.size:
+        raise TakeError(f"{path}: the clip was changed after its import; import it again")
+    return open_clip(path, role, capture_factor=clip.capture_factor)
+
+
 class Take:
     """A recorded take, open for reading. Make one with `Take.open`."""
 
@@ -73,8 +96,8 @@ class Take:
         path: Path,
         metadata: TakeMetadata,
         *,
-        hsr: TakeStream,
-        lsr: TakeStream,
+        hsr: FrameSource,
+        lsr: FrameSource,
         report: dict[str, JsonValue] | None,
     ) -> None:
         self._path = path
@@ -111,10 +134,7 @@ class Take:
                 counts[role] = count
             found = done.get("report")
             report = found if isinstance(found, dict) else {}
-        hsr, lsr = (
-            TakeStream(folder / role.value, metadata, role, expected=counts[role])
-            for role in (Role.HSR, Role.LSR)
-        )
+        hsr, lsr = (_open_stream(folder, metadata, role, counts[role]) for role in (Role.HSR, Role.LSR))
         return cls(folder, metadata, hsr=hsr, lsr=lsr, report=report)
 
     @property
@@ -138,16 +158,16 @@ class Take:
         return dict(self._report or {})
 
     @property
-    def hsr(self) -> TakeStream:
+    def hsr(self) -> FrameSource:
         """The sharp, slow stream."""
         return self._hsr
 
     @property
-    def lsr(self) -> TakeStream:
+    def lsr(self) -> FrameSource:
         """The coarse, fast stream."""
         return self._lsr
 
-    def stream(self, role: Role) -> TakeStream:
+    def stream(self, role: Role) -> FrameSource:
         """The stream of one role."""
         return self._hsr if role is Role.HSR else self._lsr
 

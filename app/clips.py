@@ -1,0 +1,146 @@
+"""Two clips of any camera -> a synchronised pair: capture factor, sound, pictures. Qt-free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import InputError
+from app.sync_streams import SyncReport, motion_correlations, sync_streams, with_offset
+from calibration.sync import AUDIO_RATE, NO_AUDIO, AudioSync, sync_audio
+from drivers import Role, StreamPair, VideoClip, open_clip
+from drivers.iphone import check_pair, open_clips
+
+_REAL_TIME = 1.5  # an LSR clip this much faster than the HSR clip was not slowed down
+_FACTORS = (1.0, 2.0, 4.0, 8.0, 16.0)
+_CLEAR = 0.75
+_MARGIN = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFactor:
+    """How many times slower the LSR clip plays than it was filmed.
+
+    Attributes:
+        factor: 1 for clips in real time.
+        reason: What says so, for the operator.
+
+    """
+
+    factor: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedClips:
+    """Two open clips on one clock.
+
+    Attributes:
+        pair: The streams with their offset.
+        capture: The LSR clip's capture factor.
+        report: How the offset was found; None when the operator gave it.
+        warnings: What the operator should know, one sentence each.
+
+    """
+
+    pair: StreamPair
+    capture: CaptureFactor
+    report: SyncReport | None
+    warnings: tuple[str, ...]
+
+
+def find_capture_factor(
+    hsr: VideoClip, lsr: VideoClip, *, on_progress: Callable[[float], None] | None = None
+) -> CaptureFactor:
+    """Propose how much slower the LSR clip plays than it was filmed, and verify it by the motion in both.
+
+    Phones save 240 fps slow motion as an ordinary 30 fps video without a mark. A clip that is not clearly
+    faster than its partner is tried at 2 to 16 times its rate.
+
+    Raises:
+        InputError: No factor makes both clips move alike; the operator must say it.
+
+    """
+    declared = lsr.declared_rate
+    if declared is not None and declared > lsr.info.fps * _REAL_TIME:
+        factor = float(round(declared / lsr.info.fps))
+        return CaptureFactor(factor, f"its tags say that it was filmed at {declared:g} fps")
+    if lsr.info.fps > hsr.info.fps * _REAL_TIME:
+        return CaptureFactor(1.0, f"it plays at {lsr.info.fps:.2f} fps")
+    scores = motion_correlations(hsr, lsr, _FACTORS, on_progress=on_progress)
+    ranked = sorted(_FACTORS, key=lambda f: -scores[f])
+    best, second = scores[ranked[0]], scores[ranked[1]]
+    if best < _CLEAR or best - second < _MARGIN:
+        raise InputError(
+            f"{lsr.path}: plays at {lsr.info.fps:.0f} fps, no faster than the HSR clip, and its motion does "
+            "not tell by how much it was slowed down; give --capture-factor (8 for 240 fps shown at 30)"
+        )
+    return CaptureFactor(ranked[0], f"its motion matches the HSR clip's (correlation {best:.2f})")
+
+
+def _sound(hsr: VideoClip, lsr: VideoClip) -> AudioSync:
+    """Offset by sound, with times counted from the first frame of each clip."""
+    first, second = hsr.read_audio(AUDIO_RATE), lsr.read_audio(AUDIO_RATE)
+    if first is None or second is None:
+        return NO_AUDIO
+    return sync_audio(
+        first.samples,
+        second.samples,
+        hsr_start_s=first.start_s - int(hsr.mid_exposure_ns[0]) / 1e9,
+        lsr_start_s=second.start_s - int(lsr.mid_exposure_ns[0]) / 1e9,
+    )
+
+
+def _created_warning(hsr: VideoClip, lsr: VideoClip, offset_ms: float) -> tuple[str, ...]:
+    if hsr.created is None or lsr.created is None:
+        return ()
+    apart = (hsr.created - lsr.created).total_seconds()
+    length = max(float(np.ptp(c.mid_exposure_ns)) / 1e9 for c in (hsr, lsr))
+    if abs(apart - offset_ms / 1e3) <= length + 5.0:
+        return ()
+    return (
+        f"the clips were made {abs(apart):.0f} s apart by their dates; check that they show the same event",
+    )
+
+
+def open_synced(
+    hsr_path: Path | str,
+    lsr_path: Path | str,
+    *,
+    offset_ms: float | None = None,
+    capture_factor: float | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> SyncedClips:
+    """Open two clips and find what is not given.
+
+    Args:
+        hsr_path: The sharp, slow clip.
+        lsr_path: The coarse, fast clip.
+        offset_ms: Time of the first HSR frame minus that of the first LSR frame [ms]; None finds it.
+        capture_factor: Of the LSR clip; None finds it.
+        on_progress: Called with the share done, 0..1.
+
+    Raises:
+        SourceError: A clip cannot be read, or they are swapped.
+        InputError: The capture factor cannot be found.
+
+    """
+    hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor or 1.0)
+    capture = CaptureFactor(capture_factor or 1.0, "given")
+    if capture_factor is None:
+        capture = find_capture_factor(hsr, lsr, on_progress=on_progress)
+        if capture.factor != 1.0:
+            lsr.close()
+            lsr = open_clip(lsr_path, Role.LSR, capture_factor=capture.factor)
+            check_pair(hsr.info, lsr.info)
+    pair = StreamPair(hsr, lsr, None)
+    if offset_ms is not None:
+        first = int(lsr.mid_exposure_ns[0]) - int(hsr.mid_exposure_ns[0])
+        pair = replace(pair, clock_offset_ns=first + round(offset_ms * 1e6))
+        return SyncedClips(pair, capture, None, ())
+    report = sync_streams(pair, audio=_sound(hsr, lsr), on_progress=on_progress)
+    warnings = report.warnings + _created_warning(hsr, lsr, report.offset_ms)
+    return SyncedClips(with_offset(pair, report), capture, report, warnings)

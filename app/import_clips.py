@@ -1,0 +1,243 @@
+"""Two clips -> a take: by reference to the files, or as raw frames. Qt-free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pydantic import JsonValue
+
+from app import __version__
+from app.clips import SyncedClips, open_synced
+from drivers import (
+    CameraMetadata,
+    ClipReference,
+    DriverError,
+    FrameSource,
+    PairingError,
+    Role,
+    SourceError,
+    TakeMetadata,
+    TakeWriter,
+    VideoClip,
+    pair_streams,
+    write_clip_take,
+)
+
+_THUMBNAIL_WIDTH = 320
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import found and made.
+
+    Attributes:
+        path: The take's folder.
+        hsr_frames: Frames of the HSR clip.
+        lsr_frames: Frames of the LSR clip.
+        gops: HSR frames with LSR frames around them.
+        ratio: LSR frames per HSR frame, as measured.
+        offset_ms: Time of the first HSR frame minus that of the first LSR frame [ms].
+        drift_ppm: How much faster the LSR clock runs [ppm].
+        confidence: Of the offset, 0..1; 1 when it was given.
+        capture_factor: Of the LSR clip.
+        capture_reason: What says so.
+        damaged: Packets of both clips that could not be decoded.
+        warnings: What the operator should know, one sentence each.
+
+    """
+
+    path: Path
+    hsr_frames: int
+    lsr_frames: int
+    gops: int
+    ratio: float
+    offset_ms: float
+    drift_ppm: float
+    confidence: float
+    capture_factor: float
+    capture_reason: str
+    damaged: int
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Keys for `--json`, and the report in done.json."""
+        return {
+            "path": str(self.path),
+            "hsr_frames": self.hsr_frames,
+            "lsr_frames": self.lsr_frames,
+            "gops": self.gops,
+            "ratio": self.ratio,
+            "offset_ms": self.offset_ms,
+            "drift_ppm": self.drift_ppm,
+            "confidence": self.confidence,
+            "capture_factor": self.capture_factor,
+            "capture_reason": self.capture_reason,
+            "damaged_packets": self.damaged,
+            "warnings": list(self.warnings),
+        }
+
+
+def import_clips(
+    hsr_path: Path,
+    lsr_path: Path,
+    out: Path,
+    *,
+    offset_ms: float | None = None,
+    capture_factor: float | None = None,
+    transcode: bool = False,
+    notes: str = "",
+    on_progress: Callable[[float], None] | None = None,
+) -> ImportResult:
+    """Make a take of two clips.
+
+    Args:
+        hsr_path: The sharp, slow clip.
+        lsr_path: The coarse, fast clip.
+        out: Folder of the new take.
+        offset_ms: Known offset [ms]; None finds it.
+        capture_factor: Of the LSR clip; None finds it.
+        transcode: Store raw frames instead of referring to the files: larger by far, but independent of them.
+        notes: Free text for the take.
+        on_progress: Called with the share done, 0..1.
+
+    Raises:
+        SourceError: A clip cannot be read, or they are swapped.
+        InputError: The capture factor cannot be found.
+        PairingError: The clips do not overlap in time.
+        TakeError: The folder exists or cannot be written.
+
+    """
+    if out.exists():
+        raise SourceError(f"{out}: already exists; choose another folder for the take")
+    synced = open_synced(
+        hsr_path, lsr_path, offset_ms=offset_ms, capture_factor=capture_factor, on_progress=on_progress
+    )
+    pair = synced.pair
+    try:
+        pairing = pair_streams(pair)
+        result = _result(out, synced, offset_ms, len(pairing.gops), pairing.ratio)
+        metadata = _metadata(synced, result, out, notes, transcode=transcode)
+        if transcode:
+            _write_frames(out, metadata, pair.hsr, pair.lsr, result, on_progress)
+        else:
+            counts = {Role.HSR: result.hsr_frames, Role.LSR: result.lsr_frames}
+            write_clip_take(out, metadata, counts=counts, report=result.to_json())
+        for source in (pair.hsr, pair.lsr):
+            _write_thumbnail(out, source)
+    finally:
+        pair.hsr.close()
+        pair.lsr.close()
+    return result
+
+
+def _result(out: Path, synced: SyncedClips, offset_ms: float | None, gops: int, ratio: float) -> ImportResult:
+    report, pair = synced.report, synced.pair
+    if report is None and offset_ms is None:
+        raise PairingError("the clips have no offset")
+    clips = [c for c in (pair.hsr, pair.lsr) if isinstance(c, VideoClip)]
+    warnings = list(synced.warnings)
+    damaged = sum(c.damaged_packets for c in clips)
+    if damaged:
+        warnings.append(f"{damaged} damaged packets were left out")
+    return ImportResult(
+        path=out,
+        hsr_frames=pair.hsr.info.frame_count,
+        lsr_frames=pair.lsr.info.frame_count,
+        gops=gops,
+        ratio=ratio,
+        offset_ms=report.offset_ms if report is not None else float(offset_ms or 0.0),
+        drift_ppm=report.drift_ppm if report is not None else 0.0,
+        confidence=report.confidence if report is not None else 1.0,
+        capture_factor=synced.capture.factor,
+        capture_reason=synced.capture.reason,
+        damaged=damaged,
+        warnings=tuple(warnings),
+    )
+
+
+def _camera(source: FrameSource) -> CameraMetadata:
+    info = source.info
+    return CameraMetadata(
+        model=source.model if isinstance(source, VideoClip) else "",
+        vendor=source.maker if isinstance(source, VideoClip) else "",
+        width=info.width,
+        height=info.height,
+        pixel_format=info.pixel_format,
+        frame_rate=info.fps,
+    )
+
+
+def _reference(source: FrameSource, out: Path) -> ClipReference | None:
+    if not isinstance(source, VideoClip):
+        return None
+    path = source.path.resolve()
+    try:
+        relative = os.path.relpath(path, out.resolve())
+    except ValueError:
+        # Another drive on Windows: there is no way from one to the other.
+        relative = ""
+    return ClipReference(
+        path=str(path),
+        relative=relative,
+        size=path.stat().st_size,
+        capture_factor=source.capture_factor,
+    )
+
+
+def _metadata(
+    synced: SyncedClips, result: ImportResult, out: Path, notes: str, *, transcode: bool
+) -> TakeMetadata:
+    pair = synced.pair
+    hsr = pair.hsr
+    created = hsr.created if isinstance(hsr, VideoClip) else None
+    return TakeMetadata(
+        name=out.name,
+        created=created.isoformat() if created is not None else "",
+        hsr=_camera(pair.hsr),
+        lsr=_camera(pair.lsr),
+        clock_offset_ns=pair.clock_offset_ns,
+        software_version=__version__,
+        notes=notes,
+        hsr_clip=None if transcode else _reference(pair.hsr, out),
+        lsr_clip=None if transcode else _reference(pair.lsr, out),
+        extra={"rig": "scene", "import": result.to_json()},
+    )
+
+
+def _write_frames(
+    out: Path,
+    metadata: TakeMetadata,
+    hsr: FrameSource,
+    lsr: FrameSource,
+    result: ImportResult,
+    on_progress: Callable[[float], None] | None,
+) -> None:
+    total = result.hsr_frames + result.lsr_frames
+    done = 0
+    writer = TakeWriter(out, metadata)
+    try:
+        for source in (hsr, lsr):
+            for frame in source.frames():
+                writer.append(frame)
+                done += 1
+                if on_progress is not None and done % 8 == 0:
+                    on_progress(done / total)
+    except (DriverError, KeyboardInterrupt):
+        writer.close(complete=False)
+        raise
+    writer.close(result.to_json())
+
+
+def _write_thumbnail(out: Path, source: FrameSource) -> None:
+    """hsr.jpg and lsr.jpg: the middle frame, so that a take can be recognised in a file manager."""
+    image = source.read(source.info.frame_count // 2).image
+    width = min(_THUMBNAIL_WIDTH, image.shape[1])
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(np.asarray(small), cv2.COLOR_RGB2BGR))
+    (out / f"{source.info.role.value}.jpg").write_bytes(data.tobytes())

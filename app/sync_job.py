@@ -1,0 +1,72 @@
+"""What `twinrate sync` does, without the command line around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from app.clips import open_synced
+from app.errors import InputError
+from app.sync_streams import SyncReport, sync_streams
+from drivers import PairingError, Take, pair_streams
+
+
+def run_sync(
+    inputs: Sequence[Path],
+    *,
+    capture_factor: float | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> SyncReport:
+    """Find how two clips, or the streams of a take, relate in time.
+
+    Args:
+        inputs: Two clips, HSR first; or one take folder.
+        capture_factor: Of the LSR clip; None finds it.
+        on_progress: Called with the share done, 0..1.
+
+    Raises:
+        InputError: Neither one take nor two clips, or the capture factor cannot be found.
+        SourceError: An input cannot be read.
+
+    """
+    if len(inputs) == 2:
+        synced = open_synced(inputs[0], inputs[1], capture_factor=capture_factor, on_progress=on_progress)
+        synced.pair.hsr.close()
+        synced.pair.lsr.close()
+        if synced.report is None:
+            raise InputError("the offset was given, there is nothing to find")
+        return replace(synced.report, warnings=synced.warnings)
+    if len(inputs) != 1:
+        raise InputError(f"{len(inputs)} inputs were given; give two clips (HSR then LSR) or one take folder")
+    if inputs[0].exists() and not inputs[0].is_dir():
+        raise InputError(f"{inputs[0]} is one clip; give two (HSR then LSR), or the folder of a take")
+    with Take.open(inputs[0]) as take:
+        return _sync_take(take, on_progress)
+
+
+def _sync_take(take: Take, on_progress: Callable[[float], None] | None) -> SyncReport:
+    """A triggered take by its frame ids; any other by its pictures."""
+    pair = take.pair()
+    try:
+        pairing = pair_streams(pair)
+    except PairingError:
+        return sync_streams(pair, on_progress=on_progress)
+    clock = pairing.clock
+    if clock is None:
+        return sync_streams(pair, on_progress=on_progress)
+    hsr, lsr = pair.hsr.mid_exposure_ns, pair.lsr.mid_exposure_ns
+    offset_ns = int(clock.to_lsr(hsr[:1])[0]) - int(lsr[0])
+    lost = [
+        f"{count} {name} frames are missing"
+        for name, count in (("HSR", clock.missing_hsr), ("LSR", clock.missing_lsr))
+        if count
+    ]
+    return SyncReport(
+        offset_ms=offset_ns / 1e6,
+        drift_ppm=clock.drift_ppm,
+        confidence=1.0,
+        method="trigger",
+        clock_offset_ns=int(clock.to_lsr(hsr[:1])[0]) - int(hsr[0]),
+        warnings=tuple(lost),
+    )
