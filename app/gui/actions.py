@@ -132,6 +132,17 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo(
         "show_fused", "Fuse", "Fuse live", "Fuse the newest frames while the cameras run", "F7", toolbar=True
     ),
+    ActionInfo(
+        "takes",
+        "File",
+        "Takes",
+        "Look at recorded takes, fuse and export them",
+        "F3",
+        toolbar=True,
+        checkable=True,
+    ),
+    ActionInfo("fuse_take", "File", "Fuse take ...", "Fuse the chosen take into a clip", "Ctrl+F"),
+    ActionInfo("export", "File", "Export take ...", "Write the chosen take's streams as clips", "F10"),
     ActionInfo("show_off", "Fuse", "Combined view off", "Neither overlay nor live fusion", "Shift+F7"),
     ActionInfo(
         "link_views",

@@ -79,6 +79,8 @@ def run(options: GuiOptions) -> int:
     )
     window.resize(*(options.size or (1280, 800)))
     window.show()
+    if options.take is not None:
+        window.show_take(options.take)
     saved: list[bool] = []
     if options.screenshot is not None:
         picture = options.screenshot

@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import (
     QMessageBox,
     QScrollArea,
     QSplitter,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +31,7 @@ from app.gui.exposure_panel import ExposurePanel
 from app.gui.fused_pane import FusedPane, Show
 from app.gui.help_page import HelpPage
 from app.gui.image_view import ImageView
+from app.gui.jobs import JobQueue
 from app.gui.live_views import LiveViews
 from app.gui.message_line import LogWindow, MessageLine
 from app.gui.messages import Messages
@@ -39,6 +41,7 @@ from app.gui.recording_panel import RecordingPanel
 from app.gui.rigs import RigFactory
 from app.gui.status import StatusSampler
 from app.gui.status_bar import StatusBar
+from app.gui.take_page import TakePage
 from app.gui.tasks import Tasks
 from app.gui.theme import Theme, apply_theme
 from app.session import State
@@ -98,9 +101,12 @@ class MainWindow(QMainWindow):
             lambda: self.controller.settings,
             self.controller.recorder_status,
         )
+        self.jobs = JobQueue(self.tasks, messages, self)
+        self.take_page = TakePage(options.folder, self.tasks, self.jobs, messages)
         self.fused_pane = FusedPane()
         self.combined = Combined(self.fused_pane, self.baseline, messages, self)
         self.views.add(self.combined.drain)
+        self.views.add(self.take_page.drain)
         self._build_central()
         self._build_side()
         self.actions_table = Actions(self, self._handlers())
@@ -127,7 +133,10 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 2, 2, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.live_page, 1)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.live_page)
+        self.pages.addWidget(self.take_page)
+        layout.addWidget(self.pages, 1)
         layout.addWidget(self.message_line)
         self.setCentralWidget(page)
         self.status = StatusBar()
@@ -136,6 +145,7 @@ class MainWindow(QMainWindow):
     def _build_side(self) -> None:
         self.exposure_panel = ExposurePanel(self.exposure)
         self.recording_panel = RecordingPanel(self.recording)
+        self.recording_panel.card.look.connect(self.show_take)
         self.baseline_panel = BaselinePanel(self.baseline, self.controller)
         inside = QWidget()
         self._side = QVBoxLayout(inside)
@@ -154,7 +164,7 @@ class MainWindow(QMainWindow):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFixedWidth(_SIDE_WIDTH)
         inside.setMaximumWidth(_SIDE_WIDTH - _SCROLL_BAR)
-        dock = QDockWidget("Controls")
+        self.side_dock = dock = QDockWidget("Controls")
         dock.setObjectName("dock_controls")
         dock.setWidget(scroll)
         dock.setTitleBarWidget(QWidget())
@@ -188,6 +198,9 @@ class MainWindow(QMainWindow):
             "view_hsr": lambda _: self._show_views({Role.HSR}, combined=False),
             "view_lsr": lambda _: self._show_views({Role.LSR}, combined=False),
             "view_combined": lambda _: self._show_views(set(), combined=True),
+            "takes": self.show_takes,
+            "fuse_take": lambda _: self.take_page.ask(fused=True),
+            "export": lambda _: self.take_page.ask(fused=False),
             "align": lambda _: self.baseline.relock(),
             "show_overlay": lambda _: self._show_combined(Show.ANAGLYPH),
             "show_fused": lambda _: self._show_combined(Show.FUSED),
@@ -276,8 +289,22 @@ class MainWindow(QMainWindow):
         lower = 0 if show is Show.OFF else height // 2
         self.live_page.setSizes([height - lower, lower])
 
+    def show_takes(self, shown: bool) -> None:
+        """Show the take browser instead of the live views."""
+        self.actions_table["takes"].setChecked(shown)
+        self.pages.setCurrentWidget(self.take_page if shown else self.live_page)
+        self.side_dock.setVisible(not shown)
+        if shown:
+            self.take_page.refresh(self.recording.folder)
+
+    def show_take(self, path: Path) -> None:
+        """Look at one take."""
+        self.show_takes(True)
+        self.take_page.refresh(select=path)
+
     def _image_views(self) -> list[ImageView]:
-        return [*(pane.view for pane in self.panes.values()), self.fused_pane.view]
+        live = [*(pane.view for pane in self.panes.values()), self.fused_pane.view]
+        return [*live, *self.take_page.views.values()]
 
     def _zoom_all(self) -> None:
         for view in self._image_views():
@@ -330,6 +357,17 @@ class MainWindow(QMainWindow):
             if answer is not QMessageBox.StandardButton.Yes:
                 event.ignore()
                 return
+        if not self._closed and self.jobs.active:
+            answer = QMessageBox.question(
+                self,
+                "Jobs are running",
+                f"Stop {self.jobs.active} job(s) and quit? A stopped fusion can be resumed later.",
+                QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+                QMessageBox.StandardButton.Cancel,
+            )
+            if answer is not QMessageBox.StandardButton.Yes:
+                event.ignore()
+                return
         self.shut_down()
         event.accept()
 
@@ -340,6 +378,7 @@ class MainWindow(QMainWindow):
         self._closed = True
         self.views.close()
         self.combined.close()
+        self.take_page.close_player()
         self.baseline.close()
         self.tasks.close()
         self._status.close()

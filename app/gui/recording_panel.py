@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtCore import QUrl
+from PyQt6.QtCore import QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices
 from PyQt6.QtWidgets import (
     QFileDialog,
@@ -31,6 +31,9 @@ from drivers import Role
 class TakeCard(QGroupBox):
     """Frames expected, written and missing of a take that just ended."""
 
+    look = pyqtSignal(object)
+    """Path of the take, to look at it in the browser."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Last take", parent)
         self._path: Path | None = None
@@ -53,9 +56,12 @@ class TakeCard(QGroupBox):
         top = QHBoxLayout()
         top.addWidget(self._name, 1)
         top.addWidget(self.verdict)
+        self.browse = QPushButton("Look at it")
+        self.browse.clicked.connect(self._look)
         bottom = QHBoxLayout()
         bottom.addStretch(1)
         bottom.addWidget(self.open_folder)
+        bottom.addWidget(self.browse)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.addLayout(top)
@@ -83,6 +89,10 @@ class TakeCard(QGroupBox):
         self.verdict.setText("complete" if not lost else f"{lost} missing")
         set_chip(self.verdict, "good" if not lost else "bad")
         self.show()
+
+    def _look(self) -> None:
+        if self._path is not None:
+            self.look.emit(self._path)
 
     def _open(self) -> None:
         if self._path is not None:

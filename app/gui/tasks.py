@@ -68,7 +68,7 @@ class Tasks(QObject):
         Args:
             name: Of the thread.
             work: Given a token that it should look at now and then.
-            done: Called with the result, on this object's thread; not after cancelling.
+            done: Called with the result, on this object's thread.
             failed: Called with an exception, on this object's thread; None sends it to `on_error`.
 
         """
@@ -82,7 +82,7 @@ class Tasks(QObject):
                 caught = error
                 self._came.emit(token, lambda: (failed or self._on_error)(caught))
             else:
-                self._came.emit(token, (lambda: None) if token.cancelled else (lambda: done(result)))
+                self._came.emit(token, lambda: done(result))
 
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._running[token] = thread

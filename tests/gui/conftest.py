@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ prepare_qt()
 from PyQt6.QtWidgets import QApplication  # noqa: E402
 from pytestqt.qtbot import QtBot  # noqa: E402
 
-from app.capture import CaptureJob  # noqa: E402
+from app.capture import CaptureJob, run_job  # noqa: E402
 from app.gui.main_window import MainWindow, WindowOptions  # noqa: E402
 from app.gui.messages import Messages  # noqa: E402
 from app.gui.rigs import open_rig  # noqa: E402
@@ -72,3 +73,29 @@ def window(qtbot: QtBot, idle_window: MainWindow) -> MainWindow:
     idle_window.actions_table["connect"].trigger()
     qtbot.waitUntil(lambda: idle_window.controller.state is State.LIVE, timeout=15000)
     return idle_window
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one emulated take of 24 LSR frames."""
+    folder = tmp_path_factory.mktemp("takes")
+    run_job(
+        CaptureJob(
+            out=folder / "marbles",
+            seconds=0.2,
+            emulate=True,
+            hsr_size=(384, 320),
+            lsr_size=(96, 80),
+            hsr_fps=30.0,
+            ratio=4,
+            notes="for the browser",
+        )
+    )
+    return folder
+
+
+@pytest.fixture
+def takes(recorded: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may write beside."""
+    shutil.copytree(recorded, tmp_path / "takes")
+    return tmp_path / "takes"

@@ -1,0 +1,233 @@
+"""What to make of a take: fused or raw, which codec, how fast, which part, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.codecs import CODECS, codec_for
+from app.errors import AppError
+from app.fuse import FuseJob
+from app.gui.messages import sentence
+from app.gui.take_library import TakeEntry
+from app.gui.theme import set_chip, set_flag
+from app.pipeline import FusionOptions
+from app.raw_export import RawExportJob, RawView
+
+FUSED = "Fused"
+_VIEWS: dict[str, RawView | None] = {
+    FUSED: None,
+    "HSR camera as recorded": RawView.HSR,
+    "LSR camera as recorded": RawView.LSR,
+    "Both cameras side by side": RawView.SIDE_BY_SIDE,
+}
+_METHODS = {
+    "Best for this computer": None,
+    "AWnet": "awnet",
+    "Fast network": "live",
+    "Classical, no network": "classical",
+    "Bicubic, for comparison": "bicubic",
+}
+_CODECS = {
+    "h264": "H.264, plays everywhere",
+    "hevc": "HEVC, smaller",
+    "prores": "ProRes 422 HQ, for editing",
+    "ffv1": "FFV1, lossless",
+    "png": "PNG pictures, lossless",
+    "tiff": "TIFF pictures, lossless",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a take [s after its first LSR frame]; `end_s` None is the end."""
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+class ExportDialog(QDialog):
+    """Asks for everything a fusion or an export needs.
+
+    Args:
+        take: What to export.
+        fps: LSR rate of the take [1/s].
+        part: The part chosen in the browser.
+        fused: Begin with the fused view.
+
+    """
+
+    def __init__(
+        self, take: TakeEntry, fps: float, part: Part, *, fused: bool, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Export {take.name}")
+        self._take, self._fps = take, fps
+        self.view = QComboBox()
+        self.view.setObjectName("export_view")
+        self.view.addItems(list(_VIEWS))
+        self.view.setCurrentIndex(0 if fused else 3)
+        self.method = QComboBox()
+        self.method.setObjectName("export_method")
+        self.method.addItems(list(_METHODS))
+        self.references = QComboBox()
+        self.references.addItems(["1 sharp frame", "2 sharp frames (before and after)"])
+        self.align = QComboBox()
+        self.align.addItems(["By the scene", "None: both show one view"])
+        self.codec = QComboBox()
+        self.codec.setObjectName("export_codec")
+        for name in CODECS:
+            self.codec.addItem(_CODECS.get(name, name), name)
+        self.slow = QCheckBox("Slow motion at")
+        self.playback = QDoubleSpinBox()
+        self.playback.setRange(1, 1000)
+        self.playback.setValue(30)
+        self.playback.setSuffix(" frames/s")
+        self.start, self.end = QDoubleSpinBox(), QDoubleSpinBox()
+        for field, value in ((self.start, part.start_s), (self.end, part.end_s or take.seconds)):
+            field.setRange(0, max(take.seconds, 0.001))
+            field.setDecimals(3)
+            field.setSuffix(" s")
+            field.setValue(value)
+        self.out = QLineEdit()
+        self.out.setObjectName("export_out")
+        self.browse = QPushButton("Browse")
+        self.overwrite = QCheckBox("Replace an existing file")
+        self.summary = QLabel("")
+        self.summary.setObjectName("export_summary")
+        self.summary.setWordWrap(True)
+        set_flag(self.summary, "dim", "true")
+        self.problem = QLabel("")
+        self.problem.setWordWrap(True)
+        set_chip(self.problem, "warn")
+        self.problem.hide()
+        form = QFormLayout()
+        form.addRow("Show", self.view)
+        form.addRow("Fuse by", self.method)
+        form.addRow("References", self.references)
+        form.addRow("Align views", self.align)
+        form.addRow("Format", self.codec)
+        form.addRow("Playback", _row(self.slow, self.playback))
+        form.addRow("Part", _row(self.start, QLabel("to"), self.end))
+        form.addRow("File", _row(self.out, self.browse))
+        form.addRow("", self.overwrite)
+        self._form = form
+        buttons = QDialogButtonBox()
+        self.go = buttons.addButton("Start", QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self._check)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.summary)
+        layout.addWidget(self.problem)
+        layout.addWidget(buttons)
+        self.view.currentIndexChanged.connect(self._follow)
+        self.codec.currentIndexChanged.connect(self._follow)
+        for field in (self.playback, self.start, self.end):
+            field.valueChanged.connect(self._summarise)
+        self.slow.toggled.connect(self._summarise)
+        self.browse.clicked.connect(self._browse)
+        self._follow()
+        self.setMinimumWidth(520)
+
+    @property
+    def request(self) -> FuseJob | RawExportJob:
+        """The job that the fields describe."""
+        raw = _VIEWS[self.view.currentText()]
+        codec = str(self.codec.currentData())
+        playback = self.playback.value() if self.slow.isChecked() else None
+        whole = self.end.value() >= self.end.maximum() - 1e-9
+        end = None if whole else self.end.value()
+        out = Path(self.out.text().strip()).expanduser()
+        if raw is not None:
+            return RawExportJob(
+                self._take.path,
+                out,
+                raw,
+                codec,
+                playback,
+                self.start.value(),
+                end,
+                self.overwrite.isChecked(),
+            )
+        options = FusionOptions(
+            method=_METHODS[self.method.currentText()],
+            references=1 + self.references.currentIndex(),
+            align="auto" if self.align.currentIndex() == 0 else "none",
+            start_s=self.start.value(),
+            end_s=end,
+        )
+        return FuseJob(
+            (self._take.path,),
+            out,
+            options,
+            codec=codec,
+            playback_fps=playback,
+            overwrite=self.overwrite.isChecked(),
+        )
+
+    def _follow(self, *_: object) -> None:
+        raw = _VIEWS[self.view.currentText()]
+        for field in (self.method, self.references, self.align):
+            self._form.setRowVisible(field, raw is None)
+        kind = "fused" if raw is None else raw.value.replace(" ", "_")
+        suffix = CODECS[str(self.codec.currentData())].suffixes[0]
+        self.out.setText(str(self._take.path.parent / f"{self._take.name}_{kind}{suffix}"))
+        self._summarise()
+
+    def _summarise(self, *_: object) -> None:
+        hsr = _VIEWS[self.view.currentText()] is RawView.HSR
+        share = max(0.0, self.end.value() - self.start.value()) / max(self._take.seconds, 1e-9)
+        frames = round(share * (self._take.hsr_frames if hsr else self._take.lsr_frames))
+        rate = self._fps * (self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0)
+        shown = self.playback.value() if self.slow.isChecked() else rate
+        seconds = frames / shown if shown else 0.0
+        slower = f", {rate / shown:.3g} times slower" if shown and shown < 0.99 * rate else ""
+        self.summary.setText(f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} frames/s{slower}")
+
+    def _browse(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(self, "Export to", self.out.text())
+        if chosen:
+            self.out.setText(chosen)
+
+    def _check(self) -> None:
+        problem = ""
+        if not self.out.text().strip():
+            problem = "choose a file"
+        elif self.start.value() >= self.end.value():
+            problem = "the part ends before it begins"
+        else:
+            try:
+                codec_for(str(self.codec.currentData()), self.request.out)
+            except AppError as error:
+                problem = sentence(error).replace("--codec ", "the format ")
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+        if not problem:
+            self.accept()
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget, 1 if isinstance(widget, QLineEdit) else 0)
+    if not any(isinstance(widget, QLineEdit) for widget in widgets):
+        row.addStretch(1)
+    return row

@@ -1,0 +1,89 @@
+"""Which takes lie in a folder, with what the browser shows about each; no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.gui.preview import RgbImage, screen_picture
+from drivers import DriverError, Take, is_take
+
+THUMBNAIL_WIDTH = 96
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakeEntry:
+    """One take, or a folder that should be one.
+
+    Attributes:
+        path: The folder.
+        name: Its name.
+        changed: When the folder was last written [s since 1970].
+        seconds: Length by the LSR stream [s].
+        hsr_frames: Frames of the sharp stream.
+        lsr_frames: Frames of the fast stream.
+        simulated: Made by the emulated rig.
+        recovered: The recording was interrupted.
+        notes: The operator's notes.
+        problem: Why it cannot be read; "" when it can.
+        thumbnail: (h, w, 3) uint8 from the middle; None when there is none.
+
+    """
+
+    path: Path
+    name: str
+    changed: float = 0.0
+    seconds: float = 0.0
+    hsr_frames: int = 0
+    lsr_frames: int = 0
+    simulated: bool = False
+    recovered: bool = False
+    notes: str = ""
+    problem: str = ""
+    thumbnail: RgbImage | None = None
+
+    @property
+    def summary(self) -> str:
+        """One line for the list."""
+        if self.problem:
+            return "cannot be read"
+        marks = "".join(
+            f", {word}"
+            for word, there in (("simulated", self.simulated), ("recovered", self.recovered))
+            if there
+        )
+        return f"{self.seconds:.2f} s, {self.hsr_frames} + {self.lsr_frames} frames{marks}"
+
+
+def read_entry(path: Path) -> TakeEntry:
+    """What the browser shows of one take; a damaged one says why."""
+    try:
+        changed = path.stat().st_mtime
+        with Take.open(path) as take:
+            lsr, hsr = take.lsr.info, take.hsr.info
+            thumbnail = None
+            if lsr.frame_count:
+                frame = take.lsr.read(lsr.frame_count // 2)
+                thumbnail = screen_picture(frame, THUMBNAIL_WIDTH)
+            return TakeEntry(
+                path=path,
+                name=path.name,
+                changed=changed,
+                seconds=lsr.frame_count / lsr.fps if lsr.fps else 0.0,
+                hsr_frames=hsr.frame_count,
+                lsr_frames=lsr.frame_count,
+                simulated=take.metadata.simulated,
+                recovered=take.recovered,
+                notes=take.metadata.notes,
+                thumbnail=thumbnail,
+            )
+    except (DriverError, OSError) as error:
+        return TakeEntry(path=path, name=path.name, problem=" ".join(str(error).split()))
+
+
+def scan(folder: Path) -> list[TakeEntry]:
+    """All takes directly in `folder`, the newest first; empty when there is no such folder."""
+    if not folder.is_dir():
+        return []
+    entries = [read_entry(path) for path in folder.iterdir() if is_take(path)]
+    return sorted(entries, key=lambda entry: -entry.changed)

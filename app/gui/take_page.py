@@ -1,0 +1,333 @@
+"""The take browser: the list of takes, both streams side by side at one moment, trim, fuse, export."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PyQt6.QtCore import QSize, Qt, QTimer, QUrl, pyqtSignal
+from PyQt6.QtGui import QDesktopServices, QIcon, QImage, QPixmap
+from PyQt6.QtWidgets import (
+    QDialog,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QSlider,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel, QRangeSlider
+from superqt.utils import signals_blocked
+
+from app.gui.export_dialog import ExportDialog, Part
+from app.gui.image_view import ImageView
+from app.gui.jobs import JobQueue
+from app.gui.jobs_panel import JobsPanel
+from app.gui.messages import Messages
+from app.gui.preview import RgbImage
+from app.gui.raw_pane import TITLES
+from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, read_entry, scan
+from app.gui.take_player import Moment, OpenTake, TakePlayer
+from app.gui.tasks import Tasks
+from app.gui.theme import set_flag
+from drivers import Role
+
+_ENTRY = Qt.ItemDataRole.UserRole
+_PLAY_FPS = 30.0
+
+
+def icon(rgb: RgbImage) -> QIcon:
+    """A thumbnail for the list; Qt keeps its own copy."""
+    height, width = rgb.shape[:2]
+    image = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QIcon(QPixmap.fromImage(image))
+
+
+class TakePage(QWidget):
+    """Everything about recorded takes.
+
+    Args:
+        folder: Where to look first.
+        tasks: Where folders are read.
+        queue: The jobs.
+        messages: For failures.
+
+    """
+
+    _opened = pyqtSignal(object)
+
+    def __init__(
+        self, folder: Path, tasks: Tasks, queue: JobQueue, messages: Messages, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._folder, self._tasks, self._queue = folder, tasks, queue
+        self._open: OpenTake | None = None
+        self._select: Path | None = None
+        self._moment: Moment | None = None
+        self._play_from = (0.0, 0)
+        self.player = TakePlayer(self._opened.emit, messages.error)
+        self.list = QListWidget()
+        self.list.setObjectName("take_list")
+        self.list.setIconSize(QSize(THUMBNAIL_WIDTH, THUMBNAIL_WIDTH * 5 // 6))
+        self.list.setMinimumWidth(230)
+        self.where = QElidingLabel(str(folder))
+        self.refresh_button = QPushButton("Refresh")
+        self.folder_button = QPushButton("Open folder")
+        self.views = {role: ImageView() for role in Role}
+        self.labels = {role: QLabel(TITLES[role]) for role in Role}
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setObjectName("take_slider")
+        self.trim = QRangeSlider(Qt.Orientation.Horizontal)  # type: ignore[no-untyped-call]
+        self.trim.setObjectName("take_trim")
+        self.trim.setToolTip("The part to fuse or export: drag both ends")
+        self.play = QPushButton("Play")
+        self.play.setCheckable(True)
+        self.play.setShortcut("Space")
+        self.speed = QDoubleSpinBox()
+        self.speed.setRange(0.1, 1000)
+        self.speed.setValue(_PLAY_FPS)
+        self.speed.setSuffix(" frames/s")
+        self.time = QLabel("")
+        self.note = QElidingLabel("")
+        set_flag(self.note, "dim", "true")
+        self.fuse = QPushButton("Fuse ...")
+        self.fuse.setObjectName("take_fuse")
+        self.export = QPushButton("Export ...")
+        self.export.setObjectName("take_export")
+        self.jobs = JobsPanel(queue)
+        self._arrange()
+        self._timer = QTimer(self)
+        self._timer.setInterval(25)
+        self._timer.timeout.connect(self._advance)
+        self._opened.connect(self._on_opened)
+        self.list.currentItemChanged.connect(self._chosen)
+        self.slider.valueChanged.connect(self._seek)
+        self.trim.valueChanged.connect(self._trimmed)
+        self.play.toggled.connect(self._play)
+        self.refresh_button.clicked.connect(lambda: self.refresh())
+        self.folder_button.clicked.connect(self._open_folder)
+        self.fuse.clicked.connect(lambda: self.ask(fused=True))
+        self.export.clicked.connect(lambda: self.ask(fused=False))
+        self._enable()
+
+    def _arrange(self) -> None:
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.where)
+        column.addWidget(self.list, 1)
+        row = QHBoxLayout()
+        row.addWidget(self.refresh_button)
+        row.addWidget(self.folder_button)
+        column.addLayout(row)
+        pictures = QHBoxLayout()
+        for role, view in self.views.items():
+            pane = QFrame()
+            set_flag(pane, "pane", "true")
+            inside = QVBoxLayout(pane)
+            inside.setContentsMargins(6, 4, 6, 4)
+            inside.addWidget(self.labels[role])
+            inside.addWidget(view, 1)
+            pictures.addWidget(pane, 1)
+        controls = QHBoxLayout()
+        controls.addWidget(self.play)
+        controls.addWidget(self.speed)
+        controls.addWidget(self.time)
+        controls.addWidget(self.note, 1)
+        controls.addWidget(self.fuse)
+        controls.addWidget(self.export)
+        right = QWidget()
+        body = QVBoxLayout(right)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.addLayout(pictures, 1)
+        body.addWidget(self.slider)
+        body.addWidget(self.trim)
+        body.addLayout(controls)
+        across = QSplitter(Qt.Orientation.Horizontal)
+        across.addWidget(left)
+        across.addWidget(right)
+        across.setStretchFactor(1, 1)
+        across.setChildrenCollapsible(False)
+        down = QSplitter(Qt.Orientation.Vertical)
+        down.addWidget(across)
+        down.addWidget(self.jobs)
+        down.setStretchFactor(0, 1)
+        down.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(down)
+
+    # -- the list -------------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> TakeEntry | None:
+        """The take that is looked at."""
+        item = self.list.currentItem()
+        entry = item.data(_ENTRY) if item is not None else None
+        return entry if isinstance(entry, TakeEntry) else None
+
+    def refresh(self, folder: Path | None = None, select: Path | None = None) -> None:
+        """Read the folder anew.
+
+        Args:
+            folder: Another one from now on.
+            select: Look at this take, wherever it lies.
+
+        """
+        if folder is not None:
+            self._folder = folder
+            self.where.setText(str(folder))
+        chosen = self.chosen
+        self._select = select or (chosen.path if chosen is not None else None)
+        folder, wanted = self._folder, self._select
+
+        def work(_: object) -> list[TakeEntry]:
+            entries = scan(folder)
+            if wanted is not None and all(entry.path != wanted for entry in entries):
+                entries.insert(0, read_entry(wanted))
+            return entries
+
+        self._tasks.start("scan takes", work, self._fill)
+
+    def _fill(self, entries: list[TakeEntry]) -> None:
+        with signals_blocked(self.list):
+            self.list.clear()
+            for entry in entries:
+                item = QListWidgetItem(f"{entry.name}\n{entry.summary}")
+                item.setData(_ENTRY, entry)
+                item.setToolTip(entry.problem or entry.notes or str(entry.path))
+                if entry.thumbnail is not None:
+                    item.setIcon(icon(entry.thumbnail))
+                self.list.addItem(item)
+        row = next((i for i, entry in enumerate(entries) if entry.path == self._select), 0 if entries else -1)
+        self.list.setCurrentRow(row)
+        self._chosen()
+
+    def _chosen(self, *_: object) -> None:
+        entry = self.chosen
+        path = entry.path if entry is not None and not entry.problem else None
+        if path is not None and self._open is not None and path == self._open.path:
+            return
+        self.play.setChecked(False)
+        self._open = None
+        self.player.open(path)
+        for view in self.views.values():
+            view.clear_picture()
+        self.note.setText(entry.problem if entry is not None else "")
+        self._enable()
+
+    def _on_opened(self, opened: OpenTake) -> None:
+        self._open = opened
+        last = max(0, opened.lsr_frames - 1)
+        with signals_blocked(self.slider), signals_blocked(self.trim):
+            self.slider.setRange(0, last)
+            self.trim.setRange(0, max(1, last))
+            self.trim.setValue((0, max(1, last)))
+            self.slider.setValue(0)
+        self.note.setText(opened.note)
+        self.note.setToolTip(opened.note)
+        self._enable()
+        self._seek(0)
+
+    def _enable(self) -> None:
+        ready = self._open is not None and self._open.lsr_frames > 0
+        for widget in (self.slider, self.trim, self.play, self.speed, self.fuse, self.export):
+            widget.setEnabled(ready)
+
+    # -- looking --------------------------------------------------------------------------------------
+
+    def _seek(self, index: int) -> None:
+        if self._open is None:
+            return
+        self.player.max_width = self.views[Role.HSR].shown_width
+        self.player.seek(index)
+        self.time.setText(f"{index / self._open.fps:.4f} s" if self._open.fps else "")
+
+    def _trimmed(self, ends: tuple[int, int]) -> None:
+        value = self.slider.value()
+        inside = min(max(value, ends[0]), ends[1])
+        if inside != value:
+            self.slider.setValue(inside)
+
+    def _play(self, on: bool) -> None:
+        self.play.setText("Pause" if on else "Play")
+        if on:
+            low, high = self.trimmed
+            start = self.slider.value() if low <= self.slider.value() < high else low
+            self._play_from = (time.monotonic(), start)
+            self._timer.start()
+        else:
+            self._timer.stop()
+
+    def _advance(self) -> None:
+        began, start = self._play_from
+        low, high = self.trimmed
+        index = start + int((time.monotonic() - began) * self.speed.value())
+        if index > high:
+            self._play_from = (time.monotonic(), low)
+            index = low
+        self.slider.setValue(index)
+
+    def drain(self) -> None:
+        """Show the newest moment; called by the display timer."""
+        moment = self.player.mailbox.take()
+        if moment is None:
+            return
+        self._moment = moment
+        self.views[Role.LSR].show_picture(moment.lsr.rgb)
+        self.labels[Role.LSR].setText(f"{TITLES[Role.LSR]}  frame {moment.index}, id {moment.lsr.frame_id}")
+        if moment.hsr is None:
+            self.views[Role.HSR].clear_picture()
+            self.labels[Role.HSR].setText(f"{TITLES[Role.HSR]}  no frame at this moment")
+        else:
+            self.views[Role.HSR].show_picture(moment.hsr.rgb)
+            self.labels[Role.HSR].setText(
+                f"{TITLES[Role.HSR]}  frame {moment.hsr_index}, id {moment.hsr.frame_id}"
+            )
+
+    @property
+    def moment(self) -> Moment | None:
+        """What is shown."""
+        return self._moment
+
+    # -- doing ----------------------------------------------------------------------------------------
+
+    @property
+    def trimmed(self) -> tuple[int, int]:
+        """First and last LSR frame of the trimmed part."""
+        ends = self.trim.value()
+        low, high = int(ends[0]), int(ends[1])
+        return low, high
+
+    @property
+    def part(self) -> Part:
+        """The trimmed part [s]; frames at both ends are inside."""
+        if self._open is None or not self._open.fps:
+            return Part()
+        low, high = self.trimmed
+        whole = high >= self.trim.maximum()
+        half = 0.5 / self._open.fps
+        return Part(max(0.0, low / self._open.fps - half), None if whole else high / self._open.fps + half)
+
+    def ask(self, *, fused: bool) -> None:
+        """Open the export dialog for the chosen take."""
+        entry = self.chosen
+        if entry is None or self._open is None:
+            return
+        dialog = ExportDialog(entry, self._open.fps, self.part, fused=fused, parent=self)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self._queue.add(dialog.request)
+        dialog.deleteLater()
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+
+    def close_player(self) -> None:
+        """End the player's thread."""
+        self._timer.stop()
+        self.player.close()

@@ -1,0 +1,143 @@
+"""A thread that shows the frames of a take at a moment, both streams together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from app.gui.mailbox import Mailbox
+from app.gui.preview import Preview
+from app.gui.preview_worker import make_preview
+from app.raw_export import hsr_of_lsr
+from drivers import DriverError, Role, Take
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """What both cameras saw at one LSR frame.
+
+    Attributes:
+        index: The LSR frame's index.
+        lsr: Its picture.
+        hsr: Picture of the HSR frame of its GoP; None where there is none.
+        hsr_index: That frame's index, -1 where there is none.
+
+    """
+
+    index: int
+    lsr: Preview
+    hsr: Preview | None
+    hsr_index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenTake:
+    """A take that the player has opened.
+
+    Attributes:
+        path: Its folder.
+        lsr_frames: Moments to show.
+        fps: LSR rate [1/s].
+        note: What is unusual about it; "" when nothing is.
+
+    """
+
+    path: Path
+    lsr_frames: int
+    fps: float
+    note: str
+
+
+class TakePlayer:
+    """Opens one take at a time and shows the moment asked for last.
+
+    Args:
+        on_open: Told about an opened take, on the player's thread.
+        on_error: Told about failures, on the player's thread.
+
+    Attributes:
+        mailbox: The newest moment.
+        max_width: Screen pixels for a whole picture.
+
+    """
+
+    def __init__(self, on_open: Callable[[OpenTake], None], on_error: Callable[[Exception], None]) -> None:
+        self.mailbox: Mailbox[Moment] = Mailbox()
+        self.max_width = 640
+        self._on_open, self._on_error = on_open, on_error
+        self._changed = threading.Condition()
+        self._wanted_path: Path | None = None
+        self._wanted_index: int | None = None
+        self._reopen = False
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name="take player", daemon=True)
+        self._thread.start()
+
+    def open(self, path: Path | None) -> None:
+        """Open another take, or none."""
+        with self._changed:
+            self._wanted_path, self._reopen, self._wanted_index = path, True, None
+            self._changed.notify_all()
+
+    def seek(self, index: int) -> None:
+        """Show the moment of an LSR frame; the newest wish wins."""
+        with self._changed:
+            self._wanted_index = index
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the thread and give the files back."""
+        with self._changed:
+            self._stop = True
+            self._changed.notify_all()
+        self._thread.join(10.0)
+
+    def _run(self) -> None:
+        take: Take | None = None
+        owner = np.empty(0, np.int64)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stop or self._reopen or self._wanted_index is not None)
+                if self._stop:
+                    break
+                reopen, self._reopen = self._reopen, False
+                path, index, self._wanted_index = self._wanted_path, self._wanted_index, None
+            try:
+                if reopen:
+                    if take is not None:
+                        take.close()
+                    take, owner = None, np.empty(0, np.int64)
+                    if path is not None:
+                        take, owner = self._open(path)
+                if index is not None and take is not None and index < len(owner):
+                    self.mailbox.put(self._moment(take, owner, index))
+            except (DriverError, OSError) as error:
+                self._on_error(error)
+        if take is not None:
+            take.close()
+
+    def _open(self, path: Path) -> tuple[Take, npt.NDArray[np.int64]]:
+        take = Take.open(path)
+        note = "recovered: the recording was interrupted" if take.recovered else ""
+        try:
+            owner = hsr_of_lsr(take.pair())
+        except DriverError as error:
+            # Pictures can be looked at even where fusion would refuse.
+            owner, note = np.full(take.lsr.info.frame_count, -1, np.int64), str(error)
+        info = take.lsr.info
+        self._on_open(OpenTake(path, info.frame_count, info.fps, note))
+        return take, owner
+
+    def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int) -> Moment:
+        def look(role: Role, at: int) -> Preview:
+            frame = take.stream(role).read(at)
+            return make_preview(frame, self.max_width, mark=False, with_statistics=False)
+
+        hsr_index = int(owner[index])
+        hsr = look(Role.HSR, hsr_index) if hsr_index >= 0 else None
+        return Moment(index, look(Role.LSR, index), hsr, hsr_index)

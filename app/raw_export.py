@@ -1,0 +1,157 @@
+"""The raw streams of a take as ordinary clips: one of them, or both side by side, without fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.codecs import codec_for
+from app.errors import CancelledError, InputError
+from app.export import open_sink
+from app.outputs import check_output
+from app.pipeline import nominal_rate
+from drivers import FrameSource, StreamPair, Take, pair_streams, to_rgb8
+
+RgbImage = npt.NDArray[np.uint8]
+
+
+class RawView(str, Enum):
+    """What a raw export shows."""
+
+    HSR = "hsr"
+    LSR = "lsr"
+    SIDE_BY_SIDE = "side by side"
+
+
+@dataclass(frozen=True, slots=True)
+class RawExportJob:
+    """A raw export as the operator describes it.
+
+    Attributes:
+        take: The take's folder.
+        out: The file to write; a name without ending is a folder of pictures.
+        view: Which stream, or both.
+        codec: A name from `app.codecs.CODECS`; None chooses by the ending.
+        playback_fps: Rate written into the file; None = real time.
+        start_s: First moment, in real seconds after the first LSR frame.
+        end_s: Moment to stop at; None = the end.
+        overwrite: Replace an existing output.
+
+    """
+
+    take: Path
+    out: Path
+    view: RawView = RawView.SIDE_BY_SIDE
+    codec: str | None = None
+    playback_fps: float | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    overwrite: bool = False
+
+
+def run_raw_export(
+    job: RawExportJob,
+    *,
+    on_start: Callable[[str, int, int], None] | None = None,
+    on_frame: Callable[[], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> int:
+    """Write the clip and return its number of frames.
+
+    Args:
+        job: What to write.
+        on_start: Called once with (text, frames in all, 0).
+        on_frame: Called after each written frame.
+        cancelled: Asked before each frame; True removes what was written.
+
+    Raises:
+        CancelledError: Stopped by the operator.
+        InputError: Nothing lies in the chosen range.
+        SourceError: The take cannot be read.
+        OutputError: The clip cannot be written.
+
+    """
+    codec = codec_for(job.codec, job.out)
+    check_output(job.out, overwrite=job.overwrite)
+    with Take.open(job.take) as take:
+        pair = take.pair()
+        source = pair.hsr if job.view is RawView.HSR else pair.lsr
+        indices = _range(source, pair, job)
+        frames = _frames(pair, job.view, indices)
+        first = next(frames)
+        height, width = first.shape[:2]
+        rate = nominal_rate(source.info.fps)
+        if job.playback_fps is not None:
+            rate = Fraction(job.playback_fps).limit_denominator(1001)
+        sink = open_sink(job.out, codec, width, height, rate)
+        if on_start is not None:
+            on_start(f"exporting {job.view.value}", len(indices), 0)
+        done = False
+        try:
+            for image in _chain(first, frames):
+                if cancelled is not None and cancelled():
+                    raise CancelledError(f"{job.out} was not finished; export it again")
+                sink.write(image)
+                if on_frame is not None:
+                    on_frame()
+            sink.finish()
+            done = True
+        finally:
+            if not done:
+                sink.abandon()
+    return len(indices)
+
+
+def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int]:
+    times = source.mid_exposure_ns
+    origin = times[0] if source is pair.hsr else pair.lsr.mid_exposure_ns[0]
+    seconds = (times - origin) * 1e-9
+    end = np.inf if job.end_s is None else job.end_s
+    chosen = np.flatnonzero((seconds >= job.start_s - 1e-9) & (seconds < end))
+    if not len(chosen):
+        raise InputError(f"{job.take}: no frame lies between {job.start_s:g} s and {end:g} s")
+    return [int(i) for i in chosen]
+
+
+def _chain(first: RgbImage, rest: Iterator[RgbImage]) -> Iterator[RgbImage]:
+    yield first
+    yield from rest
+
+
+def hsr_of_lsr(pair: StreamPair) -> npt.NDArray[np.int64]:
+    """For every LSR frame the HSR frame whose GoP it is in, -1 where it has none, shape (LSR frames,).
+
+    Raises:
+        PairingError: The streams cannot be paired.
+
+    """
+    owner = np.full(pair.lsr.info.frame_count, -1, np.int64)
+    for gop in pair_streams(pair).gops:
+        owner[list(gop.lsr_indices)] = gop.hsr_index
+    return owner
+
+
+def _frames(pair: StreamPair, view: RawView, indices: list[int]) -> Iterator[RgbImage]:
+    if view is not RawView.SIDE_BY_SIDE:
+        source = pair.hsr if view is RawView.HSR else pair.lsr
+        for index in indices:
+            yield to_rgb8(source.read(index))
+        return
+    owner = hsr_of_lsr(pair)
+    shown, left = -1, np.zeros((pair.hsr.info.height, pair.hsr.info.width, 3), np.uint8)
+    height = left.shape[0]
+    for index in indices:
+        if owner[index] >= 0 and owner[index] != shown:
+            shown = int(owner[index])
+            left = to_rgb8(pair.hsr.read(shown))
+        lsr = to_rgb8(pair.lsr.read(index))
+        width = round(lsr.shape[1] * height / lsr.shape[0])
+        right = cv2.resize(lsr, (width, height), interpolation=cv2.INTER_NEAREST)
+        yield np.hstack([left, np.asarray(right, np.uint8)])

@@ -1,0 +1,222 @@
+"""The take browser, the export dialog and the jobs behind them."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QApplication, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from app.errors import CancelledError
+from app.fuse import FuseJob
+from app.gui import jobs as jobs_module
+from app.gui.export_dialog import ExportDialog
+from app.gui.jobs import JobState
+from app.gui.main_window import MainWindow
+from app.gui.take_library import read_entry, scan
+from app.pipeline import FusionOptions
+from app.raw_export import RawExportJob, RawView, run_raw_export
+from drivers import Role
+
+FRAMES = 24
+
+
+def browse(window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    window.recording_panel.set_folder(takes)
+    window.actions_table["takes"].trigger()
+    qtbot.waitUntil(lambda: window.take_page.moment is not None, timeout=10000)
+
+
+def video(path: Path) -> tuple[int, Fraction, int]:
+    """Frames, rate and width of a clip."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        rate = stream.average_rate
+        assert rate is not None
+        return sum(1 for _ in container.decode(stream)), rate, stream.width
+
+
+def answer(dialog_does: object) -> None:
+    """Do something in the export dialog that is about to open, then press Start."""
+
+    def act() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, ExportDialog)
+        dialog_does(dialog)  # type: ignore[operator]
+        dialog.go.click()
+
+    QTimer.singleShot(100, act)
+
+
+def test_browser_shows_both_streams_of_one_moment(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    window = idle_window
+    browse(window, qtbot, takes)
+    page = window.take_page
+    assert page.list.count() == 1
+    assert "simulated" in page.list.item(0).text()
+    page.slider.setValue(9)
+    qtbot.waitUntil(lambda: page.moment is not None and page.moment.index == 9, timeout=5000)
+    assert page.moment is not None
+    # Frames 7 to 10 are the GoP of HSR frame 2 at m = 4.
+    assert page.moment.hsr_index == 2
+    assert "frame 9" in page.labels[Role.LSR].text()
+
+
+def test_playing_stays_inside_the_trimmed_part(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    browse(idle_window, qtbot, takes)
+    page = idle_window.take_page
+    page.trim.setValue((5, 10))
+    assert page.slider.value() == 5
+    page.speed.setValue(200)
+    page.play.click()
+    seen = set()
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        qtbot.wait(20)
+        seen.add(page.slider.value())
+    page.play.click()
+    assert len(seen) > 1
+    assert min(seen) >= 5
+    assert max(seen) <= 10
+
+
+def test_fuse_a_trimmed_part_through_the_dialog(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    window = idle_window
+    browse(window, qtbot, takes)
+    page = window.take_page
+    page.trim.setValue((4, 11))
+
+    def fill(dialog: ExportDialog) -> None:
+        dialog.method.setCurrentText("Classical, no network")
+        dialog.slow.setChecked(True)
+        dialog.playback.setValue(15)
+        assert "8 frames" in dialog.summary.text()
+
+    answer(fill)
+    page.fuse.click()
+    job = window.jobs.jobs[0]
+    qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=60000)
+    frames, rate, _ = video(job.out)
+    assert frames == 8
+    assert rate == 15
+    assert job.out == takes / "marbles_fused.mp4"
+
+
+def test_export_side_by_side(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    window = idle_window
+    browse(window, qtbot, takes)
+    answer(lambda dialog: dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1")))
+    window.take_page.export.click()
+    job = window.jobs.jobs[0]
+    qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=60000)
+    frames, rate, width = video(job.out)
+    assert (frames, rate) == (FRAMES, 120)
+    assert width == 384 + 384
+
+
+def test_dialog_refuses_an_ending_that_cannot_hold_the_format(takes: Path, qtbot: QtBot) -> None:
+    from app.gui.export_dialog import Part
+
+    dialog = ExportDialog(read_entry(takes / "marbles"), 120.0, Part(), fused=True)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.out.setText(str(takes / "clip.png"))
+    dialog.go.click()
+    assert dialog.isVisible()
+    assert ".mp4" in dialog.problem.text()
+
+
+def test_stopped_fusion_is_resumed_to_the_end(
+    idle_window: MainWindow, qtbot: QtBot, takes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = idle_window
+    real = jobs_module.run_job
+
+    def slowly(job: FuseJob, **callbacks: object) -> object:
+        advance = callbacks["on_frame"]
+
+        def on_frame() -> None:
+            advance()  # type: ignore[operator]
+            time.sleep(0.1)
+
+        return real(job, **{**callbacks, "on_frame": on_frame})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs_module, "run_job", slowly)
+    job = window.jobs.add(FuseJob((takes / "marbles",), takes / "out.mp4", FusionOptions(method="bicubic")))
+    window.actions_table["takes"].trigger()
+    qtbot.waitUntil(lambda: job.done >= 3, timeout=60000)
+    row = window.take_page.jobs.rows[0]
+    assert row.bar.isVisible()
+    row.stop.click()
+    qtbot.waitUntil(lambda: job.state is JobState.CANCELLED, timeout=20000)
+    assert not (takes / "out.mp4").exists()
+    row.resume.click()
+    qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=60000)
+    assert video(takes / "out.mp4")[0] == FRAMES
+
+
+def test_jobs_run_one_after_the_other(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    queue = idle_window.jobs
+    first, second, third = (
+        queue.add(RawExportJob(takes / "marbles", takes / f"{name}.mp4", RawView.LSR)) for name in "abc"
+    )
+    assert [first.state, second.state] == [JobState.RUNNING, JobState.QUEUED]
+    queue.cancel(third)
+    qtbot.waitUntil(lambda: second.state is JobState.DONE, timeout=30000)
+    assert third.state is JobState.CANCELLED
+    assert not third.out.exists()
+
+
+def test_failed_job_says_why(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    (takes / "there.mp4").write_bytes(b"x")
+    job = idle_window.jobs.add(RawExportJob(takes / "marbles", takes / "there.mp4", RawView.LSR))
+    qtbot.waitUntil(lambda: job.state is JobState.FAILED, timeout=20000)
+    assert "there.mp4" in job.text
+    assert (takes / "there.mp4").read_bytes() == b"x"
+
+
+def test_closing_with_a_running_job_asks(
+    idle_window: MainWindow, qtbot: QtBot, takes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = idle_window
+    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    window.jobs.add(RawExportJob(takes / "marbles", takes / "a.mp4", RawView.LSR))
+    window.close()
+    assert window.isVisible()
+    window.jobs.add(RawExportJob(takes / "marbles", takes / "b.mp4", RawView.LSR))
+    window.close()
+    assert not window.isVisible()
+
+
+def test_damaged_take_is_listed_with_its_reason(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    (takes / "marbles" / "take.json").write_text("{")
+    entries = scan(takes)
+    assert len(entries) == 1
+    assert "JSON" in entries[0].problem
+    idle_window.recording_panel.set_folder(takes)
+    idle_window.actions_table["takes"].trigger()
+    page = idle_window.take_page
+    qtbot.waitUntil(lambda: page.list.count() == 1, timeout=5000)
+    assert not page.fuse.isEnabled()
+    assert "JSON" in page.note.text()
+
+
+def test_interrupted_take_can_be_looked_at(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    (takes / "marbles" / "done.json").unlink()
+    browse(idle_window, qtbot, takes)
+    assert "recovered" in idle_window.take_page.list.item(0).text()
+
+
+def test_raw_export_is_cancelled_cleanly(takes: Path) -> None:
+    job = RawExportJob(takes / "marbles", takes / "c.mp4", RawView.HSR)
+    with pytest.raises(CancelledError):
+        run_raw_export(job, cancelled=lambda: True)
+    assert not job.out.exists()
+    assert run_raw_export(job) == FRAMES // 4
+    assert video(job.out)[0] == FRAMES // 4
