@@ -28,8 +28,11 @@ _WIDTHS = (48, 72, 96)
 _SLOPE = 0.1
 _FLOW_UNIT = 20.0
 _ERROR_GAIN = 4.0
-_START_DETAIL = 1.0
-_START_BLEND = -3.0
+_START_BLEND = -4.0
+_DETAIL_SHARE = 2.0
+_FLOOR = 0.007
+_LEAST_ERROR = 1e-4
+_MOST_LOGIT = 5.0
 
 
 class LiveReference(NamedTuple):
@@ -70,13 +73,15 @@ class LiveNet(nn.Module):
 
     Args:
         references: Number of references N.
+        scale: Output pixels per LSR pixel; only the start depends on it.
 
     """
 
-    def __init__(self, references: int = 1) -> None:
+    def __init__(self, references: int = 1, scale: float = 4.0) -> None:
         super().__init__()
         self.references = references
-        folded = (3 + 11 * references) * _FOLD**2
+        self.tolerance = nn.Parameter(torch.tensor([_DETAIL_SHARE / scale, _FLOOR]).log())
+        folded = (3 + 12 * references) * _FOLD**2
         first, second, third = _WIDTHS
         self.head = nn.Conv2d(folded, first, 3, padding=1)
         self.encoder = nn.ModuleList([_pair(first), _pair(second), _pair(third)])
@@ -92,11 +97,10 @@ class LiveNet(nn.Module):
         self._start_at_plain_transfer()
 
     def _start_at_plain_transfer(self) -> None:
-        # Untrained, the network is plain high-frequency transfer: a dim picture teaches nothing.
+        # Untrained, the network is `classical`: its detail and its confidence, nothing filtered.
         nn.init.normal_(self.tail.weight, std=1e-3)
         bias = torch.zeros(self.references, _TAPS + 2, _FOLD**2)
         bias[:, _TAPS // 2] = 1.0
-        bias[:, _TAPS] = _START_DETAIL
         bias[:, _TAPS + 1] = _START_BLEND
         with torch.no_grad():
             assert self.tail.bias is not None
@@ -113,18 +117,20 @@ class LiveNet(nn.Module):
             The fused picture and the shares of the references.
 
         """
-        planes, warped = [lsr_up], []
+        planes, warped, agreement = [lsr_up], [], []
         for reference in references:
             with torch.no_grad():
                 pair = torch.cat((reference.image, reference.matched), dim=1)
                 both = backward_warp_border(pair, reference.flow)
             sharp, matched = both[:, :3], both[:, 3:]
             difference = matched - lsr_up
+            agreement.append(self._agreement(sharp - matched, difference))
             planes += [sharp, difference, difference.abs() * _ERROR_GAIN, reference.flow / _FLOW_UNIT]
+            planes.append(agreement[-1].detach() / _MOST_LOGIT)
             warped.append((sharp, matched, difference))
         raw = self._taps_and_masks(torch.cat(planes, dim=1))
         raw = raw.reshape(raw.shape[0], self.references, _TAPS + 2, *raw.shape[-2:])
-        detail = _shares(raw[:, :, _TAPS])
+        detail = _shares(raw[:, :, _TAPS] + torch.cat(agreement, dim=1))
         blend = _shares(raw[:, :, _TAPS + 1])
         out, weight = lsr_up, torch.zeros_like(lsr_up[:, :1])
         for index, (sharp, matched, difference) in enumerate(warped):
@@ -134,6 +140,13 @@ class LiveNet(nn.Module):
             out = out + blend[:, index : index + 1] * difference
             weight = weight + share * taps.sum(dim=1, keepdim=True)
         return LiveFused(out, detail, blend, weight)
+
+    def _agreement(self, detail: Tensor, difference: Tensor) -> Tensor:
+        """Logit (B, 1, H, W) of the confidence that `classical` has in a reference's detail."""
+        tolerance = self.tolerance.exp()
+        allowed = tolerance[0] * _local_mean(detail) + tolerance[1]
+        logit = 2 * (allowed.log() - (_local_mean(difference) + _LEAST_ERROR).log())
+        return torch.clamp(logit, -_MOST_LOGIT, _MOST_LOGIT)
 
     def _taps_and_masks(self, planes: Tensor) -> Tensor:
         x = self.head(F.pixel_unshuffle(planes, _FOLD))
@@ -156,6 +169,14 @@ def _pair(width: int) -> nn.Sequential:
         nn.Conv2d(width, width, 3, padding=1),
         nn.LeakyReLU(_SLOPE),
     )
+
+
+def _local_mean(planes: Tensor) -> Tensor:
+    # Two boxes of 5 make a window of sigma 2.
+    mean = planes.abs().mean(dim=1, keepdim=True)
+    for _ in range(2):
+        mean = F.avg_pool2d(mean, 5, stride=1, padding=2, count_include_pad=False)
+    return mean
 
 
 def _shares(logits: Tensor) -> Tensor:

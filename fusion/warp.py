@@ -33,9 +33,9 @@ def backward_warp(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def backward_warp_border(image: Tensor, flow: Tensor) -> Tensor:
-    """As `backward_warp`, but beyond the edge the outermost pixels count and everything is valid."""
+    """As `backward_warp`, but bicubic; beyond the edge the outermost pixels count and everything is valid."""
     sampled = F.grid_sample(
-        image.float(), _grid(flow, image.shape), mode="bilinear", padding_mode="border", align_corners=True
+        image.float(), _grid(flow, image.shape), mode="bicubic", padding_mode="border", align_corners=True
     )
     return sampled.to(image.dtype)
 

@@ -57,7 +57,7 @@ def train_live(
 
     """
     torch.manual_seed(seed)
-    network = LiveNet(samples.references)
+    network = LiveNet(samples.references, samples.scale)
     corrections = back_projections_for(samples.noise_variance)
 
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:

@@ -1,13 +1,19 @@
 """The fast network against its formula, and the gradients of the custom functions."""
 
+import numpy as np
 import pytest
 import torch
+from fusion_scene import pan, psnr, reduce
 from torch.autograd import gradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
+from fusion.classical import Classical
 from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
+from fusion.gop import synthesise_gop
+from fusion.inference import LiveSynthesiser
 from fusion.live import LiveNet, LiveReference
+from fusion.resample import to_bytes, upscale
 
 
 def references(count, size):
@@ -25,20 +31,39 @@ def shaken(network, spread=0.05):
     return network.eval()
 
 
+def box(values):
+    """Mean over the part of a 5x5 window that lies inside the picture, by the definition."""
+    height, width = values.shape
+    out = torch.zeros_like(values)
+    for y in range(height):
+        for x in range(width):
+            out[y, x] = values[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3].mean()
+    return out
+
+
+def agreement_logit(reference, up, scale):
+    """Logit of 1 / (1 + (error / tolerance)^2)."""
+    detail = box(box((reference.image - reference.matched).abs().mean(dim=1)[0]))
+    error = box(box((reference.matched - up).abs().mean(dim=1)[0]))
+    tolerance = 2 / scale * detail + 0.007
+    return (2 * torch.log(tolerance / (error + 1e-4))).clamp(-5, 5)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_result_is_the_sum_the_module_promises(count):
     torch.manual_seed(0)
     size, up = (16, 32), torch.rand(1, 3, 16, 32)
-    given, network = references(count, size), shaken(LiveNet(count))
+    given, network = references(count, size), shaken(LiveNet(count, scale=4))
     raw = []
     network.tail.register_forward_hook(lambda _m, _i, out: raw.append(out))
     with torch.inference_mode():
         fused = network(up, given)
     raw = torch.nn.functional.pixel_shuffle(raw[0], 4)[0].reshape(count, 27, *size)
+    m1_logits = raw[:, 25] + torch.stack([agreement_logit(reference, up, 4) for reference in given])
     for y, x in ((0, 0), (7, 9), (15, 31)):
         want, weight = up[0, :, y, x].clone(), 0.0
         for index, reference in enumerate(given):
-            m1 = float(raw[index, 25, y, x].exp() / (1 + raw[:, 25, y, x].exp().sum()))
+            m1 = float(m1_logits[index, y, x].exp() / (1 + m1_logits[:, y, x].exp().sum()))
             m2 = float(raw[index, 26, y, x].exp() / (1 + raw[:, 26, y, x].exp().sum()))
             filtered = torch.zeros(3)
             for tap in range(25):
@@ -47,19 +72,41 @@ def test_the_result_is_the_sum_the_module_promises(count):
             matched = reference.matched[0, :, y, x]
             want += m1 * (filtered - matched) + m2 * (matched - up[0, :, y, x])
             weight += m1 * float(raw[index, :25, y, x].sum())
-            assert float(fused.detail[0, index, y, x]) == pytest.approx(m1, abs=1e-5)
+            assert float(fused.detail[0, index, y, x]) == pytest.approx(m1, abs=1e-4)
             assert float(fused.blend[0, index, y, x]) == pytest.approx(m2, abs=1e-5)
-        torch.testing.assert_close(fused.out[0, :, y, x], want, atol=1e-4, rtol=1e-4)
-        assert float(fused.weight[0, 0, y, x]) == pytest.approx(weight, abs=1e-4)
+        torch.testing.assert_close(fused.out[0, :, y, x], want, atol=1e-3, rtol=1e-3)
+        assert float(fused.weight[0, 0, y, x]) == pytest.approx(weight, abs=1e-3)
 
 
-def test_untrained_it_is_plain_transfer_of_the_detail():
+@pytest.mark.parametrize("scale", [4, 8])
+def test_untrained_it_is_as_good_as_the_method_it_starts_from(scale):
     torch.manual_seed(0)
-    up, given = torch.rand(1, 3, 32, 32), references(1, (32, 32))
-    with torch.inference_mode():
-        fused = LiveNet()(up, given)
-    expected = up + 0.731 * (given[0].image - given[0].matched) + 0.047 * (given[0].matched - up)
-    assert float((fused.out - expected).abs().max()) < 0.03
+    frames = pan(3, 96, 160, (1.5, 0.5))
+    gop = reduce(frames, scale), [-1, 0, 1], [(frames[1], None)]
+    levels = []
+    for synthesiser in (Classical(scale), LiveSynthesiser(LiveNet(1, scale), scale)):
+        made = synthesise_gop(synthesiser, *gop, recursion="direct", cancelled=lambda: False)
+        levels.append([psnr(f.image, frames[f.position]) for f in made if f.distance])
+    assert levels[1] == pytest.approx(levels[0], abs=0.2)
+
+
+def test_a_frame_outside_the_reference_is_the_upscaled_one():
+    frames = pan(3, 64, 96, (1, 0))
+    valid = np.ones((64, 96), bool)
+    valid[:, 48:] = False
+    lsr = reduce(frames, 4)
+    made = synthesise_gop(
+        LiveSynthesiser(LiveNet(), 4),
+        lsr,
+        [-1, 0, 1],
+        [(frames[1], valid)],
+        recursion="recurrent",
+        cancelled=lambda: False,
+    )
+    for frame in made:
+        plain = to_bytes(upscale(lsr[frame.position], 64, 96))
+        assert np.array_equal(frame.image[:, 56:], plain[:, 56:])
+        assert not np.array_equal(frame.image[:, :40], plain[:, :40])
 
 
 def test_it_is_cheap_enough_for_live_preview():
