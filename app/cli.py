@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app import __version__
-from app.commands import capture, demo, doctor, evaluate, fuse, gui, train
+from app.commands import capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
 from app.commands._common import err
 from app.errors import AppError
 from calibration.errors import CalibrationError
@@ -34,6 +34,8 @@ cli = typer.Typer(
 cli.command("demo")(demo.command)
 cli.command("gui")(gui.command)
 cli.command("capture")(capture.command)
+cli.command("import")(import_.command)
+cli.command("sync")(sync.command)
 cli.command("fuse")(fuse.command)
 cli.command("evaluate")(evaluate.command)
 cli.command("train")(train.command)

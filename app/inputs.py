@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.clips import open_synced
 from app.errors import InputError
+from calibration.sync import BELIEVABLE
 from drivers import StreamPair, Take, open_clip_pair
 
 
@@ -14,10 +16,10 @@ def open_inputs(paths: Sequence[Path], *, offset_ms: float | None = None) -> Str
 
     Args:
         paths: One take folder, or two clips.
-        offset_ms: Time of the first HSR frame minus that of the first LSR frame [ms]; None = not known.
+        offset_ms: Time of the first HSR frame minus that of the first LSR frame [ms]; None finds it.
 
     Raises:
-        InputError: Neither one take nor two clips; or two clips whose offset is not known.
+        InputError: Neither one take nor two clips; or two clips whose offset cannot be found.
         SourceError: An input cannot be read.
 
     """
@@ -30,6 +32,21 @@ def open_inputs(paths: Sequence[Path], *, offset_ms: float | None = None) -> Str
         return Take.open(path).pair()
     if len(paths) == 2:
         if offset_ms is None:
-            raise InputError("the offset between the two clips is not known; give it with --offset-ms")
+            return _synced(paths[0], paths[1])
         return open_clip_pair(paths[0], paths[1], offset_ms=offset_ms)
     raise InputError(f"{len(paths)} inputs were given; give one take folder or two clips (HSR then LSR)")
+
+
+def _synced(hsr: Path, lsr: Path) -> StreamPair:
+    """Two clips whose offset is found by their sound and pictures."""
+    synced = open_synced(hsr, lsr)
+    report = synced.report
+    if report is not None and report.confidence < BELIEVABLE:
+        synced.pair.hsr.close()
+        synced.pair.lsr.close()
+        guess = "" if report.method == "none" else f" (best guess {report.offset_ms:.1f} ms)"
+        raise InputError(
+            f"the offset between the two clips cannot be found surely{guess}; {report.warnings[0]}, "
+            "or give it with --offset-ms"
+        )
+    return synced.pair

@@ -246,7 +246,7 @@ class _Search:
         return _with_doubt(found, step, before, pull), at
 
     def _match(self, chosen: list[int], shift_s: float, *, registered_s: float) -> FrameSync:
-        """Match HSR frames around `shift_s`, with the views registered as if `registered_s` were the shift."""
+        """Match HSR frames around `shift_s`, with views registered as if `registered_s` were the shift."""
         view = self._registration(chosen, registered_s)
         windows = [w for w in (self._window(j, shift_s, view) for j in chosen) if w is not None]
         limit = min(float(_MAX_EXPOSURE), self.hsr_period / self.lsr_period)
