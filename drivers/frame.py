@@ -80,7 +80,8 @@ class Frame:
         mid_exposure_ns: Middle of the exposure on the stream's own clock [ns].
         exposure_us: Exposure time [us]; 0 where a clip does not say.
         gain_db: Gain [dB]; 0 where a clip does not say.
-        host_ns: Host monotonic clock when the frame arrived [ns]; 0 for clips.
+        host_ns: Host monotonic clock when the frame arrived [ns]; 0 for clips and where
+            an emulated rig waits for its reader.
         flags: What is unusual about this frame.
 
     """
