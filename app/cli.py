@@ -9,17 +9,16 @@ import os
 import sys
 import traceback
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Annotated, NoReturn
 
-import platformdirs
 import typer
 from typer.exceptions import Abort, TyperException
 
 from app import __version__
-from app.commands import capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
+from app.commands import calibrate, capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
 from app.commands._common import err
 from app.errors import AppError
+from app.logs import log_folder
 from calibration.errors import CalibrationError
 from drivers.errors import DriverError
 from fusion.errors import FusionError
@@ -35,6 +34,7 @@ cli.command("demo")(demo.command)
 cli.command("gui")(gui.command)
 cli.command("capture")(capture.command)
 cli.command("import")(import_.command)
+cli.add_typer(calibrate.app, name="calibrate")
 cli.command("sync")(sync.command)
 cli.command("fuse")(fuse.command)
 cli.command("evaluate")(evaluate.command)
@@ -62,13 +62,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-def log_folder() -> Path:
-    """Folder for logs of this user, made when missing."""
-    folder = Path(platformdirs.user_log_dir("twinrate", appauthor=False))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _keep_traceback() -> str:

@@ -16,7 +16,13 @@ class Look(str, Enum):
     LIGHT = "light"
 
 
-def _size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT as two numbers.
+
+    Raises:
+        typer.BadParameter: It is something else.
+
+    """
     width, _, height = text.lower().partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
         raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT, such as 1280x800")
@@ -49,8 +55,8 @@ def command(
 ) -> None:
     """Open the window: both live views, exposure, recording."""
     from app.capture import CaptureJob
-    from app.cli import log_folder
     from app.gui.application import GuiOptions, run
+    from app.logs import log_folder
 
     pair = None
     if serials is not None:
@@ -63,8 +69,8 @@ def command(
         seconds=1.0,
         real_time=True,
         serials=pair,
-        hsr_size=_size(hsr_size),
-        lsr_size=_size(lsr_size),
+        hsr_size=parse_size(hsr_size),
+        lsr_size=parse_size(lsr_size),
         hsr_fps=hsr_fps,
         ratio=ratio,
     )
@@ -76,7 +82,7 @@ def command(
             emulate=emulate,
             take=take,
             theme=theme.value if theme else None,
-            size=_size(window) if window else None,
+            size=parse_size(window) if window else None,
             screenshot=screenshot,
             after_s=after,
         )

@@ -1,0 +1,14 @@
+"""Where logs of this user are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+
+
+def log_folder() -> Path:
+    """Folder for logs of this user, made when missing."""
+    folder = Path(platformdirs.user_log_dir("twinrate", appauthor=False))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
