@@ -106,6 +106,15 @@ def _created_warning(hsr: VideoClip, lsr: VideoClip, offset_ms: float) -> tuple[
     )
 
 
+def _hdr_warning(hsr: VideoClip, lsr: VideoClip) -> tuple[str, ...]:
+    if hsr.hdr == lsr.hdr:
+        return ()
+    clip = hsr if hsr.hdr else lsr
+    return (
+        f"{clip.path} is HDR and was brought to ordinary colours; film with HDR switched off for best match",
+    )
+
+
 def open_synced(
     hsr_path: Path | str,
     lsr_path: Path | str,
@@ -140,7 +149,8 @@ def open_synced(
     if offset_ms is not None:
         first = int(lsr.mid_exposure_ns[0]) - int(hsr.mid_exposure_ns[0])
         pair = replace(pair, clock_offset_ns=first + round(offset_ms * 1e6))
-        return SyncedClips(pair, capture, None, ())
+        return SyncedClips(pair, capture, None, _hdr_warning(hsr, lsr))
     report = sync_streams(pair, audio=_sound(hsr, lsr), on_progress=on_progress)
     warnings = report.warnings + _created_warning(hsr, lsr, report.offset_ms)
+    warnings += _hdr_warning(hsr, lsr)
     return SyncedClips(with_offset(pair, report), capture, report, warnings)

@@ -243,6 +243,9 @@ class _Search:
             return found, at
         moved = self._match(chosen, shift_s, registered_s=shift_s + self.lsr_period)
         pull = (moved.shift_s - found.shift_s) / self.lsr_period if moved.frames else 0.0
+        if self._registration(chosen, shift_s) is None:
+            # Unregistered views differ by an unknown shift, which any motion of the camera turns into time.
+            pull = 1.0
         return _with_doubt(found, step, before, pull), at
 
     def _match(self, chosen: list[int], shift_s: float, *, registered_s: float) -> FrameSync:

@@ -11,10 +11,9 @@ from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import VideoReformatter
 
 from drivers._clip_audio import ClipAudio, read_audio
-from drivers._clip_colour import to_luma, to_rgb8
+from drivers._clip_colour import ColourConverter, is_hdr
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
@@ -52,11 +51,11 @@ class VideoClip:
             self._decoder.damaged_packets = damaged
         self._index = index
         self._times = np.rint(index.times_ns / capture_factor).astype(np.int64)
-        self._reformatter = VideoReformatter()
-        self._luma = VideoReformatter()
+        self._colour = ColourConverter()
         self._lock = threading.Lock()
         try:
             first = self.read(0).image
+            self._hdr = is_hdr(self._decoder.read(0))
         except SourceError:
             self._decoder.close()
             raise
@@ -123,6 +122,11 @@ class VideoClip:
         return read_audio(self._path, rate=rate)
 
     @property
+    def hdr(self) -> bool:
+        """Whether the file is HDR (HLG or PQ); `read` brings it to BT.709 display colours."""
+        return self._hdr
+
+    @property
     def has_audio(self) -> bool:
         """Whether the file has a sound track."""
         return self._index.has_audio
@@ -152,7 +156,7 @@ class VideoClip:
         if not 0 <= index < len(self._times):
             raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
         with self._lock:
-            image = to_rgb8(self._decoder.read(index), self._reformatter)
+            image = self._colour.rgb8(self._decoder.read(index))
         return Frame(image, PixelFormat.RGB8, self._role, index, int(self._times[index]))
 
     def read_luma(self, index: int, width: int) -> npt.NDArray[np.uint8]:
@@ -165,7 +169,7 @@ class VideoClip:
         if not 0 <= index < len(self._times):
             raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
         with self._lock:
-            return to_luma(self._decoder.read(index), self._luma, width)
+            return self._colour.luma(self._decoder.read(index), width)
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames start..stop-1 in order.
