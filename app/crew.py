@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from app.channel import Channel
+from app.channel import Channel, outrank_other_threads
 from app.errors import AppError
 from drivers import Applied, Camera, CameraSettings, DriverError, Role
 from drivers.trigger import PulseSource, TriggerPlan
@@ -135,6 +135,7 @@ class Crew:
             for channel in armed:
                 channel.camera.stop()
             raise
+        outrank_other_threads()
         for channel in self.channels.values():
             channel.start()
 

@@ -152,6 +152,13 @@ class Session:
             raise SessionError("there are no frames before the session is live")
         return ring
 
+    def measure_grabs(self) -> dict[Role, list[int]]:
+        """From now on note how long each frame takes from its hand-over into the ring [ns], per stream."""
+        noted: dict[Role, list[int]] = {role: [] for role in Role}
+        for role, channel in self._crew.channels.items():
+            channel.grab_ns = noted[role]
+        return noted
+
     def latest(self, role: Role) -> Frame | None:
         """Copy of the newest frame; None before the first."""
         channel = self._crew.channels.get(role)

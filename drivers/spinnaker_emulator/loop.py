@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -47,6 +48,7 @@ class PictureLoop:
         self.count = min(_MOST_PICTURES, max(1, round(PERIOD_S * rate_hz)))
         self._stored: list[Codes | None] = [None] * self.count
         self._drawn_for: list[object] = [None] * self.count
+        self._developed: list[tuple[Codes, Exposure, Image] | None] = [None] * self.count
         self._background: tuple[object, Codes] | None = None
         self._noise: tuple[object, npt.NDArray[np.int8]] | None = None
         self._lock = threading.Lock()
@@ -63,8 +65,10 @@ class PictureLoop:
         first = self._index(shot.start_ns) + 1
         for step in range(self.count):
             index = (first + step) % self.count
-            if self._drawn_for[index] != key:
-                self._draw(index, geometry, shot, key)
+            stored = self._stored[index]
+            if stored is None or self._drawn_for[index] != key:
+                stored = self._draw(index, geometry, shot, key)
+            self._developed_picture(index, stored, shot)
 
     def fill(self, geometry: RigGeometry, shot: Shot, out: Image) -> None:
         """Write the picture of `shot` into `out`.
@@ -79,11 +83,20 @@ class PictureLoop:
         stored = self._stored[index]
         if stored is None or stored.shape != out.shape:
             stored = self._draw(index, geometry, shot, key)
-        table = _table(shot.exposure, sixteen_bit=shot.pixel_format.dtype == np.uint16)
-        if table.dtype == np.uint8:
-            cv2.LUT(stored, table, dst=out)
-        else:
-            np.take(table, stored, out=out)
+        np.copyto(out, self._developed_picture(index, stored, shot))
+
+    def _developed_picture(self, index: int, stored: Codes, shot: Shot) -> Image:
+        """The picture with exposure and gain applied, kept until one of them changes."""
+        developed = self._developed[index]
+        if developed is None or developed[0] is not stored or developed[1] != shot.exposure:
+            table = _table(shot.exposure, sixteen_bit=shot.pixel_format.dtype == np.uint16)
+            picture: Image
+            if table.dtype == np.uint8:
+                picture = np.asarray(cv2.LUT(stored, table), np.uint8)
+            else:
+                picture = np.asarray(np.take(table, stored), np.uint16)
+            developed = self._developed[index] = (stored, shot.exposure, picture)
+        return developed[2]
 
     def _index(self, time_ns: int) -> int:
         return round((time_ns % _PERIOD_NS) * self.count / _PERIOD_NS) % self.count
@@ -186,6 +199,7 @@ def _noise_deviation(exposure: Exposure) -> float:
     return round(127.5 / math.sqrt(max(electrons, 1.0)), 2)
 
 
+@lru_cache(maxsize=16)
 def _table(exposure: Exposure, *, sixteen_bit: bool) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     codes = np.arange(256, dtype=np.float32) / np.float32(255.0)
     signal = codes * codes * np.float32(_BRIGHTEST * exposure.scale())

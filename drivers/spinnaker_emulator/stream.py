@@ -296,12 +296,7 @@ class Stream:
 
     def paint(self, arrival: Arrival) -> ImagePtr:
         """Put the pixels into the buffer and hand out the image. Runs without the condition held."""
-        out = self._buffers[arrival.slot]
-        if out is None:
-            shape: tuple[int, ...] = (self._height, self._width)
-            if self._format.channels > 1:
-                shape = (*shape, self._format.channels)
-            out = self._buffers[arrival.slot] = np.empty(shape, self._format.dtype)
+        out = self._buffer(arrival.slot)
         world = self._world
         if world.keeper.real_time:
             self._current_loop().fill(world.geometry, arrival.shot, out)
@@ -313,10 +308,22 @@ class Stream:
         self.fetched += 1
         return ImagePtr(out, arrival.header, arrival.slot, self.release)
 
+    def _buffer(self, slot: int) -> Image:
+        out = self._buffers[slot]
+        if out is None:
+            shape: tuple[int, ...] = (self._height, self._width)
+            if self._format.channels > 1:
+                shape = (*shape, self._format.channels)
+            out = self._buffers[slot] = np.empty(shape, self._format.dtype)
+            out.fill(0)
+        return out
+
     def prepare(self, tick_hz: float, ratio: int) -> None:
         """Draw the pictures for pulses of this rate, so that none is late later."""
         if self._world.keeper.real_time and self.open and self.triggered:
             loop = self._loop(tick_hz / ratio if self._wiring.slow else tick_hz)
+            for slot in range(len(self._buffers)):
+                self._buffer(slot)
             loop.prepare(self._world.geometry, self._shot(0, self._nodes.number("ExposureTime")))
 
     def _current_loop(self) -> PictureLoop:
