@@ -1,7 +1,8 @@
-"""AWnet: adaptive weighting of a warped sharp reference and the upscaled fast frame (paper 3.2)."""
+"""AWnet: adaptive weighting of warped sharp references and the upscaled fast frame (paper 3.2)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,16 +20,16 @@ MULTIPLE = 64
 
 
 class Fused(NamedTuple):
-    """What a fusion network returns; all (B, C, H, W).
+    """What the network returns for N references; all (B, C, H, W).
 
     Attributes:
         out: (B, 3) fused picture, nominally 0..1, not clamped.
-        warped: (B, 3) warped reference, zero where the reference does not reach.
-        mask: (B, 1) share of the filtered reference, 0..1.
-        taps: (B, 25) filter taps, row by row, unconstrained.
-        flow: (B, 2) offset into the reference [px].
-        weight: (B, 1) total weight W of the reference (paper eq. 12): mask times the sum of the taps. Nothing
-            keeps it inside 0..1.
+        warped: (B, 3 N) warped references, zero where a reference does not reach.
+        mask: (B, N) share of each filtered reference, 0..1; the upscaled frame has the rest.
+        taps: (B, 25 N) filter taps, row by row, unconstrained.
+        flow: (B, 2 N) offsets into the references [px].
+        weight: (B, 1) total weight W of the references (paper eq. 12): mask times the sum of the taps.
+            Nothing keeps it inside 0..1.
 
     """
 
@@ -40,66 +41,96 @@ class Fused(NamedTuple):
     weight: Tensor
 
 
-def check_inputs(reference: Tensor, lsr_up: Tensor, multiple: int = MULTIPLE) -> None:
-    """Raise FusionInputError unless both are (B, 3, H, W) of one size, multiples of `multiple`."""
-    if reference.ndim != 4 or reference.shape[1] != 3 or reference.shape != lsr_up.shape:
+def check_inputs(images: Sequence[Tensor], multiple: int = MULTIPLE) -> None:
+    """Raise FusionInputError unless all are (B, 3, H, W) of one size, multiples of `multiple`."""
+    shapes = {tuple(image.shape) for image in images}
+    shape = images[0].shape
+    if len(shapes) != 1 or len(shape) != 4 or shape[1] != 3:
         raise FusionInputError(
-            f"reference {tuple(reference.shape)} and upscaled frame {tuple(lsr_up.shape)} must both be "
-            "(batch, 3, height, width) of the same size"
+            f"references and upscaled frame of shapes {sorted(shapes)} must all be (batch, 3, height, width) "
+            "of the same size"
         )
-    if reference.shape[2] % multiple or reference.shape[3] % multiple:
+    if shape[2] % multiple or shape[3] % multiple:
         raise FusionInputError(
-            f"{reference.shape[3]}x{reference.shape[2]} pixels: width and height must be multiples of "
-            f"{multiple}; pad the frames, or use Fuser, which does"
+            f"{shape[3]}x{shape[2]} pixels: width and height must be multiples of {multiple}; pad the "
+            "frames, or use Fuser, which does"
         )
 
 
 class AWnet(nn.Module):
-    """The published single-reference network: FlowNet, warp, FusionNet, dynamic filter, blend.
+    """FlowNet, warp, FusionNet, dynamic filter, blend.
 
-    As in the published model, the input of the U-Net is detached: FlowNet learns only through the filtered
-    reference. Out-of-frame pixels of the reference get mask 0, so they show the upscaled frame.
+    With one reference it is the published network. As there, the input of the U-Net is detached: FlowNet
+    learns only through the filtered reference. Out-of-frame pixels of a reference get mask 0, so they show
+    the upscaled frame.
+
+    With N references (paper 3.2.4, eq. 9) there are 25 N taps and N + 1 masks that sum to 1 (softmax). The
+    paper leaves two things open: here all references share one FlowNet, and each adds to the U-Net's input
+    what the only one adds (its warped picture, its flow, its difference from the frame).
+
+    Args:
+        references: Number of references N.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, references: int = 1) -> None:
         super().__init__()
+        self.references = references
         self.flow = FlowNet()
-        self.fusion = FusionNet(inputs=11, outputs=TAPS + 1)
+        masks = 1 if references == 1 else references + 1
+        self.fusion = FusionNet(inputs=3 + 8 * references, outputs=TAPS * references + masks)
 
-    def forward(self, reference: Tensor, lsr_up: Tensor) -> Fused:
-        """Fuse one reference into one upscaled frame.
+    def forward(self, reference: Tensor, lsr_up: Tensor, *more: Tensor) -> Fused:
+        """Fuse the references into one upscaled frame.
 
         Args:
             reference: (B, 3, H, W) in 0..1; H and W multiples of 64.
             lsr_up: (B, 3, H, W) in 0..1, the frame to sharpen, already at the reference's size.
+            more: Further references, like the first.
 
         Returns:
             The fused picture and how it came about.
 
         Raises:
-            FusionInputError: Sizes differ or are not multiples of 64.
+            FusionInputError: Sizes differ or are not multiples of 64, or another number of references.
 
         """
-        check_inputs(reference, lsr_up)
-        flow = self.flow(lsr_up, reference)
-        warped, valid = backward_warp(reference, flow)
-        stack = torch.cat((warped, lsr_up, flow.to(warped.dtype), warped - lsr_up), dim=1).detach()
+        references = (reference, *more)
+        if len(references) != self.references:
+            raise FusionInputError(f"made for {self.references} reference(s), given {len(references)}")
+        check_inputs([*references, lsr_up])
+        flows = [self.flow(lsr_up, image) for image in references]
+        pairs = [backward_warp(image, flow) for image, flow in zip(references, flows, strict=True)]
+        warped = [pair[0] for pair in pairs]
+        differences = [image - lsr_up for image in warped]
+        stack = torch.cat((*warped, lsr_up, *flows, *differences), dim=1).detach()
         raw = self.fusion(stack)
-        return blend(warped, lsr_up, raw, valid, flow)
+        return blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
 
 
-def blend(warped: Tensor, lsr_up: Tensor, raw: Tensor, valid: Tensor, flow: Tensor) -> Fused:
-    """Filter the warped reference and mix it with the upscaled frame (paper eq. 5 to 7).
+def blend(
+    warped: Sequence[Tensor], lsr_up: Tensor, raw: Tensor, valid: Sequence[Tensor], flow: Sequence[Tensor]
+) -> Fused:
+    """Filter the warped references and mix them with the upscaled frame (paper eq. 5 to 7, and 9).
 
     Args:
-        warped: (B, 3, H, W) warped reference.
+        warped: For each of N references (B, 3, H, W), warped.
         lsr_up: (B, 3, H, W) upscaled frame.
-        raw: (B, 26, H, W) FusionNet's output: 25 taps, one mask before its sigmoid.
-        valid: (B, 1, H, W) 1 where the warped reference is defined.
-        flow: (B, 2, H, W), passed through.
+        raw: FusionNet's output (B, 25 N + masks, H, W). One reference has one mask, before its sigmoid; more
+            have N + 1, before their softmax, the upscaled frame's last.
+        valid: For each reference (B, 1, H, W), 1 where it is defined after warping.
+        flow: For each reference (B, 2, H, W), passed through.
 
     """
-    taps = raw[:, :TAPS]
-    mask = torch.sigmoid(raw[:, TAPS : TAPS + 1]) * valid
-    out = mask * dynamic_filter(warped, taps) + (1 - mask) * lsr_up
-    return Fused(out, warped, mask, taps, flow, mask * taps.sum(dim=1, keepdim=True))
+    count = len(warped)
+    taps, masks = raw[:, : TAPS * count], raw[:, TAPS * count :]
+    shares = torch.sigmoid(masks) if count == 1 else torch.softmax(masks, dim=1)[:, :count]
+    shares = shares * torch.cat(list(valid), dim=1)
+    out = (1 - shares.sum(dim=1, keepdim=True)) * lsr_up
+    weight = torch.zeros_like(lsr_up[:, :1])
+    for index, image in enumerate(warped):
+        own = taps[:, TAPS * index : TAPS * (index + 1)]
+        share = shares[:, index : index + 1]
+        out = out + share * dynamic_filter(image, own)
+        weight = weight + share * own.sum(dim=1, keepdim=True)
+    return Fused(out, torch.cat(list(warped), dim=1), shares, taps, torch.cat(list(flow), dim=1), weight)

@@ -116,8 +116,8 @@ class Fuser:
         if abs(card.scale / scale - 1) > 0.01:
             self.note = f"no model for scale {scale:g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
-            awnet = AWnet()
-            load_weights(card.path, awnet, layout="awnet")
+            awnet = AWnet(references)
+            load_weights(card.path, awnet, layout=f"awnet-{references}")
             return AWnetSynthesiser(awnet, self.device)
         live = LiveNet(references)
         load_weights(card.path, live, layout=f"live-{references}")

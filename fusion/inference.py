@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from fusion.awnet import MULTIPLE, AWnet
 from fusion.classical import DisFlow, reaches
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
-from fusion.live import LiveReference
+from fusion.live import LiveNet, LiveReference
 from fusion.resample import ByteImage, FloatImage, back_project, to_bytes
 from fusion.warp import backward_warp
 
@@ -22,6 +22,8 @@ BACK_PROJECTIONS = 2
 
 NOISE_FREE = 1e-4
 """Variance of the LSR noise, of values in 0..1, below which frames count as clean."""
+
+_SEEN = 0.999
 
 
 class AWnetSynthesiser:
@@ -42,20 +44,23 @@ class AWnetSynthesiser:
     @torch.inference_mode()
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
-        reference = references[0]
-        inputs = to_planes(reference.image, self._device), to_planes(upscaled, self._device)
-        padded = pad_to_multiple(torch.cat(inputs), MULTIPLE)
-        fused = self._network(padded[:1], padded[1:])
-        out, weight = fused.out, fused.weight
-        valid = None
-        if reference.valid is not None:
-            seen = torch.from_numpy(reference.valid.astype(np.float32))[None, None].to(self._device)
-            reached, _ = backward_warp(pad_to_multiple(seen, MULTIPLE), fused.flow)
-            reached = (reached >= 0.999).float()
-            out = reached * out + (1 - reached) * padded[1:]
-            weight = weight * reached
-            valid = crop(reached, *upscaled.shape[:2])[0, 0].cpu().numpy() > 0
-        return _synthesis(out, weight, upscaled.shape[:2], valid)
+        size = upscaled.shape[:2]
+        references = _as_many(references, self._network.references)
+        up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
+        images = [pad_to_multiple(to_planes(r.image, self._device), MULTIPLE) for r in references]
+        fused = self._network(images[0], up, *images[1:])
+        seen = []
+        for index, reference in enumerate(references):
+            if reference.valid is not None:
+                there = torch.from_numpy(reference.valid.astype(np.float32))[None, None].to(self._device)
+                flow = fused.flow[:, 2 * index : 2 * index + 2]
+                seen.append(backward_warp(pad_to_multiple(there, MULTIPLE), flow)[0] >= _SEEN)
+        if not seen:
+            return _synthesis(fused.out, fused.weight, size, None)
+        reached = torch.stack(seen).all(dim=0)
+        out = torch.where(reached, fused.out, up)
+        valid = crop(reached, *size)[0, 0].cpu().numpy()
+        return _synthesis(out, fused.weight * reached, size, np.ascontiguousarray(valid))
 
 
 class LiveSynthesiser:
@@ -74,7 +79,7 @@ class LiveSynthesiser:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: LiveNet,
         scale: float,
         device: str = "cpu",
         *,
@@ -89,6 +94,7 @@ class LiveSynthesiser:
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         size = upscaled.shape[:2]
+        references = _as_many(references, self._network.references)
         up = pad_to_multiple(to_planes(upscaled, self._device), LIVE_MULTIPLE)
         prepared, seen = [], []
         for reference in references:
@@ -114,6 +120,11 @@ class LiveSynthesiser:
             out = there * out + (1 - there) * crop(up, *size)
             weight = weight * there
         return _synthesis(out, weight, size, valid)
+
+
+def _as_many(references: Sequence[Reference], count: int) -> list[Reference]:
+    """At a clip's end the next sharp frame is missing: the first one stands in for it."""
+    return [*references, *[references[0]] * (count - len(references))]
 
 
 def _synthesis(out: Tensor, weight: Tensor, size: Sequence[int], valid: np.ndarray | None) -> Synthesis:

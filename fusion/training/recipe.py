@@ -61,6 +61,7 @@ def train_live(
     corrections = back_projections_for(samples.noise_variance)
 
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:
+        assert isinstance(averaged, LiveNet)
         return judge(averaged, validation, samples, folder / f"step_{step:06d}.png")
 
     identity = {
@@ -108,9 +109,7 @@ def finish(trainer: Trainer, folder: Path, *, scale: int, noise_variance: float,
     return path
 
 
-def judge(
-    network: nn.Module, clips: Sequence[Clip], samples: SampleOptions, picture: Path
-) -> dict[str, float]:
+def judge(network: LiveNet, clips: Sequence[Clip], samples: SampleOptions, picture: Path) -> dict[str, float]:
     """Mean PSNR [dB] on the middle frame of clips never trained on, and a figure of the first clip.
 
     The figure shows the upscaled frame, the result and the truth side by side.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from fusion_scene import pan, reduce
 
 from fusion import AWnet, FusionError
 from fusion.awnet import blend
@@ -11,7 +12,9 @@ from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
 from fusion.flownet import FlowNet
 from fusion.fusionnet import FusionNet
-from fusion.inference import crop, pad_to_multiple
+from fusion.gop import prepare_reference
+from fusion.inference import AWnetSynthesiser, crop, pad_to_multiple
+from fusion.resample import upscale
 from fusion.warp import backward_warp
 
 
@@ -100,27 +103,56 @@ def test_correlation_is_the_mean_product_at_every_displacement():
                 assert float(volume[0, index, y, x]) == pytest.approx(want, abs=1e-6)
 
 
-def test_filter_blend_and_weight_follow_the_paper_s_formulas():
+@pytest.mark.parametrize("references", [1, 2])
+def test_filter_blend_and_weight_follow_the_paper_s_formulas(references):
     generator = np.random.default_rng(1)
-    warped = torch.from_numpy(generator.random((1, 3, 6, 7), np.float32))
-    up = torch.from_numpy(generator.random((1, 3, 6, 7), np.float32))
-    raw = torch.from_numpy(generator.normal(size=(1, 26, 6, 7)).astype(np.float32))
-    valid = torch.ones(1, 1, 6, 7)
-    valid[..., 0, :] = 0
-    fused = blend(warped, up, raw, valid, torch.zeros(1, 2, 6, 7))
+
+    def random(channels):
+        return torch.from_numpy(generator.random((1, channels, 6, 7), np.float32))
+
+    warped, up = [random(3) for _ in range(references)], random(3)
+    masks = 1 if references == 1 else references + 1
+    raw = 4 * random(25 * references + masks) - 2
+    valid = [torch.ones(1, 1, 6, 7) for _ in warped]
+    valid[0][..., 0, :] = 0
+    fused = blend(warped, up, raw, valid, [random(2) for _ in warped])
     for y in range(6):
         for x in range(7):
-            taps = raw[0, :25, y, x].reshape(5, 5)
-            mask = float(torch.sigmoid(raw[0, 25, y, x])) * float(valid[0, 0, y, x])
-            filtered = torch.zeros(3)
-            for j in range(5):
-                for i in range(5):
-                    source = warped[0, :, min(max(y + j - 2, 0), 5), min(max(x + i - 2, 0), 6)]
-                    filtered += taps[j, i] * source
-            want = mask * filtered + (1 - mask) * up[0, :, y, x]
+            want, weight, left = torch.zeros(3), 0.0, 1.0
+            logits = raw[0, 25 * references :, y, x]
+            for index in range(references):
+                taps = raw[0, 25 * index : 25 * index + 25, y, x].reshape(5, 5)
+                share = (
+                    torch.sigmoid(logits[0]) if references == 1 else logits[index].exp() / logits.exp().sum()
+                )
+                mask = float(share) * float(valid[index][0, 0, y, x])
+                filtered = torch.zeros(3)
+                for j in range(5):
+                    for i in range(5):
+                        row, column = min(max(y + j - 2, 0), 5), min(max(x + i - 2, 0), 6)
+                        filtered += taps[j, i] * warped[index][0, :, row, column]
+                want += mask * filtered
+                weight += mask * float(taps.sum())
+                left -= mask
+                assert float(fused.mask[0, index, y, x]) == pytest.approx(mask, abs=1e-5)
+            want += left * up[0, :, y, x]
             torch.testing.assert_close(fused.out[0, :, y, x], want, atol=1e-5, rtol=1e-5)
-            assert float(fused.weight[0, 0, y, x]) == pytest.approx(mask * float(taps.sum()), abs=1e-5)
-    assert torch.equal(fused.out[..., 0, :], up[..., 0, :])
+            assert float(fused.weight[0, 0, y, x]) == pytest.approx(weight, abs=1e-5)
+    if references == 1:
+        assert torch.equal(fused.out[..., 0, :], up[..., 0, :])
+
+
+def test_two_references_have_fifty_taps_and_three_masks():
+    network = AWnet(references=2).eval()
+    assert network.fusion.head.in_channels == 19
+    assert network.fusion.tail.out_channels == 53
+    images = torch.rand(3, 1, 3, 64, 64)
+    with torch.inference_mode():
+        fused = network(images[0], images[1], images[2])
+    assert fused.mask.shape == (1, 2, 64, 64)
+    assert float(fused.mask.sum(dim=1).max()) <= 1 + 1e-6
+    with pytest.raises(FusionError, match="made for 2"):
+        network(images[0], images[1])
 
 
 def test_a_single_centre_tap_leaves_the_picture_as_it_is():
@@ -146,3 +178,25 @@ def test_padding_is_centred_replicates_and_is_undone_by_the_crop(size):
             mode="replicate",
         ),
     )
+
+
+def test_the_network_runs_on_pictures_of_any_size_and_falls_back_where_the_reference_ends():
+    network = AWnet()
+    torch.nn.init.zeros_(network.fusion.tail.weight)
+    with torch.no_grad():
+        network.fusion.tail.bias.zero_()
+        network.fusion.tail.bias[12] = 1.0
+    # No flow, centre tap only, half of each: the result is known.
+    for parameter in network.flow.parameters():
+        torch.nn.init.zeros_(parameter)
+    frames = pan(2, 40, 70, (0, 0))
+    valid = np.ones((40, 70), bool)
+    valid[:, 35:] = False
+    lsr = reduce(frames, 2)
+    up = upscale(lsr[0], 40, 70)
+    reference = prepare_reference(frames[1], valid, lsr[0].shape[:2])
+    made = AWnetSynthesiser(network).synthesise(lsr[0], up, [reference])
+    want = np.where(valid[..., None], 0.5 * reference.image + 0.5 * up, up)
+    assert np.abs(made.image - want.clip(0, 255)).max() <= 0.51
+    assert np.array_equal(made.valid, valid)
+    assert np.allclose(made.weight, 0.5 * valid, atol=1e-5)
