@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +16,7 @@ from drivers._clip_colour import ColourConverter, is_hdr
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
+from drivers._read_ahead import ReadAhead
 from drivers.errors import SourceError
 from drivers.frame import Frame, PixelFormat, Role
 from drivers.source import SourceInfo, StreamPair
@@ -28,7 +28,8 @@ class VideoClip:
     """One video file as a `FrameSource`; make one with `open_clip`.
 
     Frames are upright RGB8, their times the container's presentation times (never index / fps). Reading in
-    order decodes each frame once; any other order seeks exactly. Memory is bounded whatever the length.
+    order decodes each frame once, ahead of the reader on a thread of its own; any other order seeks exactly.
+    Memory is bounded whatever the length.
     """
 
     def __init__(self, path: Path, role: Role, capture_factor: float = 1.0) -> None:
@@ -52,7 +53,7 @@ class VideoClip:
         self._index = index
         self._times = np.rint(index.times_ns / capture_factor).astype(np.int64)
         self._colour = ColourConverter()
-        self._lock = threading.Lock()
+        self._ahead = ReadAhead(self._picture, len(self._times))
         try:
             first = self.read(0).image
             self._hdr = is_hdr(self._decoder.read(0))
@@ -155,8 +156,7 @@ class VideoClip:
         """
         if not 0 <= index < len(self._times):
             raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
-        with self._lock:
-            image = self._colour.rgb8(self._decoder.read(index))
+        image = self._ahead.read(index)
         return Frame(image, PixelFormat.RGB8, self._role, index, int(self._times[index]))
 
     def read_luma(self, index: int, width: int) -> npt.NDArray[np.uint8]:
@@ -168,8 +168,10 @@ class VideoClip:
         """
         if not 0 <= index < len(self._times):
             raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
-        with self._lock:
-            return self._colour.luma(self._decoder.read(index), width)
+        return self._ahead.exclusively(lambda: self._colour.luma(self._decoder.read(index), width))
+
+    def _picture(self, index: int) -> npt.NDArray[np.uint8]:
+        return self._colour.rgb8(self._decoder.read(index))
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames start..stop-1 in order.
@@ -183,8 +185,8 @@ class VideoClip:
 
     def close(self) -> None:
         """Release the file. Safe to call twice."""
-        with self._lock:
-            self._decoder.close()
+        self._ahead.close()
+        self._decoder.close()
 
     def __enter__(self) -> VideoClip:
         return self
