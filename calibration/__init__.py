@@ -1,6 +1,17 @@
 """Where does a pixel of one camera land in the other: pure functions on arrays."""
 
 from calibration.alignment import Alignment, OutputView, identity_alignment
+from calibration.baseline import (
+    Relock,
+    Shift,
+    align_baseline,
+    measure_shift,
+    plane_homography,
+    predicted_shift_px,
+    relock,
+)
+from calibration.board import Board, BoardView, find_board
+from calibration.calibrated import RigRefine, align_with_rig
 from calibration.errors import (
     BoardError,
     CalibrationError,
@@ -12,29 +23,61 @@ from calibration.errors import (
     TooFewFeaturesError,
     ViewError,
 )
+from calibration.features import Matches, match_features
+from calibration.metric import BoardPair, StereoFit, calibrate_pair, find_pairs, make_rig
 from calibration.noise import NoiseEstimate, estimate_noise_sigma
 from calibration.photometric import ColorMap, match_colors, smooth_colors
+from calibration.quality import Quality, assess
+from calibration.report import draw_report, write_report
+from calibration.rig import CameraId, CameraModel, Rig, load_rig
 from calibration.scene import Refine, align_scene, register_views
 
 __all__ = [
     "Alignment",
+    "Board",
     "BoardError",
+    "BoardPair",
+    "BoardView",
     "CalibrationError",
+    "CameraId",
+    "CameraModel",
     "ColorMap",
+    "Matches",
     "MirroredViewError",
     "NoOverlapError",
     "NoiseEstimate",
     "OutputView",
+    "Quality",
     "Refine",
+    "Relock",
+    "Rig",
     "RigFileError",
+    "RigRefine",
     "RotatedViewError",
+    "Shift",
     "StaleRigError",
+    "StereoFit",
     "TooFewFeaturesError",
     "ViewError",
+    "align_baseline",
     "align_scene",
+    "align_with_rig",
+    "assess",
+    "calibrate_pair",
+    "draw_report",
     "estimate_noise_sigma",
+    "find_board",
+    "find_pairs",
     "identity_alignment",
+    "load_rig",
+    "make_rig",
     "match_colors",
+    "match_features",
+    "measure_shift",
+    "plane_homography",
+    "predicted_shift_px",
     "register_views",
+    "relock",
     "smooth_colors",
+    "write_report",
 ]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.grid import ImageF32, ImageU8, Mask, homography_map, inside, remap
+from calibration.grid import ImageF32, ImageU8, Mask, homography_map, inside, remap, resize_map
 from calibration.views import EqualViews
 
 _WINDOW = 9  # [work px] side of the comparison window
@@ -133,3 +133,21 @@ def unclaimed(map_xy: ImageF32, cost: ImageF32, *, reach: int = 3) -> Mask:
     near_x = np.abs(won_column - np.arange(width)) <= reach
     near_y = np.abs(won_row - np.arange(height)[:, None]) <= reach
     return np.asarray(near_x & near_y)
+
+
+def enlarge_with_edges(values: ImageF32, width: int, height: int, *, jump: float) -> ImageF32:
+    """Resample positions or offsets (h, w, 2) without mixing depths.
+
+    Values are interpolated, except beside steps of more than `jump`: there a mean of both sides would point
+    at a place that neither shows, and the nearest value is taken.
+    """
+    large = resize_map(values, width, height)
+    kernel = np.ones((3, 3), np.uint8)
+    step = cv2.dilate(values, kernel) - cv2.erode(values, kernel)
+    edge = cv2.resize(
+        (step.max(axis=2) > jump).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
+    )
+    near = cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
+    at = edge > 0
+    large[at] = near[at]
+    return large

@@ -73,7 +73,7 @@ def resize(image: npt.NDArray[Any], width: int, height: int) -> npt.NDArray[Any]
 def resize_map(map_xy: ImageF32, width: int, height: int) -> ImageF32:
     """Position map resampled to `width` x `height` output pixels; positions keep their unit."""
     if map_xy.shape[1] == width and map_xy.shape[0] == height:
-        return map_xy
+        return map_xy.copy()
     return np.asarray(cv2.resize(map_xy, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.alignment import Alignment, OutputView
-from calibration.dense import Choice, choose, refine_by_flow, unclaimed
-from calibration.grid import ImageF32, Mask, Matrix, homography_map, inside, resize_map, scaling
+from calibration.dense import Choice, choose, enlarge_with_edges, refine_by_flow, unclaimed
+from calibration.grid import ImageF32, Mask, Matrix, homography_map, inside, scaling
 from calibration.rectification import Rectification
 from calibration.stereo import StereoMap, search_rows
 from calibration.views import EqualViews
 
 _CREDIBLE = 0.5  # cost above which a place is not shown by the other camera
+_POLISH_GAIN = 0.1  # what flow must win by over the search it starts from
 _FLOW_GAIN = 0.3  # what free flow must win by over the row-constrained search
 _MARGIN = 1.0
 
@@ -82,7 +83,7 @@ def refine_depth(
     found: StereoMap | None = search_rows(views, rectification, scale=scale)
     if found is None:
         return None
-    candidates, gains = [found.map_xy, refine_by_flow(found.map_xy, views)], [0.0, 0.0]
+    candidates, gains = [found.map_xy, refine_by_flow(found.map_xy, views)], [0.0, _POLISH_GAIN]
     if fallback is not None:
         candidates.append(refine_by_flow(fallback, views))
         gains.append(_FLOW_GAIN)
@@ -126,7 +127,7 @@ def to_output(
     coarse = homography @ scaling(view.width / width, view.height / height)
     departure = refined.map_xy - homography_map(coarse, width, height)
     map_xy = homography_map(homography, view.width, view.height)
-    map_xy += resize_map(departure, view.width, view.height)
+    map_xy += enlarge_with_edges(departure, view.width, view.height, jump=2 * view.scale)
     mask: npt.NDArray[np.uint8] = refined.credible.astype(np.uint8)
     large = cv2.resize(mask, (view.width, view.height), interpolation=cv2.INTER_NEAREST)
     valid = np.asarray((large > 0) & inside(map_xy, *hsr_size, margin=_MARGIN))

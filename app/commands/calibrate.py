@@ -1,0 +1,407 @@
+"""`twinrate calibrate`: from two views to one, by a board, by the scene, or again after the rail moved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say, warn
+from app.errors import InputError
+from calibration import (
+    Alignment,
+    Board,
+    CameraId,
+    align_scene,
+    align_with_rig,
+    assess,
+    calibrate_pair,
+    find_pairs,
+    load_rig,
+    make_rig,
+    match_features,
+    measure_shift,
+    relock,
+    write_report,
+)
+from drivers import pair_streams, to_rgb8
+
+RgbImage = npt.NDArray[np.uint8]
+_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
+_MAX_TAKE_VIEWS = 40
+
+app = typer.Typer(no_args_is_help=True, help="From two views to one: make, check and refresh a rig file.")
+
+
+class Refinement(str, Enum):
+    """How far the alignment goes."""
+
+    NONE = "none"
+    MESH = "mesh"
+    FLOW = "flow"
+    DENSE = "dense"
+
+
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT...", help="HSR and LSR picture or clip of one moment; or a take folder."),
+]
+FrameOption = Annotated[int, typer.Option(min=0, help="Clips and takes: which HSR frame, from 0.")]
+OffsetOption = Annotated[
+    float | None,
+    typer.Option(help="Clips: first HSR frame's time minus first LSR frame's [ms]; found if left out."),
+]
+
+
+def _size(text: str, what: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{what} {text!r} is not a size such as 9x6")
+    return int(found[1]), int(found[2])
+
+
+def _region(text: str | None) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    parts = re.fullmatch(r"(\d+),(\d+),(\d+),(\d+)", text.replace(" ", ""))
+    if parts is None:
+        raise typer.BadParameter(f"--region {text!r} is not x,y,width,height in LSR pixels")
+    x, y, w, h = (int(p) for p in parts.groups())
+    return x, y, w, h
+
+
+def read_picture(path: Path) -> RgbImage:
+    """RGB picture (H, W, 3) uint8 from a file.
+
+    Raises:
+        InputError: Missing, or not a picture.
+
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such picture")
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    if image is None:
+        raise InputError(f"{path}: not a picture, or damaged")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def write_picture(path: Path, image: RgbImage) -> None:
+    """Write an RGB picture; the ending chooses the format.
+
+    Raises:
+        InputError: The ending is not a picture's.
+
+    """
+    if path.suffix.lower() not in _PICTURES:
+        raise InputError(f"{path}: not a picture's ending; use .png")
+    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise InputError(f"{path}: the picture could not be encoded; use .png")
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(data.tobytes())
+    partial.replace(path)
+
+
+def _moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> tuple[RgbImage, RgbImage]:
+    """HSR and LSR picture of one moment."""
+    if len(inputs) == 2 and all(p.suffix.lower() in _PICTURES for p in inputs):
+        return read_picture(inputs[0]), read_picture(inputs[1])
+    from app.inputs import open_inputs
+    from app.pipeline import nearest_lsr
+
+    pair = open_inputs(inputs, offset_ms=offset_ms)
+    try:
+        gops = pair_streams(pair).gops
+        if frame >= len(gops):
+            raise InputError(f"--frame {frame} is too late, there are {len(gops)} HSR frames with LSR frames")
+        gop = gops[frame]
+        return to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+    finally:
+        pair.hsr.close()
+        pair.lsr.close()
+
+
+def _check_outputs(paths: Sequence[Path | None], *, overwrite: bool) -> None:
+    from app.outputs import check_output
+
+    for path in paths:
+        if path is not None:
+            check_output(path, overwrite=overwrite)
+
+
+def describe(alignment: Alignment) -> dict[str, Any]:
+    """What `--json` says about an alignment."""
+    height, width = alignment.valid.shape
+    return {
+        "method": alignment.method,
+        "inliers": alignment.inliers,
+        "residual_px": alignment.residual_px,
+        "scale": alignment.scale,
+        "width": width,
+        "height": height,
+        "lsr_crop": list(alignment.lsr_crop),
+        "valid_share": float(alignment.valid.mean()),
+        **{k: float(v) for k, v in alignment.stats.items() if k != "valid_share"},
+    }
+
+
+@app.command("scene")
+def scene(
+    inputs: Inputs,
+    warped: Annotated[
+        Path | None, typer.Option(help="Write the HSR picture in the LSR camera's view here.")
+    ] = None,
+    rig: Annotated[Path | None, typer.Option(help="Use this rig file instead of the pictures alone.")] = None,
+    refine: Annotated[Refinement, typer.Option(help="How far to go.")] = Refinement.DENSE,
+    scale: Annotated[
+        float | None, typer.Option(min=0.25, max=32, help="Output px per LSR px; measured if left out.")
+    ] = None,
+    common_field: Annotated[
+        bool, typer.Option("--common-field", help="Cover only what both cameras see.")
+    ] = False,
+    frame: FrameOption = 0,
+    offset_ms: OffsetOption = None,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Align two views by what they show; report how well it worked."""
+    _check_outputs([warped], overwrite=overwrite)
+    hsr, lsr = _moment(inputs, frame, offset_ms)
+    if rig is None:
+        found = align_scene(hsr, lsr, refine=refine.value, scale=scale, common_field=common_field)
+    elif refine in (Refinement.NONE, Refinement.DENSE):
+        found = align_with_rig(
+            hsr,
+            lsr,
+            load_rig(rig),
+            refine="dense" if refine is Refinement.DENSE else "plane",
+            scale=scale,
+            common_field=common_field,
+        )
+    else:
+        raise typer.BadParameter(f"--refine {refine.value} needs no rig file; with one, use none or dense")
+    if warped is not None:
+        write_picture(warped, np.asarray(found.warp(hsr), np.uint8))
+    height, width = found.valid.shape
+    say(
+        f"{found.method}: {found.inliers} points agree to {found.residual_px:.2f} px, "
+        f"output {width}x{height} ({found.scale:.3f} px per LSR px), "
+        f"{found.valid.mean():.0%} of it seen by both cameras, "
+        f"{found.stats['seconds']:.2f} s",
+        quiet=json,
+    )
+    emit(describe(found) | {"warped": str(warped) if warped else None}, as_json=json)
+
+
+def _board_pictures(inputs: Sequence[Path]) -> tuple[dict[str, RgbImage], dict[str, RgbImage]]:
+    """Pictures of both cameras under common names."""
+    if len(inputs) == 1:
+        return _board_take(inputs[0])
+    if len(inputs) != 2:
+        raise InputError(f"{len(inputs)} inputs were given; give two folders (HSR, LSR) or one take")
+    files = []
+    for folder in inputs:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: not a folder of board pictures")
+        files.append(sorted(p for p in folder.iterdir() if p.suffix.lower() in _PICTURES))
+    if len(files[0]) != len(files[1]) or not files[0]:
+        raise InputError(
+            f"{inputs[0]} holds {len(files[0])} pictures and {inputs[1]} holds {len(files[1])}; "
+            "each HSR picture needs its LSR picture, in the same order of names"
+        )
+    names = [p.stem for p in files[0]]
+    with progress_bar("reading pictures", total=2 * len(names)) as bar:
+        sides: list[dict[str, RgbImage]] = []
+        for side in files:
+            pictures = {}
+            for name, path in zip(names, side, strict=True):
+                pictures[name] = read_picture(path)
+                bar.advance()
+            sides.append(pictures)
+    return sides[0], sides[1]
+
+
+def _board_take(folder: Path) -> tuple[dict[str, RgbImage], dict[str, RgbImage]]:
+    from app.inputs import open_inputs
+    from app.pipeline import nearest_lsr
+
+    pair = open_inputs([folder])
+    try:
+        gops = pair_streams(pair).gops
+        step = -(-len(gops) // _MAX_TAKE_VIEWS)
+        hsr, lsr = {}, {}
+        for gop in gops[::step]:
+            name = f"{gop.hsr_index:05d}"
+            hsr[name] = to_rgb8(pair.hsr.read(gop.hsr_index))
+            lsr[name] = to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+        return hsr, lsr
+    finally:
+        pair.hsr.close()
+        pair.lsr.close()
+
+
+@app.command("board")
+def board(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Folders of HSR and of LSR board pictures (same order of names); or a take folder.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The rig file to write.")],
+    corners: Annotated[str, typer.Option(help="Inner corners of the board, such as 9x6.")],
+    square_mm: Annotated[float, typer.Option(min=0.01, help="Side of one square [mm].")],
+    marker_mm: Annotated[
+        float | None, typer.Option(min=0.01, help="ChArUco: side of a marker [mm]; without it, a chessboard.")
+    ] = None,
+    dictionary: Annotated[str, typer.Option(help="ChArUco: marker dictionary.")] = "DICT_5X5_100",
+    report: Annotated[Path | None, typer.Option(help="Write the quality report here (PNG).")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave out this view (may be repeated).")] = None,
+    reference_mm: Annotated[
+        float, typer.Option(min=1, help="Usual distance of the scene, the reference plane [mm].")
+    ] = 2000.0,
+    hsr_serial: Annotated[str, typer.Option(help="Serial number that the rig file is bound to.")] = "",
+    lsr_serial: Annotated[str, typer.Option(help="Serial number that the rig file is bound to.")] = "",
+    hsr_lens: Annotated[str, typer.Option(help='Lens, such as "20 mm".')] = "",
+    lsr_lens: Annotated[str, typer.Option(help='Lens, such as "6 mm".')] = "",
+    note: Annotated[str, typer.Option(help="Anything to remember: temperature, focus, apertures.")] = "",
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Calibrate both cameras and their baseline from pictures of a board."""
+    columns, rows = _size(corners, "--corners")
+    target = Board(
+        columns,
+        rows,
+        square_mm,
+        kind="chessboard" if marker_mm is None else "charuco",
+        marker_mm=marker_mm or 0.0,
+        dictionary=dictionary,
+    )
+    _check_outputs([out, report], overwrite=overwrite)
+    hsr, lsr = _board_pictures(inputs)
+    unknown = sorted(set(exclude or ()) - set(hsr))
+    if unknown:
+        raise InputError(f"--exclude {unknown[0]}: there is no such view; there are {', '.join(sorted(hsr))}")
+    hsr = {name: image for name, image in hsr.items() if name not in (exclude or ())}
+    lsr = {name: image for name, image in lsr.items() if name not in (exclude or ())}
+    pairs, left_out = find_pairs(hsr, lsr, target)
+    for sentence in left_out:
+        warn(sentence)
+    hsr_size, lsr_size = (next(iter(side.values())).shape[1::-1] for side in (hsr, lsr))
+    fit, ordered = calibrate_pair(pairs, target, hsr_size=hsr_size, lsr_size=lsr_size)
+    quality = assess(ordered, target, fit, hsr_size=hsr_size, lsr_size=lsr_size)
+    rig = make_rig(
+        fit,
+        hsr=CameraId(width=hsr_size[0], height=hsr_size[1], serial=hsr_serial, lens=hsr_lens),
+        lsr=CameraId(width=lsr_size[0], height=lsr_size[1], serial=lsr_serial, lens=lsr_lens),
+        baseline_sigma_mm=quality.baseline_sigma_mm,
+        epipolar_p95_px=quality.epipolar_p95_px,
+        views=len(ordered),
+        verdict=quality.verdict,
+        reference_mm=reference_mm,
+        note=note,
+    )
+    rig.save(out)
+    if report is not None:
+        title = f"{hsr_serial or 'HSR camera'} {hsr_lens} and {lsr_serial or 'LSR camera'} {lsr_lens}"
+        write_report(report, quality, " ".join(title.split()))
+    say(
+        f"{out}: {quality.verdict}, "
+        f"baseline {quality.baseline_mm:.3f} +- {quality.baseline_sigma_mm:.3f} mm, "
+        f"reprojection {quality.stereo_rms_px:.3f} px, epipolar p95 {quality.epipolar_p95_px:.3f} px, "
+        f"{len(ordered)} views",
+        quiet=json,
+    )
+    for reason in quality.reasons:
+        warn(reason)
+    emit(
+        {
+            "rig": str(out),
+            "report": str(report) if report else None,
+            "verdict": quality.verdict,
+            "reasons": list(quality.reasons),
+            "views": len(ordered),
+            "left_out": left_out,
+            "stereo_rms_px": quality.stereo_rms_px,
+            "hsr_rms_px": quality.hsr_rms_px,
+            "lsr_rms_px": quality.lsr_rms_px,
+            "view_rms_px": dict(zip(quality.names, quality.view_rms_px.tolist(), strict=True)),
+            "epipolar_median_px": quality.epipolar_median_px,
+            "epipolar_p95_px": quality.epipolar_p95_px,
+            "holdout_px": None if np.isnan(quality.holdout_px) else quality.holdout_px,
+            "baseline_mm": quality.baseline_mm,
+            "baseline_sigma_mm": quality.baseline_sigma_mm,
+        },
+        as_json=json,
+    )
+
+
+@app.command("relock")
+def relock_command(
+    inputs: Inputs,
+    rig: Annotated[Path, typer.Option(help="The rig file from before the move.")],
+    baseline_mm: Annotated[float, typer.Option(min=0.1, help="Where the rail stands now [mm].")],
+    distance_mm: Annotated[
+        float, typer.Option(min=1, help="Distance of the region along the LSR camera's axis [mm].")
+    ],
+    region: Annotated[
+        str | None,
+        typer.Option(
+            help="x,y,width,height in LSR px that lies at that distance; without it, the whole view."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The new rig file; the old one is replaced if left out.")
+    ] = None,
+    frame: FrameOption = 0,
+    offset_ms: OffsetOption = None,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Lock on again after the rail or a head moved, without a board."""
+    where = _region(region)
+    if out is not None:
+        _check_outputs([out], overwrite=overwrite)
+    old = load_rig(rig)
+    hsr, lsr = _moment(inputs, frame, offset_ms)
+    old.check(
+        hsr=old.hsr.id.model_copy(update={"width": hsr.shape[1], "height": hsr.shape[0]}),
+        lsr=old.lsr.id.model_copy(update={"width": lsr.shape[1], "height": lsr.shape[0]}),
+    )
+    matches = match_features(hsr, lsr)
+    result = relock(old, matches, baseline_mm=baseline_mm, distance_mm=distance_mm, region=where)
+    shift = measure_shift(result.rig, matches, where)
+    target = rig if out is None else out
+    result.rig.save(target)
+    pitch, yaw, roll = result.turned_deg
+    say(
+        f"{target}: the head had turned by {pitch:+.3f} pitch, {yaw:+.3f} yaw, {roll:+.3f} roll [deg]; "
+        f"region {result.residual_px:.2f} px, epipolar {result.across_px:.2f} px "
+        f"from {result.inliers[0]} points; "
+        f"shift predicted {shift.predicted_px:.1f} px, measured {shift.measured_px:.1f} px",
+        quiet=json,
+    )
+    emit(
+        {
+            "rig": str(target),
+            "turned_deg": list(result.turned_deg),
+            "residual_px": result.residual_px,
+            "epipolar_px": result.across_px,
+            "inliers": result.inliers[0],
+            "region_inliers": result.inliers[1],
+            "baseline_mm": baseline_mm,
+            "distance_mm": distance_mm,
+            "shift": asdict(shift),
+        },
+        as_json=json,
+    )
