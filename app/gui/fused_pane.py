@@ -130,6 +130,7 @@ class FusedPane(QFrame):
         layout.addLayout(top)
         layout.addWidget(self.view, 1)
         layout.addLayout(bottom)
+        self.newest_overlay: Overlay | None = None
         self._fused: Fused | None = None
         self._times: list[float] = []
         self._skipped = 0
@@ -167,6 +168,7 @@ class FusedPane(QFrame):
         """Show the newest overlay."""
         if self.shown in OVERLAYS:
             self.view.show_picture(overlay.rgb)
+            self.newest_overlay = overlay
             self._count()
             self.rate.setText(f"{self._rate():.0f} per s")
 

@@ -49,6 +49,7 @@ from drivers import CameraIdentity, Role
 
 _SIDE_WIDTH = 384
 _SCROLL_BAR = 16
+_STATUS_AGE_S = 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,9 @@ class MainWindow(QMainWindow):
         if status is not None:
             self.status.show_status(status)
             self.combined.make_way(status)
-            if status.take_ended and self.controller.state is State.RECORDING:
+            # A status measured before this take began says nothing about it.
+            fresh = self.recording.seconds > _STATUS_AGE_S
+            if fresh and status.take_ended and self.controller.state is State.RECORDING:
                 # The take closed itself (disk full or too slow, camera gone): finish it and say why.
                 self.recording.stop()
         recording = self.controller.state in (State.ARMED, State.RECORDING)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from drivers import Frame, PixelFormat
+from drivers import Frame, PixelFormat, to_rgb8
 
 RgbImage = npt.NDArray[np.uint8]
 Bins = npt.NDArray[np.int64]
@@ -17,6 +17,7 @@ BINS = 64
 SATURATED = 250
 """Samples from here on (of 255) count as saturated: the sensor's last few codes are not linear."""
 _STRIDE = 4
+_SMALL = 800
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +87,9 @@ def screen_picture(frame: Frame, max_width: int) -> RgbImage:
         max_width: Pixels that the screen has for the whole picture.
 
     """
+    if frame.image.shape[1] <= _SMALL and frame.image.shape[1] // 2 < max_width:
+        # Half size would throw away what the screen could show, and this little costs nothing.
+        return np.ascontiguousarray(to_rgb8(frame))
     small = planes(frame)
     factor = small.shape[1] // max(64, max_width)
     if factor < 2:

@@ -96,6 +96,7 @@ class RawPane(QFrame):
         layout.addWidget(self.view, 1)
         layout.addWidget(self.histogram)
         layout.addLayout(bottom)
+        self.newest: Preview | None = None
         self._shown: list[float] = []
         self._last: tuple[float, int] | None = None
 
@@ -121,6 +122,7 @@ class RawPane(QFrame):
     def show_preview(self, preview: Preview) -> None:
         """Show the newest picture."""
         self.view.show_picture(preview.rgb)
+        self.newest = preview
         now = time.monotonic()
         self._shown.append(now)
         if preview.histogram is not None:

@@ -52,7 +52,7 @@ class TakeEntry:
             for word, there in (("simulated", self.simulated), ("recovered", self.recovered))
             if there
         )
-        return f"{self.seconds:.2f} s, {self.hsr_frames} + {self.lsr_frames} frames{marks}"
+        return f"{self.seconds:.2f} s{marks}\n{self.hsr_frames} + {self.lsr_frames} frames"
 
 
 def read_entry(path: Path) -> TakeEntry:

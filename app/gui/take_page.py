@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import cast
 
 from PyQt6.QtCore import QSize, Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices, QIcon, QImage, QPixmap
@@ -75,6 +76,8 @@ class TakePage(QWidget):
         self.list.setObjectName("take_list")
         self.list.setIconSize(QSize(THUMBNAIL_WIDTH, THUMBNAIL_WIDTH * 5 // 6))
         self.list.setMinimumWidth(230)
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.where = QElidingLabel(str(folder))
         self.refresh_button = QPushButton("Refresh")
         self.folder_button = QPushButton("Open folder")
@@ -300,8 +303,7 @@ class TakePage(QWidget):
     @property
     def trimmed(self) -> tuple[int, int]:
         """First and last LSR frame of the trimmed part."""
-        ends = self.trim.value()
-        low, high = int(ends[0]), int(ends[1])
+        low, high = cast("tuple[int, int]", self.trim.value())
         return low, high
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import pyqtgraph as pg
 from PyQt6.QtGui import QColor, QPalette
@@ -66,6 +67,7 @@ COLORS = {
     ),
 }
 
+_CHECK = (Path(__file__).parent / "icons" / "check.svg").as_posix()
 _SHEET = """
 QToolTip {{ color: {text}; background: {raised}; border: 1px solid {border}; }}
 QToolBar {{ border: 0; spacing: 4px; padding: 3px; }}
@@ -85,6 +87,10 @@ QLabel[dim="true"] {{ color: {dim}; }}
 QLabel[heading="true"] {{ font-weight: bold; }}
 QFrame[pane="true"] {{ border: 1px solid {border}; border-radius: 5px; }}
 QFrame[pane="true"][selected="true"] {{ border: 1px solid {accent}; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {dim}; border-radius: 3px;
+    background: {base}; }}
+QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent}; image: url({check}); }}
+QCheckBox::indicator:disabled {{ border-color: {border}; }}
 QPushButton[danger="true"] {{ background: {bad}; color: {on_state}; font-weight: bold; }}
 """
 
@@ -119,7 +125,8 @@ def apply_theme(app: QApplication, theme: Theme) -> Colors:
     for role in (roles.WindowText, roles.Text, roles.ButtonText):
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(colors.dim))
     app.setPalette(palette)
-    app.setStyleSheet(_SHEET.format(**{name: getattr(colors, name) for name in Colors.__slots__}))
+    values = {name: getattr(colors, name) for name in Colors.__slots__}
+    app.setStyleSheet(_SHEET.format(check=_CHECK, **values))
     pg.setConfigOptions(background=colors.picture, foreground=colors.dim, imageAxisOrder="row-major")
     return colors
 

@@ -1,0 +1,47 @@
+"""`twinrate bench gui`: how smooth the window is while it records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.commands._common import JsonOption, emit, out, say
+
+
+def command(
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Length of the measurement [s].")] = 60.0,
+    hsr_size: Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT.")] = "2304x1920",
+    lsr_size: Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT.")] = "576x480",
+    hsr_fps: Annotated[float, typer.Option(min=0.1, help="Pulses per second to the HSR camera.")] = 30.0,
+    ratio: Annotated[int, typer.Option(min=1, help="LSR frames per HSR frame.")] = 8,
+    record: Annotated[bool, typer.Option(help="Record a take meanwhile.")] = True,
+    folder: Annotated[
+        Path | None, typer.Option(help="Disk to record to; the temporary folder if left out.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Open the window on the emulated rig, record, change exposure and baseline, and measure it."""
+    from app.capture import CaptureJob
+    from app.commands.gui import parse_size
+    from app.gui.bench import run_bench
+
+    job = CaptureJob(
+        out=Path("take"),
+        seconds=seconds,
+        real_time=True,
+        hsr_size=parse_size(hsr_size),
+        lsr_size=parse_size(lsr_size),
+        hsr_fps=hsr_fps,
+        ratio=ratio,
+    )
+    say(f"measuring for {seconds:g} s", quiet=json)
+    bench = run_bench(job, seconds, folder=folder, record=record)
+    if not json:
+        table = Table("figure", "value")
+        for name, value in bench.to_json().items():
+            table.add_row(name, str(value))
+        out.print(table)
+    emit(bench.to_json(), as_json=json)

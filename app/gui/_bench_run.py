@@ -1,0 +1,188 @@
+"""The measurement behind `app.gui.bench`, in the event loop of a real window."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from PyQt6.QtCore import QEventLoop, Qt, QTimer
+from PyQt6.QtWidgets import QDoubleSpinBox
+
+from app.capture import CaptureJob
+from app.errors import AppError
+from app.gui.fused_pane import Show
+from app.gui.main_window import MainWindow, WindowOptions
+from app.gui.messages import Messages
+from app.gui.rigs import open_rig
+from app.recording import TakeReport
+from app.session import State
+from drivers import Role
+
+WATCH_MS = 10
+BLOCK_MS = 100.0
+_WARM_S = 3.0
+_EXPOSURE_EVERY_MS = 700
+_BASELINE_EVERY_MS = 500
+
+
+class BenchRun:
+    """One measurement; everything happens in the event loop of the window."""
+
+    def __init__(self, job: CaptureJob, folder: Path, *, record: bool) -> None:
+        self._record = record
+        self._window = MainWindow(
+            WindowOptions(lambda: open_rig(job, emulate=True), folder, folder / "window.log"), Messages()
+        )
+        self._window.resize(1280, 800)
+        self._loop = QEventLoop()
+        self._watch = QTimer()
+        self._watch.setTimerType(Qt.TimerType.PreciseTimer)
+        self._watch.setInterval(WATCH_MS)
+        self._watch.timeout.connect(self._tick)
+        self._last = time.perf_counter()
+        self._gaps: list[float] = []
+        self._shown = dict.fromkeys(self._window.panes, 0)
+        self._seen: dict[object, int] = {}
+        self._exposure: tuple[float, float] | None = None
+        self._exposures: list[float] = []
+        self._baseline: int | None = None
+        self._baselines: list[float] = []
+        self._lost = self._frames = 0
+        self._ended = ""
+        self._reports: list[TakeReport] = []
+        self._window.recording.finished.connect(self._reports.append)
+
+    def measure(self, seconds: float) -> dict[str, Any]:
+        """The fields of `GuiBench` that the window tells, by name.
+
+        Raises:
+            AppError: The window did not come to life.
+
+        """
+        self._window.show()
+        try:
+            return self._measure(seconds)
+        finally:
+            self._watch.stop()
+            self._window.shut_down()
+            self._window.close()
+            self._window.deleteLater()
+
+    def _wait(self, seconds: float, until: Callable[[], bool] | None = None) -> bool:
+        """Let the window live for a while, or until something has happened."""
+        end = time.perf_counter() + seconds
+        poll = QTimer()
+        poll.timeout.connect(
+            lambda: (
+                self._loop.quit() if time.perf_counter() >= end or (until is not None and until()) else None
+            )
+        )
+        poll.start(20)
+        self._loop.exec()
+        poll.stop()
+        return until is None or until()
+
+    def _measure(self, seconds: float) -> dict[str, Any]:
+        window = self._window
+        if not self._wait(30, lambda: window.controller.state is State.LIVE):
+            raise AppError("the emulated rig did not go live within 30 s; see the messages of the window")
+        window.fused_pane.set_shown(Show.ANAGLYPH)
+        if not self._wait(90, lambda: window.baseline.lock is not None):
+            raise AppError("the emulated views could not be aligned within 90 s")
+        self._wait(_WARM_S)
+        if self._record:
+            window.actions_table["record"].trigger()
+            self._wait(20, lambda: window.controller.state is State.RECORDING)
+        process = psutil.Process(os.getpid())
+        process.cpu_percent()
+        memory = process.memory_info().rss / 1e6
+        turning, moving = QTimer(), QTimer()
+        turning.timeout.connect(self._turn_exposure)
+        moving.timeout.connect(self._move_baseline)
+        turning.start(_EXPOSURE_EVERY_MS)
+        moving.start(_BASELINE_EVERY_MS)
+        self._last = began = time.perf_counter()
+        self._watch.start()
+        self._wait(seconds)
+        self._watch.stop()
+        took = time.perf_counter() - began
+        turning.stop()
+        moving.stop()
+        memory_end, cpu = process.memory_info().rss / 1e6, process.cpu_percent()
+        if self._record:
+            self._finish()
+        hsr, lsr = self._shown.values()
+        return {
+            "seconds": round(took, 2),
+            "hsr_shown": round(hsr / took, 1),
+            "lsr_shown": round(lsr / took, 1),
+            "blocks": sum(gap > BLOCK_MS for gap in self._gaps),
+            "longest_block_ms": round(max(self._gaps, default=0.0), 1),
+            "exposure_ms": round(statistics.median(self._exposures or [float("nan")]), 1),
+            "exposure_worst_ms": round(max(self._exposures, default=float("nan")), 1),
+            "baseline_ms": round(statistics.median(self._baselines or [float("nan")]), 1),
+            "baseline_worst_ms": round(max(self._baselines, default=float("nan")), 1),
+            "frames_lost": self._lost,
+            "frames": self._frames,
+            "ended_early": self._ended,
+            "memory_start_mb": round(memory, 1),
+            "memory_end_mb": round(memory_end, 1),
+            "cpu_percent": round(cpu, 0),
+        }
+
+    def _finish(self) -> None:
+        # A take that ended by itself has been reported already; its reason is part of the result.
+        if not self._reports and self._window.controller.state is State.RECORDING:
+            self._window.actions_table["record"].trigger()
+        if not self._wait(60, lambda: bool(self._reports)):
+            raise AppError("the take did not end within 60 s")
+        report = self._reports[0]
+        self._lost = report.frames_lost
+        self._frames = sum(report.frames(role) for role in Role)
+        self._ended = report.stop_reason or ""
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._gaps.append((now - self._last) * 1000 - WATCH_MS)
+        self._last = now
+        for role, pane in self._window.panes.items():
+            newest = pane.newest
+            if newest is not None and self._seen.get(role) != newest.made_ns:
+                self._seen[role] = newest.made_ns
+                self._shown[role] += 1
+        self._look_for_exposure(now)
+        overlay = self._window.fused_pane.newest_overlay
+        if self._baseline is not None and overlay is not None and overlay.asked_ns >= self._baseline:
+            self._baselines.append((time.monotonic_ns() - self._baseline) / 1e6)
+            self._baseline = None
+
+    def _look_for_exposure(self, now: float) -> None:
+        newest = self._window.panes[Role.LSR].newest
+        if self._exposure is None or newest is None:
+            return
+        wanted, asked = self._exposure
+        if abs(newest.exposure_us - wanted) < 0.01 * wanted:
+            self._exposures.append((now - asked) * 1000)
+            self._exposure = None
+
+    def _turn_exposure(self) -> None:
+        """Between two exposures of the LSR camera that differ by half."""
+        field = self._window.findChild(QDoubleSpinBox, "lsr_ExposureTime_field")
+        if field is None or self._exposure is not None:
+            return
+        value = 1.0 if field.value() > 1.25 else 1.5
+        self._exposure = (value * 1000, time.perf_counter())
+        field.setValue(value)
+
+    def _move_baseline(self) -> None:
+        """Back and forth by 5 mm."""
+        if self._baseline is not None:
+            return
+        field = self._window.baseline_panel.baseline
+        self._baseline = time.monotonic_ns()
+        field.setValue(50.0 if field.value() > 52.0 else 55.0)

@@ -1,0 +1,141 @@
+"""The GUI thread does no camera, file or network work: every entry point is watched while a window works."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from pytestqt.qtbot import QtBot
+
+import app.fuse
+import calibration.scene
+import drivers.demosaic
+import drivers.grasshopper
+import fusion.engine
+from app.capture import CaptureJob
+from app.gui.bench import run_bench
+from app.gui.fused_pane import Show
+from app.gui.jobs import JobState
+from app.gui.main_window import MainWindow
+from app.raw_export import RawExportJob, RawView
+from app.session import State
+from drivers import Role
+from drivers._nodes import Nodes
+from drivers.ring_buffer import RingBuffer
+from drivers.take import Take, TakeWriter
+
+WATCHED = [
+    (Nodes, "limits"),
+    (Nodes, "set_real"),
+    (Nodes, "set_integer"),
+    (Nodes, "choose"),
+    (drivers.grasshopper.Grasshopper3, "configure"),
+    (drivers.grasshopper.Grasshopper3, "arm"),
+    (drivers.grasshopper.Grasshopper3, "stop"),
+    (drivers.grasshopper.Grasshopper3, "close"),
+    (drivers.grasshopper, "open_camera"),
+    (drivers.grasshopper, "list_cameras"),
+    (Take, "open"),
+    (TakeWriter, "__init__"),
+    (TakeWriter, "close"),
+    (RingBuffer, "read"),
+    (RingBuffer, "wait"),
+    (fusion.engine.Fuser, "__init__"),
+    (fusion.engine.Fuser, "fuse_gop"),
+    (calibration.scene, "register_views"),
+    (drivers.demosaic.cv2, "cvtColor"),
+    (cv2, "resize"),
+    (cv2, "warpPerspective"),
+    (app.fuse, "open_sink"),
+    (Path, "mkdir"),
+    (Path, "stat"),
+    (Path, "open"),
+    (Path, "iterdir"),
+]
+
+
+@pytest.fixture
+def trespasses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Calls of watched functions on the GUI thread, with where they came from."""
+    gui = threading.get_ident()
+    found: list[str] = []
+
+    def watched(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **keywords: Any) -> Any:
+            if threading.get_ident() == gui:
+                stack = traceback.extract_stack(limit=8)
+                if any("app/gui" in frame.filename for frame in stack):
+                    found.append(f"{name} from {[f'{f.filename}:{f.lineno}' for f in stack[-4:-1]]}")
+            return real(*args, **keywords)
+
+        return call
+
+    for owner, name in WATCHED:
+        real = getattr(owner, name)
+        wrapped: Any = watched(f"{owner.__name__}.{name}", real)
+        if isinstance(vars(owner).get(name), classmethod):
+            wrapped = staticmethod(wrapped)
+        monkeypatch.setattr(owner, name, wrapped)
+    return found
+
+
+def test_no_slot_works_on_the_gui_thread(
+    trespasses: list[str], idle_window: MainWindow, qtbot: QtBot, takes: Path
+) -> None:
+    window = idle_window
+    window.actions_table["connect"].trigger()
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 5, timeout=20000)
+    window.exposure_panel.link.click()
+    window.actions_table["exposure_up"].trigger()
+    window.actions_table["gain_up"].trigger()
+    window.actions_table["saturation"].trigger()
+    window.actions_table["show_fused"].trigger()
+    qtbot.waitUntil(lambda: "ms on cpu" in window.fused_pane.rate.text(), timeout=30000)
+    window.fused_pane.set_shown(Show.ANAGLYPH)
+    window.baseline_panel.baseline.setValue(60)
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=20000)
+    qtbot.wait(300)
+    with qtbot.waitSignal(window.recording.finished, timeout=20000):
+        window.actions_table["record"].trigger()
+    window.recording_panel.set_folder(takes)
+    window.actions_table["takes"].trigger()
+    qtbot.waitUntil(lambda: window.take_page.moment is not None, timeout=10000)
+    window.take_page.slider.setValue(5)
+    job = window.jobs.add(RawExportJob(takes / "marbles", takes / "a.mp4", RawView.LSR))
+    qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=30000)
+    window.actions_table["disconnect"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=20000)
+    assert not trespasses, "\n".join(trespasses)
+
+
+def test_the_watch_sees_a_trespass(trespasses: list[str], takes: Path) -> None:
+    from app.gui.take_library import scan
+
+    scan(takes)
+    assert any("Take.open" in text for text in trespasses)
+
+
+def test_bench_measures_the_window(qtbot: QtBot, tmp_path: Path) -> None:
+    job = CaptureJob(
+        out=Path("take"),
+        seconds=1.0,
+        real_time=True,
+        hsr_size=(384, 320),
+        lsr_size=(96, 80),
+        hsr_fps=15.0,
+        ratio=4,
+    )
+    bench = run_bench(job, 2.5, folder=tmp_path)
+    assert bench.frames_lost == 0
+    assert bench.frames > 50
+    assert bench.hsr_shown > 1
+    assert bench.lsr_shown > bench.hsr_shown
+    assert bench.exposure_ms > 0
+    assert bench.baseline_ms > 0
+    assert not list(tmp_path.iterdir())
