@@ -104,6 +104,9 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Ctrl+Tab",
     ),
     ActionInfo(
+        "check_sync", "Camera", "Check sync", "Compare ids and time stamps of both cameras", "Y", STREAMING
+    ),
+    ActionInfo(
         "link",
         "Camera",
         "Link exposures",

@@ -44,6 +44,7 @@ from app.gui.status_bar import StatusBar
 from app.gui.take_page import TakePage
 from app.gui.tasks import Tasks
 from app.gui.theme import Theme, apply_theme
+from app.gui.trigger_panel import TriggerPanel, TriggerPresenter
 from app.session import State
 from drivers import CameraIdentity, Role
 
@@ -93,6 +94,7 @@ class MainWindow(QMainWindow):
         self.recording = RecordingPresenter(self.controller, messages, options.folder, self)
         self.tasks = Tasks(messages.error, self)
         self.baseline = BaselinePresenter(self.controller, self.tasks, messages, self)
+        self.trigger = TriggerPresenter(self.controller, self.tasks, self)
         self._closed = False
         self._dialogs: dict[str, QWidget] = {}
         self.panes = {role: RawPane(role) for role in Role}
@@ -147,6 +149,7 @@ class MainWindow(QMainWindow):
         self.exposure_panel = ExposurePanel(self.exposure)
         self.recording_panel = RecordingPanel(self.recording)
         self.recording_panel.card.look.connect(self.show_take)
+        self.trigger_panel = TriggerPanel(self.trigger, self.controller)
         self.baseline_panel = BaselinePanel(self.baseline, self.controller)
         inside = QWidget()
         self._side = QVBoxLayout(inside)
@@ -156,6 +159,7 @@ class MainWindow(QMainWindow):
             ("Exposure", self.exposure_panel),
             ("Baseline", self.baseline_panel),
             ("Recording", self.recording_panel),
+            ("Trigger and sync", self.trigger_panel),
         ):
             self.add_panel(title, panel)
         self._side.addStretch(1)
@@ -202,6 +206,7 @@ class MainWindow(QMainWindow):
             "takes": self.show_takes,
             "fuse_take": lambda _: self.take_page.ask(fused=True),
             "export": lambda _: self.take_page.ask(fused=False),
+            "check_sync": lambda _: self.trigger.check(),
             "align": lambda _: self.baseline.relock(),
             "show_overlay": lambda _: self._show_combined(Show.ANAGLYPH),
             "show_fused": lambda _: self._show_combined(Show.FUSED),
@@ -247,6 +252,7 @@ class MainWindow(QMainWindow):
         self.actions_table.follow(state)
         self.exposure_panel.set_allowed(exposure=state in CONNECTED, black_level=state in CALM)
         self.baseline_panel.set_allowed(state in STREAMING)
+        self.trigger_panel.set_allowed(change=state in CALM, check=state in STREAMING)
         self.recording_panel.set_allowed(state not in (State.ARMED, State.RECORDING, State.FINISHING))
 
     def _on_identified(self, identities: dict[Role, CameraIdentity]) -> None:

@@ -1,0 +1,105 @@
+"""Do both cameras follow the same pulses? Judged from ids and time stamps in the rings, in one click."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from drivers import ClockFit, OverwrittenError, PairingError, RingBuffer, Role, fit_hardware_clocks
+from drivers.trigger import TriggerPlan
+
+_LEAST_HSR = 5
+_GOOD_RESIDUAL_US = 20.0
+_RATE_TOLERANCE = 0.02
+_SAFETY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SyncVerdict:
+    """What the check found.
+
+    Attributes:
+        level: "good", "warn" or "bad".
+        headline: A few words.
+        lines: Figures and advice, one a line.
+        fit: The clocks' relation; None when it could not be found.
+
+    """
+
+    level: str
+    headline: str
+    lines: tuple[str, ...]
+    fit: ClockFit | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pulses:
+    """What one camera reports about the last pulses: ids and pulse times on its clock [ns]."""
+
+    ids: npt.NDArray[np.int64]
+    times_ns: npt.NDArray[np.int64]
+
+    @property
+    def rate(self) -> float:
+        """Pulses per second; 0 for fewer than two frames."""
+        if len(self.ids) < 2:
+            return 0.0
+        return float((self.ids[-1] - self.ids[0]) * 1e9 / (self.times_ns[-1] - self.times_ns[0]))
+
+
+def recent_pulses(ring: RingBuffer) -> Pulses:
+    """Ids and pulse times of the frames in a ring; no picture is copied."""
+    ids: list[int] = []
+    times: list[int] = []
+    newest, oldest = ring.latest(), ring.oldest()
+    if newest is not None and oldest is not None:
+        first = oldest if oldest == 0 else min(newest, oldest + _SAFETY)
+        for index in range(first, newest + 1):
+            try:
+                head = ring.head(index)
+            except OverwrittenError:
+                continue
+            ids.append(head.frame_id)
+            times.append(head.mid_exposure_ns - round(head.exposure_us * 500))
+    return Pulses(np.array(ids, np.int64), np.array(times, np.int64))
+
+
+def check_sync(hsr: Pulses, lsr: Pulses, plan: TriggerPlan) -> SyncVerdict:
+    """Judge what both cameras report against the plan."""
+    for role, pulses in ((Role.HSR, hsr), (Role.LSR, lsr)):
+        if len(pulses.ids) < 2:
+            name = str(role).upper()
+            return SyncVerdict(
+                "bad",
+                f"no pulses at the {name} camera",
+                (f"The {name} camera waits for pulses and none comes: check its wire and start the box.",),
+            )
+    if len(hsr.ids) < _LEAST_HSR:
+        return SyncVerdict("warn", "too early", ("Wait for a second of live view and check again.",))
+    lines = [
+        f"pulses seen: HSR {hsr.rate:.3f}, LSR {lsr.rate:.3f} per second "
+        f"(plan {plan.hsr_fps:g} and {plan.lsr_fps:g})"
+    ]
+    if abs(lsr.rate / hsr.rate / plan.ratio - 1) > _RATE_TOLERANCE:
+        lines.append(
+            f"LSR : HSR = {lsr.rate / hsr.rate:.3f}, the plan says {plan.ratio}: set the box's divider to "
+            f"{plan.ratio}, and check that no exposure reaches into the next pulse"
+        )
+        return SyncVerdict("bad", "wrong ratio", tuple(lines))
+    try:
+        fit = fit_hardware_clocks(hsr.ids, hsr.times_ns, lsr.ids, lsr.times_ns, plan.ratio)
+    except PairingError as error:
+        return SyncVerdict("bad", "not synchronised", (*lines, str(error)))
+    lines.append(f"clocks: offset {fit.offset_ns / 1e9:.6f} s, drift {fit.drift_ppm:+.2f} ppm")
+    lines.append(f"common pulses agree within {fit.residual_us:.2f} us (RMS)")
+    missing = fit.missing_hsr + fit.missing_lsr
+    if missing:
+        lines.append(f"lost frames: {fit.missing_hsr} HSR, {fit.missing_lsr} LSR; see the panes' chips")
+    if fit.residual_us > _GOOD_RESIDUAL_US:
+        lines.append("the pulses jitter: use the same kind of input on both cameras and short wires")
+        return SyncVerdict("warn", "pulses jitter", tuple(lines), fit)
+    if missing:
+        return SyncVerdict("warn", f"in step, {missing} frames lost", tuple(lines), fit)
+    return SyncVerdict("good", "in step", tuple(lines), fit)
