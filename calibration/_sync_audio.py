@@ -6,7 +6,7 @@ transform softened to |X|^-0.8, so that weak bands do not count as much as stron
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,7 @@ NO_AUDIO = AudioSync(0.0, 0.0, 0.0, float("inf"), float("inf"), 0, 0.0, 1.0)
 """Nothing to be learned from the sound."""
 
 
-def _whitened(x: Signal, y: Signal, size: int) -> npt.NDArray[np.complex128]:
+def _whitened(x: Signal, y: Signal | FloatArray, size: int) -> npt.NDArray[np.complex128]:
     """Cross spectrum of two real signals, softly whitened and cut to the band of speech and noise."""
     cross = np.conj(fft.rfft(x, size)) * fft.rfft(y, size)
     magnitude = np.abs(cross)
@@ -87,20 +87,17 @@ def _peak(correlation: FloatArray, at: int) -> float:
     return at + (0.5 * (left - right) / bend if bend < 0 else 0.0)
 
 
-def _coarse(hsr: Signal, lsr: Signal) -> tuple[float, float]:
-    """Delay of the LSR sound over its whole length [s], and its peak over the next one elsewhere."""
+def _coarse(hsr: Signal, lsr: Signal) -> float:
+    """Delay of the LSR sound by its whole length [s]; drift smears it."""
     size = fft.next_fast_len(len(hsr) + len(lsr), real=True)
     correlation = fft.irfft(_whitened(hsr, lsr, size), size)
     strength = np.abs(correlation)
     at = int(np.argmax(strength))
-    near = int(0.02 * AUDIO_RATE)
-    rest = strength.copy()
-    rest[np.arange(at - near, at + near + 1) % size] = 0
     lag = at if at < len(lsr) else at - size
-    return lag / AUDIO_RATE, float(strength[at] / max(float(rest.max()), 1e-30))
+    return lag / AUDIO_RATE
 
 
-def _window_delay(hsr: Signal, lsr: Signal) -> tuple[float, float]:
+def _window_delay(hsr: Signal, lsr: Signal | FloatArray) -> tuple[float, float]:
     """Delay of `lsr` against `hsr` within the search range [s], and its peak over the next one."""
     size = fft.next_fast_len(len(hsr) + len(lsr), real=True)
     spectrum = _whitened(hsr, lsr, size)
@@ -137,9 +134,24 @@ def sync_audio(hsr: Signal, lsr: Signal, *, hsr_start_s: float = 0.0, lsr_start_
         return NO_AUDIO
     hsr = hsr - hsr.mean()
     lsr = lsr - lsr.mean()
-    delay, _ = _coarse(hsr, lsr)
-    lag = round(delay * AUDIO_RATE)
-    start, stop = max(0, -lag), min(len(hsr), len(lsr) - lag)
+    found = NO_AUDIO
+    delay, drift, at = _coarse(hsr, lsr), 0.0, 0.0
+    # The second round straightens each window by the drift found, so that loud moments do not pull its delay.
+    for _ in range(2):
+        found = _follow(hsr, lsr, delay, drift, at)
+        if not np.isfinite(found.drift_error_ppm):
+            break
+        delay, drift, at = found.shift_s, found.drift_ppm * 1e-6, found.at_s
+    if found.windows == 0:
+        return NO_AUDIO
+    return replace(found, shift_s=found.shift_s + lsr_start_s - hsr_start_s, at_s=found.at_s + hsr_start_s)
+
+
+def _follow(hsr: Signal, lsr: Signal, delay: float, drift: float, at: float) -> AudioSync:
+    """Measure window by window how the delay departs from `delay + drift * (t - at)`."""
+    first = delay - drift * at
+    start = max(0, int(np.ceil(-first * AUDIO_RATE)))
+    stop = min(len(hsr), int(np.floor((len(lsr) / AUDIO_RATE - first) / (1 + drift) * AUDIO_RATE)))
     if stop - start < AUDIO_RATE // 4:
         return NO_AUDIO
     wanted = max(_SHORT_WINDOW_S, min(_WINDOW_S, (stop - start) / AUDIO_RATE / 3))
@@ -153,16 +165,21 @@ def sync_audio(hsr: Signal, lsr: Signal, *, hsr_start_s: float = 0.0, lsr_start_
         if float(np.sqrt(np.mean(window**2))) < loud:
             continue
         audible += 1
-        found, ratio = _window_delay(window, lsr[begin + lag : begin + lag + length])
+        times = np.arange(begin, begin + length) / AUDIO_RATE
+        there = (times + delay + drift * (times - at)) * AUDIO_RATE
+        low = max(0, int(there[0]) - 1)
+        near = lsr[low : int(there[-1]) + 3]
+        departure, ratio = _window_delay(window, np.interp(there - low, np.arange(len(near)), near))
         if ratio >= _PEAK_RATIO:
-            centres.append((begin + length / 2) / AUDIO_RATE)
-            delays.append(found)
+            centre = (begin + length / 2) / AUDIO_RATE
+            centres.append(centre)
+            delays.append(departure + delay + drift * (centre - at))
             ratios.append(ratio)
     if not delays:
         return NO_AUDIO
     return _line(
-        np.array(centres) + hsr_start_s,
-        np.array(delays) + lag / AUDIO_RATE + lsr_start_s - hsr_start_s,
+        np.array(centres),
+        np.array(delays),
         np.array(ratios),
         audible,
         independent=max(1.0, (stop - start) / length),

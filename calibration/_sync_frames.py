@@ -47,7 +47,8 @@ class FrameSync:
         scatter_frames: Robust spread of the single HSR frames [LSR frames].
         frames: HSR frames that moved enough to tell and agree.
         similarity: Mean correlation at the best place, -1..1.
-        exposure_frames: LSR frames over which an HSR exposure averages, as measured.
+        exposure_frames: LSR frames over which an HSR exposure averages, as measured; noise in the LSR frames
+            makes it look longer.
 
     """
 
