@@ -24,6 +24,7 @@ _NODE = 16  # [px] the map's nodes: both lens and plane bend by less than 0.001 
 _MARGIN = 1.0
 MIN_OVERLAP = 0.5
 _MIN_REGION = 10
+_WORST_PX = 12.0
 
 
 def plane_homography(
@@ -324,7 +325,7 @@ def relock(
             x_scale=1e-3,
         ).x
     across, along = errors(w)
-    limit = max(3.0, 3 * 1.4826 * float(np.median(np.abs(across))))
+    limit = float(np.clip(3 * 1.4826 * np.median(np.abs(across)), 3.0, _WORST_PX))
     good, fits = np.abs(across) < limit, np.abs(along) < limit
     if good.mean() < 0.4 or fits.mean() < 0.3:
         raise NoOverlapError(

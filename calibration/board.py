@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import BoardError
-from calibration.grid import ImageU8, Points, gray
+from calibration.grid import ImageU8, Points, gray, resize
 
 BoardKind = Literal["chessboard", "charuco"]
 _MIN_CHARUCO = 8
+_FINE_WIDTH, _MAX_FACTOR = 640, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,15 @@ def find_board(image: ImageU8, board: Board) -> BoardView | None:
 
     """
     luma = gray(image) if image.ndim == 3 else image
-    if board.kind == "charuco":
-        return _find_charuco(luma, board)
+    # The detectors work with whole pixels: a coarse camera's corners come out several times nearer enlarged.
+    factor = min(max(-(-_FINE_WIDTH // luma.shape[1]), 1), _MAX_FACTOR)
+    if factor > 1:
+        luma = resize(luma, luma.shape[1] * factor, luma.shape[0] * factor)
+    found = _find_charuco(luma, board) if board.kind == "charuco" else _find_chessboard(luma, board)
+    return found if found is None else BoardView(found.ids, (found.corners + 0.5) / factor - 0.5)
+
+
+def _find_chessboard(luma: npt.NDArray[Any], board: Board) -> BoardView | None:
     flags = cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY
     found, corners = cv2.findChessboardCornersSB(luma, (board.columns, board.rows), flags=flags)
     if not found:
