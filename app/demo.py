@@ -95,7 +95,7 @@ def run_demo(
     frames_lost = _record(folder / "take", seconds, seed, stage, step)
     with Take.open(folder / "take") as take:
         pipeline = Pipeline(take.pair(), FusionOptions(method=method))
-        truth = _Truth(take, pipeline)
+        truth = TruthOfView(take, pipeline)
         clip = folder / "fused.mp4"
         sink = open_sink(clip, CODECS["h264"], pipeline.width, pipeline.height, pipeline.rate)
         stage(f"fusing by {pipeline.fuser.method}", pipeline.frame_count)
@@ -173,7 +173,7 @@ def _record(
     return run_job(job, on_frame=count).frames_lost
 
 
-class _Truth:
+class TruthOfView:
     """What the emulator knows: the LSR view of a moment with the pixels of the output view."""
 
     def __init__(self, take: Take, pipeline: Pipeline) -> None:
@@ -191,6 +191,7 @@ class _Truth:
         self._size = (pipeline.height, pipeline.width)
 
     def frame(self, lsr_index: int) -> RgbImage:
+        """True picture of one LSR frame, (H, W, 3) uint8 RGB of the output view's size."""
         return self._truth.frame(self._take.lsr.read(lsr_index), *self._size)
 
 

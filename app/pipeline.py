@@ -14,14 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.aligner import Aligner
 from app.errors import CancelledError, InputError
 from calibration import (
-    Alignment,
-    CalibrationError,
     ColorMap,
-    align_scene,
     estimate_noise_sigma,
-    identity_alignment,
     match_colors,
     smooth_colors,
 )
@@ -116,8 +113,10 @@ class Pipeline:
         self.pair = pair
         self.pairing: Pairing = pair_streams(pair)
         self._gops = self._select(self.pairing.gops)
-        self.warnings: list[str] = []
-        self.alignment = self._first_alignment()
+        self.aligner = Aligner(options.align, pair)
+        # The middle of the recording is the least likely to be a blank start or a hand at the switch.
+        gop = self._gops[len(self._gops) // 2]
+        self.alignment = self.aligner.first(self._hsr(gop.hsr_index), self._lsr(nearest_lsr(gop)))
         self._colors: ColorMap | None = None
         self.noise_variance = self._noise_variance()
         self.fuser = Fuser(
@@ -127,8 +126,6 @@ class Pipeline:
             device=options.device,
             noise_variance=self.noise_variance,
         )
-        if self.fuser.note:
-            self.warnings.append(self.fuser.note)
         self.rate = nominal_rate(pair.lsr.info.fps)
 
     @property
@@ -145,6 +142,11 @@ class Pipeline:
     def frame_count(self) -> int:
         """Frames that `frames` yields."""
         return sum(len(gop.lsr_indices) for gop in self._gops)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the operator should know so far, one sentence each."""
+        return [*([self.fuser.note] if self.fuser.note else []), *self.aligner.warnings]
 
     @property
     def gops(self) -> tuple[Gop, ...]:
@@ -171,16 +173,6 @@ class Pipeline:
             )
         return tuple(chosen)
 
-    def _first_alignment(self) -> Alignment:
-        hsr, lsr = self.pair.hsr.info, self.pair.lsr.info
-        if self.options.align == "none":
-            return identity_alignment((hsr.height, hsr.width), (lsr.height, lsr.width))
-        if self.options.align != "auto":
-            raise InputError(f"--align {self.options.align}: choose auto or none")
-        # The middle of the recording is the least likely to be a blank start or a hand at the switch.
-        gop = self._gops[len(self._gops) // 2]
-        return align_scene(self._hsr(gop.hsr_index), self._lsr(nearest_lsr(gop)), common_field=True)
-
     def _noise_variance(self) -> float:
         """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
 
@@ -191,20 +183,10 @@ class Pipeline:
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
-        if self.options.align != "none":
+        if not self.aligner.same_view:
             reference, valid = self._reference(gop)
             sigma = max(sigma, view_mismatch(reference, lsr[gop.lsr_indices.index(nearest_lsr(gop))], valid))
         return (sigma / 255) ** 2
-
-    def _gop_alignment(self, gop: Gop, hsr: RgbImage) -> Alignment:
-        """Depth and motion differ from GoP to GoP; the output view stays."""
-        if self.options.align == "none":
-            return self.alignment
-        try:
-            return align_scene(hsr, self._lsr(nearest_lsr(gop)), previous=self.alignment)
-        except CalibrationError as error:
-            self.warnings.append(f"GoP of HSR frame {gop.hsr_index} keeps the first alignment: {error}")
-            return self.alignment
 
     def _hsr(self, index: int) -> RgbImage:
         return to_rgb8(self.pair.hsr.read(index))
@@ -215,11 +197,12 @@ class Pipeline:
     def _reference(self, gop: Gop) -> tuple[RgbImage, Mask]:
         """HSR frame of a GoP in the output view and in the LSR camera's colours, and where it is valid."""
         hsr = self._hsr(gop.hsr_index)
-        alignment = self._gop_alignment(gop, hsr)
+        lsr = self._lsr(nearest_lsr(gop))
+        alignment = self.aligner.align(hsr, lsr, f"the GoP of HSR frame {gop.hsr_index}")
         reference: RgbImage = alignment.warp(hsr)
-        if self.options.align == "none":
+        if self.aligner.same_view:
             return reference, alignment.valid
-        seen = alignment.crop_lsr(self._lsr(nearest_lsr(gop)))
+        seen = alignment.crop_lsr(lsr)
         self._colors = smooth_colors(self._colors, match_colors(reference, seen, alignment.valid))
         return self._colors.apply(reference), alignment.valid
 
@@ -251,7 +234,7 @@ class Pipeline:
             gop.distances,
             reference,
             valid=valid,
-            same_view=self.options.align == "none",
+            same_view=self.aligner.same_view,
             cancelled=cancelled,
         ):
             k = gop.lsr_indices[fused.position]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers._take_index import Rows, decode_rows, frame_bytes
-from drivers._take_metadata import TakeMetadata, TriggerMetadata
+from drivers._take_metadata import CameraMetadata, TakeMetadata, TriggerMetadata
 from drivers._take_writer import INDEX_NAME, segment_name
 from drivers.errors import TakeError
 from drivers.frame import Frame, FrameFlag, Image, Role
@@ -110,6 +110,11 @@ class TakeStream:
             raise TakeError(f"{self._folder}: the take is closed; open it again")
         image: Image = self._segments[row // self._per_segment][row % self._per_segment]
         return image
+
+    @property
+    def camera(self) -> CameraMetadata:
+        """The camera's entry of take.json."""
+        return self._camera
 
     @property
     def info(self) -> SourceInfo:

@@ -1,0 +1,115 @@
+"""Which HSR pixel belongs to which output pixel, GoP by GoP: from the pictures, a rig file, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration import (
+    Alignment,
+    CalibrationError,
+    CameraId,
+    Rig,
+    align_scene,
+    align_with_rig,
+    identity_alignment,
+    load_rig,
+)
+from drivers import CameraMetadata, FrameSource, StreamPair
+
+RgbImage = npt.NDArray[np.uint8]
+
+
+@runtime_checkable
+class _HasCamera(Protocol):
+    @property
+    def camera(self) -> CameraMetadata: ...
+
+
+def camera_id(source: FrameSource) -> CameraId:
+    """What a rig file is compared with: a take knows its serial number and region, a clip only its size."""
+    info = source.info
+    if not isinstance(source, _HasCamera):
+        return CameraId(width=info.width, height=info.height)
+    camera = source.camera
+    return CameraId(
+        width=info.width,
+        height=info.height,
+        serial=camera.serial,
+        offset_x=camera.offset_x,
+        offset_y=camera.offset_y,
+    )
+
+
+class Aligner:
+    """Aligns HSR frames to LSR frames in one output view that is fixed by the first pair.
+
+    Args:
+        mode: "auto" (from the pictures), "none" (the streams show one view), or the path of a rig file.
+        pair: Both streams.
+
+    Attributes:
+        same_view: True where the streams show one view already.
+        warnings: GoPs that could not be aligned on their own, one sentence each.
+
+    Raises:
+        RigFileError: The rig file is missing or damaged.
+        StaleRigError: It belongs to other cameras or regions.
+
+    """
+
+    def __init__(self, mode: str, pair: StreamPair) -> None:
+        self.same_view = mode == "none"
+        self.warnings: list[str] = []
+        self._first: Alignment | None = None
+        self._rig: Rig | None = None
+        if mode not in ("auto", "none"):
+            self._rig = load_rig(Path(mode))
+            self._rig.check(hsr=camera_id(pair.hsr), lsr=camera_id(pair.lsr))
+
+    def first(self, hsr: RgbImage, lsr: RgbImage) -> Alignment:
+        """Align the pair that fixes the output view.
+
+        Args:
+            hsr: (H, W, 3) RGB.
+            lsr: (h, w, 3) RGB of the same instant.
+
+        Raises:
+            CalibrationError: The views cannot be aligned.
+
+        """
+        self._first = self._align(hsr, lsr, None)
+        return self._first
+
+    def align(self, hsr: RgbImage, lsr: RgbImage, name: str) -> Alignment:
+        """Align another pair in the same view: depth and motion differ from GoP to GoP.
+
+        Where this pair alone does not suffice (a blank or covered view), the first alignment stays and a
+        warning with `name` says so.
+
+        Raises:
+            RuntimeError: `first` was not called.
+
+        """
+        if self._first is None:
+            raise RuntimeError("call first() before align()")
+        if self.same_view:
+            return self._first
+        try:
+            return self._align(hsr, lsr, self._first)
+        except CalibrationError as error:
+            warning = f"{name} keeps the first alignment: {error}"
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+            return self._first
+
+    def _align(self, hsr: RgbImage, lsr: RgbImage, previous: Alignment | None) -> Alignment:
+        if self.same_view:
+            return identity_alignment(hsr.shape, lsr.shape)
+        common = previous is None
+        if self._rig is not None:
+            return align_with_rig(hsr, lsr, self._rig, previous=previous, common_field=common)
+        return align_scene(hsr, lsr, previous=previous, common_field=common)

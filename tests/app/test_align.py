@@ -1,0 +1,92 @@
+"""Fusing takes with the alignment that the operator asked for: by the pictures, or by a rig file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.aligner import camera_id
+from app.capture import CaptureJob, run_job
+from app.demo import TruthOfView, upscale
+from app.pipeline import FusionOptions, Pipeline
+from app.quality import psnr
+from calibration import CameraModel, Rig, RigFileError, StaleRigError
+from drivers import FrameSource, Role, Take
+from drivers.spinnaker_emulator import Region, RigGeometry
+
+
+@pytest.fixture(scope="module")
+def take(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("rig") / "take"
+    job = CaptureJob(out, 2 / 30, emulate=True, hsr_size=(1152, 960), lsr_size=(288, 240))
+    assert run_job(job).frames_lost == 0
+    return out
+
+
+def emulated_rig(take: Take) -> Rig:
+    """The rig file that a perfect calibration of the emulated rig would give."""
+    geometry = RigGeometry()
+
+    def model(source: FrameSource, role: Role) -> CameraModel:
+        identity = camera_id(source)
+        region = Region(identity.offset_x, identity.offset_y, identity.width, identity.height)
+        k = geometry.intrinsics(role, region, identity.width, identity.height)
+        return CameraModel.model_validate({"id": identity, "matrix": k.tolist(), "distortion": (0,) * 5})
+
+    return Rig.model_validate(
+        {
+            "lsr": model(take.lsr, Role.LSR),
+            "hsr": model(take.hsr, Role.HSR),
+            "rotation": geometry.rotation(Role.HSR).tolist(),
+            "direction": (1.0, 0.0, 0.0),
+            "baseline_mm": geometry.baseline_mm,
+            "reference_mm": geometry.plane_distance_mm,
+        }
+    )
+
+
+def gain_over_bicubic(take: Take, pipeline: Pipeline, frames: int = 3) -> float:
+    """Mean gain [dB] of the first fused frames over the enlarged LSR frames, by the emulator's truth."""
+    truth = TruthOfView(take, pipeline)
+    gains = []
+    for _, frame in zip(range(frames), pipeline.frames(), strict=False):
+        true = truth.frame(frame.record.lsr_index)
+        plain = upscale(frame.lsr, pipeline.width, pipeline.height)
+        gains.append(psnr(frame.image, true) - psnr(plain, true))
+    return float(np.mean(gains))
+
+
+def test_a_rig_file_aligns_a_take(take: Path, tmp_path: Path) -> None:
+    with Take.open(take) as opened:
+        emulated_rig(opened).save(tmp_path / "rig.json")
+        pipeline = Pipeline(
+            opened.pair(), FusionOptions(method="classical", align=str(tmp_path / "rig.json"))
+        )
+        assert pipeline.alignment.method.startswith("rig")
+        assert gain_over_bicubic(opened, pipeline) > 3
+
+
+def test_a_rig_file_of_other_cameras_or_a_damaged_one_is_refused(take: Path, tmp_path: Path) -> None:
+    with Take.open(take) as opened:
+        rig = emulated_rig(opened)
+        other = rig.hsr.model_copy(update={"id": rig.hsr.id.model_copy(update={"serial": "16299999"})})
+        rig.model_copy(update={"hsr": other}).save(tmp_path / "other.json")
+        with pytest.raises(StaleRigError, match="16299999"):
+            Pipeline(opened.pair(), FusionOptions(align=str(tmp_path / "other.json")))
+        (tmp_path / "damaged.json").write_text("{")
+        with pytest.raises(RigFileError, match="damaged"):
+            Pipeline(opened.pair(), FusionOptions(align=str(tmp_path / "damaged.json")))
+        with pytest.raises(RigFileError, match="no such rig file"):
+            Pipeline(opened.pair(), FusionOptions(align=str(tmp_path / "missing.json")))
+
+
+def test_a_covered_lens_in_the_middle_keeps_the_alignment_and_says_so(take: Path) -> None:
+    with Take.open(take) as opened:
+        pipeline = Pipeline(opened.pair(), FusionOptions(method="bicubic"))
+        hsr = pipeline.aligner.align(
+            np.zeros((960, 1152, 3), np.uint8), np.zeros((240, 288, 3), np.uint8), "the dark GoP"
+        )
+        assert hsr is pipeline.alignment
+        assert any("the dark GoP keeps the first alignment" in w for w in pipeline.warnings)
