@@ -1,0 +1,221 @@
+"""`twinrate sync` and `twinrate import` on two clips, as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from app.cli import run
+from drivers import Take, open_clip, pair_streams
+from drivers.frame import Role
+
+LSR_PERIOD_MS = 1000 / 240
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command line."""
+    with pytest.raises(SystemExit) as ended:
+        run([str(a) for a in arguments])
+    code = ended.value.code
+    captured = capsys.readouterr()
+    return code if isinstance(code, int) else 0, captured.out, captured.err
+
+
+def last_json(text: str) -> dict[str, object]:
+    found = json.loads(text.strip().splitlines()[-1])
+    assert isinstance(found, dict)
+    return found
+
+
+class Scene:
+    """Texture that jitters along a random path: what both clips show."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(11)
+        layers = [
+            ndimage.gaussian_filter(rng.standard_normal((500, 620, 3)), (s, s, 0)) * s for s in (1.2, 3, 9)
+        ]
+        texture = sum(layers)
+        self._texture = np.clip(texture / texture.std() * 45 + 120, 0, 255).astype(np.uint8)
+        path = np.cumsum(ndimage.gaussian_filter1d(rng.standard_normal((2, 3000)), 30, axis=1), axis=1)
+        self._path = (path - path.mean(axis=1, keepdims=True)) * 1.5
+
+    def at(self, time_s: float) -> np.ndarray:
+        dx, dy = (np.interp(time_s * 1000, np.arange(3000), p) for p in self._path)
+        move = np.array([[1, 0, dx - 150], [0, 1, dy - 130]], np.float64)
+        return cv2.warpAffine(self._texture, move, (320, 240), borderMode=cv2.BORDER_REFLECT)
+
+
+def write(path: Path, pictures: list[np.ndarray], fps: int, sound: np.ndarray | None = None) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "16", "preset": "veryfast"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        track = container.add_stream("pcm_s16le", rate=48000, layout="mono") if sound is not None else None
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        if track is not None and sound is not None:
+            samples = (np.clip(sound, -1, 1) * 32000).astype(np.int16)[None]
+            piece = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            piece.rate, piece.pts, piece.time_base = 48000, 0, Fraction(1, 48000)
+            container.mux(track.encode(piece))
+            container.mux(track.encode(None))
+    return path
+
+
+class Clips:
+    """HSR at 30 fps from 0.3 s on, LSR at 240 fps from 0.2 s on; the offset is 100 ms."""
+
+    offset_ms = 100.0
+
+    def __init__(self, folder: Path) -> None:
+        scene = Scene()
+        coarse = [
+            cv2.resize(scene.at(0.2 + i / 240), (160, 120), interpolation=cv2.INTER_AREA) for i in range(288)
+        ]
+        sharp = [scene.at(0.3 + j / 30) for j in range(30)]
+        rng = np.random.default_rng(2)
+        heard = rng.standard_normal(3 * 48000) * 0.1
+        self.hsr = write(folder / "hsr.mov", sharp, 30)
+        self.lsr = write(folder / "lsr.mov", coarse, 240)
+        self.baked = write(folder / "baked.mov", coarse, 30)
+        still = [sharp[0]] * 30
+        self.still_hsr = write(folder / "still_hsr.mov", still, 30)
+        self.still_lsr = write(folder / "still_lsr.mov", [coarse[0]] * 240, 240)
+        self.still_baked = write(folder / "still_baked.mov", [coarse[0]] * 240, 30)
+        self.loud_hsr = write(folder / "loud_hsr.mov", still, 30, heard[14400 : 14400 + 48000])
+        self.loud_lsr = write(folder / "loud_lsr.mov", [coarse[0]] * 240, 240, heard[9600 : 9600 + 48000])
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    return Clips(tmp_path_factory.mktemp("clips"))
+
+
+def test_sync_by_pictures(clips: Clips, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "sync", clips.hsr, clips.lsr, "--json")
+    assert code == 0
+    found = last_json(out)
+    assert abs(float(str(found["offset_ms"])) - clips.offset_ms) < 0.25 * LSR_PERIOD_MS
+    assert float(str(found["confidence"])) >= 0.5
+    assert found["drift_ppm"] == 0
+    assert found["method"] == "frames"
+
+
+def test_sync_by_sound_where_nothing_moves(clips: Clips, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, "sync", clips.loud_hsr, clips.loud_lsr, "--json")
+    assert code == 0
+    found = last_json(out)
+    assert float(str(found["offset_ms"])) == pytest.approx(clips.offset_ms, abs=0.5)
+    assert found["method"] == "audio"
+    assert "warning" in err
+
+
+def test_nothing_to_go_by_asks_for_the_offset(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = call(capsys, "sync", clips.still_hsr, clips.still_lsr, "--json")
+    assert code == 0
+    assert float(str(last_json(out)["confidence"])) < 0.5
+    assert "warning" in err
+    code, _, err = call(capsys, "fuse", clips.still_hsr, clips.still_lsr, "--out", tmp_path / "o.mp4")
+    assert code == 1
+    assert "--offset-ms" in err
+    assert not (tmp_path / "o.mp4").exists()
+
+
+def test_import_by_reference_and_use(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, _ = call(capsys, "import", clips.hsr, clips.lsr, "--out", tmp_path / "take", "--json")
+    assert code == 0
+    found = last_json(out)
+    assert (found["hsr_frames"], found["lsr_frames"], found["capture_factor"]) == (30, 288, 1)
+    assert found["gops"] == 30
+    assert float(str(found["ratio"])) == pytest.approx(8, rel=1e-3)
+    assert {p.name for p in (tmp_path / "take").iterdir()} == {"take.json", "done.json", "hsr.jpg", "lsr.jpg"}
+    with Take.open(tmp_path / "take") as take, open_clip(clips.lsr, Role.LSR) as clip:
+        np.testing.assert_array_equal(take.lsr.read(50).image, clip.read(50).image)
+        gop = pair_streams(take.pair()).gops[3]
+        assert gop.distances == (-3, -2, -1, 0, 1, 2, 3, 4)
+        assert gop.lsr_indices[3] == 24 + 3 * 8
+    code, out, _ = call(capsys, "sync", tmp_path / "take", "--json")
+    assert code == 0
+    assert abs(float(str(last_json(out)["offset_ms"])) - clips.offset_ms) < 0.25 * LSR_PERIOD_MS
+
+
+def test_import_of_baked_slow_motion_with_frames(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out_path = tmp_path / "take"
+    code, out, _ = call(capsys, "import", clips.hsr, clips.baked, "--out", out_path, "--transcode", "--json")
+    assert code == 0
+    found = last_json(out)
+    assert found["capture_factor"] == 8
+    assert abs(float(str(found["offset_ms"])) - clips.offset_ms) < 0.25 * LSR_PERIOD_MS
+    with Take.open(out_path) as take, open_clip(clips.hsr, Role.HSR) as clip:
+        assert take.lsr.info.fps == pytest.approx(240)
+        np.testing.assert_array_equal(take.hsr.read(7).image, clip.read(7).image)
+
+
+def test_a_take_of_clips_notices_lost_and_changed_clips(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    hsr, lsr = tmp_path / "h.mov", tmp_path / "l.mov"
+    hsr.write_bytes(clips.hsr.read_bytes())
+    lsr.write_bytes(clips.lsr.read_bytes())
+    take = tmp_path / "take"
+    assert call(capsys, "import", hsr, lsr, "--out", take, "--offset-ms", "100")[0] == 0
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for path in (hsr, lsr, take):
+        path.rename(moved / path.name)
+    with Take.open(moved / "take") as opened:
+        assert opened.hsr.info.frame_count == 30
+    (moved / "h.mov").write_bytes(b"other")
+    code, _, err = call(capsys, "sync", moved / "take")
+    assert (code, "was changed after its import" in err) == (1, True)
+    (moved / "h.mov").unlink()
+    code, _, err = call(capsys, "sync", moved / "take")
+    assert (code, "is gone" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("build", "code", "message"),
+    [
+        (lambda c, t: ["sync", c.lsr, c.hsr], 1, "swapped"),
+        (lambda c, t: ["sync", c.hsr, c.hsr], 1, "same clip was given twice"),
+        (lambda c, t: ["sync", c.hsr], 1, "is one clip"),
+        (lambda c, t: ["sync", t / "no", c.hsr], 1, "no such file"),
+        (lambda c, t: ["sync", t, c.hsr], 1, "is a folder"),
+        (lambda c, t: ["sync", c.hsr, c.lsr, "--capture-factor", "lots"], 2, "neither a number nor auto"),
+        (lambda c, t: ["sync", c.hsr, c.lsr, "--capture-factor", "0.5"], 2, "below 1"),
+        (lambda c, t: ["import", c.still_hsr, c.still_baked, "--out", t / "x"], 1, "give --capture-factor"),
+        (lambda c, t: ["import", c.hsr, c.lsr, "--out", t], 1, "already exists"),
+        (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "9e6"], 1, "do not overlap"),
+        (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "soon"], 2, "soon"),
+    ],
+)
+def test_wrong_use_is_told_in_one_sentence(
+    clips: Clips,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    build: object,
+    code: int,
+    message: str,
+) -> None:
+    assert callable(build)
+    got, _, err = call(capsys, *build(clips, tmp_path))
+    assert (got, message in err) == (code, True), err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "x").exists()
