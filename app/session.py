@@ -34,8 +34,10 @@ from drivers.trigger import PulseSource
 __all__ = ["Alarm", "LiveCounters", "Session", "SessionError", "SessionSettings", "State"]
 
 _SILENCE_S = 3.0
+_GRACE_S = 0.15
+"""How long to wait for frames after the last counted pulse; draining catches what is later still [s]."""
 _WATCH_EVERY_S = 0.5
-_RETRY_EVERY_S = 0.3
+_RETRY_EVERY_S = 0.2
 _ALARMS_KEPT = 100
 
 
@@ -341,6 +343,8 @@ class Session:
             finally:
                 self._recorder = None
                 self._enter(after)
+                with self._crew.changed:
+                    self._crew.changed.notify_all()
             return TakeReport(self._take_path, recording, pulses, self._crew.configured().plan.ratio)
 
     def record(
@@ -389,7 +393,7 @@ class Session:
                     break
                 if not self._going_on():
                     break
-                if time.monotonic() - last > patience:
+                if time.monotonic() - last > (_GRACE_S if self._all_given(wanted) else patience):
                     self._give_up_waiting(total)
                     break
         finally:
@@ -399,6 +403,10 @@ class Session:
     def _going_on(self) -> bool:
         status = self.status()
         return status is not None and status.stop_reason is None and self._crew.all_running
+
+    def _all_given(self, wanted: Mapping[Role, int]) -> bool:
+        given = self._crew.pulses.ticks_given()
+        return given is not None and given >= wanted[Role.LSR]
 
     def _give_up_waiting(self, total: int) -> None:
         recorder = self._recorder

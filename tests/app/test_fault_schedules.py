@@ -1,0 +1,123 @@
+"""Random troubles: the session never hangs, never pairs wrongly, never loses a frame without saying so."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.capture import CaptureJob, emulated_session
+from app.recording import TakeReport
+from app.session import Session, State
+from drivers import Role, Take, pair_streams
+from drivers.spinnaker_emulator import VirtualRig, install
+from drivers.spinnaker_emulator.clock import CameraClock
+from drivers.spinnaker_emulator.faults import Faults
+
+SCHEDULES = 200
+SECONDS = 0.2
+SLOW, FAST = 6, 48
+RATIO = 8
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not condition():
+        time.sleep(0.005)
+    return condition()
+
+
+def some(rng: random.Random, among: range, most: int) -> set[int]:
+    return set(rng.sample(among, rng.randint(0, most)))
+
+
+def schedule(
+    rng: random.Random, rig: VirtualRig
+) -> tuple[dict[Role, set[int]], dict[Role, set[int]], Role | None]:
+    """Give both cameras random troubles; return lost pulses, lost or damaged frames, and who is unplugged."""
+    pulses: dict[Role, set[int]] = {}
+    frames: dict[Role, set[int]] = {}
+    for role, count in ((Role.HSR, SLOW), (Role.LSR, FAST)):
+        faults = Faults()
+        device = rig.devices[role]
+        device.faults = faults
+        device.clock = CameraClock(rng.randint(10**9, 10**14), rng.uniform(-35.0, 35.0))
+        # A pulse that is lost before a camera's first frame shows in no clock and no counter but the box's.
+        faults.lost_pulses = some(rng, range(1, count), count // 8 if rng.random() < 0.5 else 0)
+        left = count - len(faults.lost_pulses)
+        faults.lost_frames = some(rng, range(left), left // 6 if rng.random() < 0.6 else 0)
+        faults.damaged_frames = some(rng, range(left), left // 6) - faults.lost_frames
+        faults.jitter_ns = rng.choice([0, 0, 20_000])
+        faults.timestamp_step_ns = rng.choice([1, 1, 1000])
+        pulses[role] = set(faults.lost_pulses)
+        frames[role] = faults.lost_frames | faults.damaged_frames
+    gone = rng.choice([None, None, None, None, Role.HSR, Role.LSR])
+    if gone is not None:
+        # Few frames of which a third lost their pulse are too little to number the pulses from.
+        for role in Role:
+            rig.faults(role).lost_pulses = set()
+        at = rng.randrange(1, SLOW if gone is Role.HSR else FAST)
+        rig.faults(gone).at_pulse[at] = lambda: rig.unplug(gone)
+    return pulses, frames, gone
+
+
+def check_losses(report: TakeReport, pulses: dict[Role, set[int]], frames: dict[Role, set[int]]) -> None:
+    for role, count in ((Role.HSR, SLOW), (Role.LSR, FAST)):
+        assert report.expected(role) == count
+        assert report.frames(role) == count - len(pulses[role]) - len(frames[role])
+
+
+def check_pairs(take: Take, rig: VirtualRig) -> None:
+    """Every LSR frame of a GoP was truly exposed nearest to that GoP's HSR frame."""
+    if take.hsr.info.frame_count < 3 or take.lsr.info.frame_count < 12:
+        return
+    times = {
+        role: [rig.devices[role].shots[int(i)].start_ns for i in take.stream(role).frame_ids] for role in Role
+    }
+    period = 1e9 / 240
+    for gop in pair_streams(take.pair()).gops:
+        centre = times[Role.HSR][gop.hsr_index]
+        for index, distance in zip(gop.lsr_indices, gop.distances, strict=True):
+            assert abs(times[Role.LSR][index] - centre - distance * period) < 0.1 * period
+
+
+def one(rng: random.Random, rig: VirtualRig, session: Session, folder: Path) -> bool:
+    pulses, frames, gone = schedule(rng, rig)
+    report = session.record(SECONDS, folder)
+    with Take.open(folder) as take:
+        if gone is None:
+            assert report.stop_reason is None
+            check_losses(report, pulses, frames)
+            assert not take.recovered
+        else:
+            assert report.stop_reason is not None
+            assert rig.serials[gone] in report.stop_reason
+        check_pairs(take, rig)
+        for stream in (take.hsr, take.lsr):
+            for frame in stream.frames():
+                assert frame.image.any()
+    if gone is not None:
+        rig.devices[gone].faults = Faults()
+        assert until(lambda: session.state is State.DISCONNECTED)
+        rig.replug(gone)
+        assert until(lambda: session.state is State.IDLE)
+    return gone is not None
+
+
+@pytest.mark.timeout(400)
+def test_random_fault_schedules(tmp_path: Path) -> None:
+    job = CaptureJob(tmp_path, SECONDS, emulate=True, hsr_size=(48, 40), lsr_size=(24, 20))
+    rig = install()
+    left = 0
+    try:
+        with emulated_session(rig) as session:
+            session.connect(rig.serials)
+            session.configure(job.settings())
+            for seed in range(SCHEDULES):
+                left += one(random.Random(seed), rig, session, tmp_path / f"{seed}")
+    finally:
+        rig.uninstall()
+    assert left > SCHEDULES // 10
