@@ -57,6 +57,7 @@ def command(
     from app.capture import CaptureJob
     from app.gui.application import GuiOptions, run
     from app.logs import log_folder
+    from app.settings import settings_path
 
     pair = None
     if serials is not None:
@@ -77,8 +78,9 @@ def command(
     code = run(
         GuiOptions(
             job=job,
-            folder=folder or Path.home() / "Twinrate",
+            folder=folder,
             log_file=log_folder() / "window.log",
+            settings_path=settings_path(),
             emulate=emulate,
             take=take,
             theme=theme.value if theme else None,

@@ -21,6 +21,7 @@ from app.gui.messages import Messages
 from app.gui.rigs import open_rig
 from app.recording import TakeReport
 from app.session import State
+from app.settings import Settings
 from drivers import Role
 
 WATCH_MS = 10
@@ -36,7 +37,14 @@ class BenchRun:
     def __init__(self, job: CaptureJob, folder: Path, *, record: bool) -> None:
         self._record = record
         self._window = MainWindow(
-            WindowOptions(lambda: open_rig(job, emulate=True), folder, folder / "window.log"), Messages()
+            WindowOptions(
+                lambda: open_rig(job, emulate=True),
+                folder,
+                folder / "window.log",
+                Settings(),
+                folder / "settings.json",
+            ),
+            Messages(),
         )
         self._window.resize(1280, 800)
         self._loop = QEventLoop()

@@ -136,6 +136,9 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "show_fused", "Fuse", "Fuse live", "Fuse the newest frames while the cameras run", "F7", toolbar=True
     ),
     ActionInfo(
+        "import", "File", "Import clips ...", "Make a take of two phone clips or other videos", "Ctrl+I"
+    ),
+    ActionInfo(
         "takes",
         "File",
         "Takes",
@@ -175,6 +178,12 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("log", "Help", "Messages", "Show all messages of this session with their details", "Ctrl+L"),
     ActionInfo("help", "Help", "Keys and actions", "List every action with its key", "F1"),
     ActionInfo("quit", "File", "Quit", "End the program; a running take is asked about", "Ctrl+Q"),
+    *(
+        ActionInfo(
+            f"preset_{n}", "Camera", f"Preset {n}", f"Set both cameras as preset {n} says", f"Ctrl+{n}", CALM
+        )
+        for n in range(1, 10)
+    ),
 )
 
 

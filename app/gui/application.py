@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.capture import CaptureJob
@@ -22,8 +22,9 @@ class GuiOptions:
         job: Sizes, rates and serial numbers of the cameras.
         emulate: Take the emulated rig even when cameras are there.
         take: A take to show at the start.
-        folder: Where new takes go.
         log_file: Where messages are kept.
+        settings_path: Where settings are kept.
+        folder: Where new takes go; None = as last time.
         theme: "dark" or "light"; None = as last time.
         size: (width, height) of the window [px]; None = as last time.
         screenshot: Make this picture and exit.
@@ -32,8 +33,9 @@ class GuiOptions:
     """
 
     job: CaptureJob
-    folder: Path
     log_file: Path
+    settings_path: Path
+    folder: Path | None = None
     emulate: bool = False
     take: Path | None = None
     theme: str | None = None
@@ -58,26 +60,34 @@ def run(options: GuiOptions) -> int:
     from app.gui.messages import Messages
     from app.gui.rigs import open_rig
     from app.gui.theme import Theme, apply_theme
+    from app.settings import load_settings
 
     _log_to(options.log_file)
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise TypeError("another kind of Qt application runs in this process")
     app.setApplicationName("Twinrate")
-    theme = Theme(options.theme or Theme.DARK)
-    apply_theme(app, theme)
+    loaded = load_settings(options.settings_path)
+    settings = loaded.settings
+    if options.theme is not None:
+        settings = settings.model_copy(update={"theme": options.theme})
+    apply_theme(app, Theme(settings.theme))
+    job = replace(options.job, serials=options.job.serials or settings.serials)
     messages = Messages()
     restore = install_excepthook(messages)
     window = MainWindow(
         WindowOptions(
-            open_rig=lambda: open_rig(options.job, emulate=options.emulate),
-            folder=options.folder,
+            open_rig=lambda: open_rig(job, emulate=options.emulate),
+            folder=options.folder or settings.take_folder,
             log_file=options.log_file,
-            theme=theme,
+            settings=settings,
+            settings_path=options.settings_path,
         ),
         messages,
     )
-    window.resize(*(options.size or (1280, 800)))
+    for warning in loaded.warnings:
+        messages.warning(warning)
+    window.resize(*(options.size or settings.window))
     window.show()
     if options.take is not None:
         window.show_take(options.take)

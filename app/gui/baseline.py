@@ -31,6 +31,7 @@ class BaselinePresenter(QObject):
         controller: The session.
         tasks: Where locking runs.
         messages: For results and refusals.
+        geometry: What the fields begin with.
 
     """
 
@@ -46,11 +47,12 @@ class BaselinePresenter(QObject):
         controller: SessionController,
         tasks: Tasks,
         messages: Messages,
+        geometry: Geometry,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._controller, self._tasks, self._messages = controller, tasks, messages
-        self._geometry = Geometry()
+        self._geometry = geometry
         self._lock: Lock | None = None
         self._before: Lock | None = None
         self._residual: tuple[float, float] | None = None

@@ -13,7 +13,8 @@ from app.gui.status import Status
 
 _SLOWER_AT = 0.25
 _PAUSE_AT = 0.5
-_SETTLE_MS = 1000
+_SETTLE_MS = 500
+_SETTLED_FRAMES = 3
 
 
 class Combined(QObject):
@@ -53,8 +54,12 @@ class Combined(QObject):
         self._first.start()
 
     def _align_first(self) -> None:
-        wanted = self._pane.shown is not Show.OFF
-        if wanted and self._baseline.lock is None and self._baseline.rings() is not None:
+        rings = self._baseline.rings()
+        if self._pane.shown is Show.OFF or self._baseline.lock is not None or rings is None:
+            return
+        if (rings[0].latest() or 0) < _SETTLED_FRAMES:
+            self._first.start()
+        else:
             self._baseline.relock()
 
     def _on_locked(self, lock: Lock | None) -> None:

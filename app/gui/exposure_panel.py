@@ -159,6 +159,12 @@ class ExposurePanel(QWidget):
         presenter.limits_changed.connect(lambda control, limits: self._rows[control].set_limits(limits))
         presenter.plan_changed.connect(self._show_plan)
 
+    def add(self, widget: QWidget) -> None:
+        """Put something below, such as the presets."""
+        layout = self.layout()
+        if layout is not None:
+            layout.addWidget(widget)
+
     def _show_plan(self, role: Role, fps: float, longest_us: float) -> None:
         self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} pulses per second")
 

@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 from superqt import QCollapsible
 
 from app.gui.actions import CALM, CONNECTED, STREAMING, Actions
+from app.gui.alignment_lock import Geometry
 from app.gui.baseline import BaselinePresenter
 from app.gui.baseline_panel import BaselinePanel
 from app.gui.combined import Combined
@@ -31,10 +32,12 @@ from app.gui.exposure_panel import ExposurePanel
 from app.gui.fused_pane import FusedPane, Show
 from app.gui.help_page import HelpPage
 from app.gui.image_view import ImageView
+from app.gui.import_dialog import ImportDialog
 from app.gui.jobs import JobQueue
 from app.gui.live_views import LiveViews
 from app.gui.message_line import LogWindow, MessageLine
 from app.gui.messages import Messages
+from app.gui.presets import Memory, PresetBar
 from app.gui.raw_pane import RawPane
 from app.gui.recording import RecordingPresenter
 from app.gui.recording_panel import RecordingPanel
@@ -46,6 +49,7 @@ from app.gui.tasks import Tasks
 from app.gui.theme import Theme, apply_theme
 from app.gui.trigger_panel import TriggerPanel, TriggerPresenter
 from app.session import State
+from app.settings import Settings
 from drivers import CameraIdentity, Role
 
 _SIDE_WIDTH = 384
@@ -61,7 +65,8 @@ class WindowOptions:
         open_rig: Finds the cameras.
         folder: Where takes go.
         log_file: Where messages are kept.
-        theme: The look.
+        settings: What is remembered from last time.
+        settings_path: Where it is remembered.
         connect: Open the cameras at once.
 
     """
@@ -69,7 +74,8 @@ class WindowOptions:
     open_rig: RigFactory
     folder: Path
     log_file: Path
-    theme: Theme = Theme.DARK
+    settings: Settings
+    settings_path: Path
     connect: bool = True
 
 
@@ -88,12 +94,15 @@ class MainWindow(QMainWindow):
         self.setObjectName("main_window")
         self._options = options
         self.messages = messages
+        self.memory = Memory(options.settings, options.settings_path, messages, self)
         self.undo = QUndoStack(self)
         self.controller = SessionController(messages, options.open_rig, self)
         self.exposure = ExposurePresenter(self.controller, self.undo, self)
         self.recording = RecordingPresenter(self.controller, messages, options.folder, self)
         self.tasks = Tasks(messages.error, self)
-        self.baseline = BaselinePresenter(self.controller, self.tasks, messages, self)
+        kept = options.settings
+        geometry = Geometry(kept.baseline_mm, kept.distance_m, kept.lens_mm)
+        self.baseline = BaselinePresenter(self.controller, self.tasks, messages, geometry, self)
         self.trigger = TriggerPresenter(self.controller, self.tasks, self)
         self._closed = False
         self._dialogs: dict[str, QWidget] = {}
@@ -147,6 +156,8 @@ class MainWindow(QMainWindow):
 
     def _build_side(self) -> None:
         self.exposure_panel = ExposurePanel(self.exposure)
+        self.presets = PresetBar(self.memory, self.controller, self.messages)
+        self.exposure_panel.add(self.presets)
         self.recording_panel = RecordingPanel(self.recording)
         self.recording_panel.card.look.connect(self.show_take)
         self.trigger_panel = TriggerPanel(self.trigger, self.controller)
@@ -206,6 +217,8 @@ class MainWindow(QMainWindow):
             "takes": self.show_takes,
             "fuse_take": lambda _: self.take_page.ask(fused=True),
             "export": lambda _: self.take_page.ask(fused=False),
+            "import": lambda _: self._open("import", self._import_dialog),
+            **{f"preset_{n}": self._preset_handler(n) for n in range(1, 10)},
             "check_sync": lambda _: self.trigger.check(),
             "align": lambda _: self.baseline.relock(),
             "show_overlay": lambda _: self._show_combined(Show.ANAGLYPH),
@@ -245,6 +258,7 @@ class MainWindow(QMainWindow):
         for pane in self.panes.values():
             pane.chosen.connect(self.exposure.select)
         self._mark_selected(self.exposure.selected)
+        self.actions_table["dark"].setChecked(self._options.settings.theme == Theme.DARK.value)
 
     # -- what happens ---------------------------------------------------------------------------------
 
@@ -252,6 +266,7 @@ class MainWindow(QMainWindow):
         self.actions_table.follow(state)
         self.exposure_panel.set_allowed(exposure=state in CONNECTED, black_level=state in CALM)
         self.baseline_panel.set_allowed(state in STREAMING)
+        self.presets.set_allowed(apply=state in CALM, save=state in CONNECTED)
         self.trigger_panel.set_allowed(change=state in CALM, check=state in STREAMING)
         self.recording_panel.set_allowed(state not in (State.ARMED, State.RECORDING, State.FINISHING))
 
@@ -259,6 +274,8 @@ class MainWindow(QMainWindow):
         for role, pane in self.panes.items():
             pane.identify(identities.get(role))
         simulated = any(identity.simulated for identity in identities.values())
+        if identities and not simulated:
+            self.memory.change(serials=(identities[Role.HSR].serial, identities[Role.LSR].serial))
         self.setWindowTitle("Twinrate - SIMULATED cameras" if simulated else "Twinrate")
 
     def _drain_status(self) -> None:
@@ -330,12 +347,22 @@ class MainWindow(QMainWindow):
     def _choose_theme(self, dark: bool) -> None:
         app = QApplication.instance()
         if isinstance(app, QApplication):
-            colors = apply_theme(app, Theme.DARK if dark else Theme.LIGHT)
+            theme = Theme.DARK if dark else Theme.LIGHT
+            colors = apply_theme(app, theme)
+            self.memory.change(theme=theme.value)
             for view in self._image_views():
                 view.setBackground(colors.picture)
 
     def _quit(self, _: bool) -> None:
         self.close()
+
+    def _preset_handler(self, number: int) -> Callable[[bool], None]:
+        return lambda _: self.presets.apply_number(number)
+
+    def _import_dialog(self) -> QWidget:
+        dialog = ImportDialog(self.recording.folder, self.tasks, self.messages, self)
+        dialog.imported.connect(self.show_take)
+        return dialog
 
     def _open_log(self) -> None:
         self._open("log", lambda: LogWindow(self.messages, str(self._options.log_file), self))
@@ -385,10 +412,19 @@ class MainWindow(QMainWindow):
         if self._closed:
             return
         self._closed = True
+        geometry = self.baseline.geometry
+        self.memory.change(
+            folder=str(self.recording.folder),
+            window=(self.width(), self.height()),
+            baseline_mm=geometry.baseline_mm,
+            distance_m=geometry.distance_m,
+            lens_mm=geometry.lens_mm,
+        )
         self.views.close()
         self.combined.close()
         self.take_page.close_player()
         self.baseline.close()
         self.tasks.close()
+        self.memory.close()
         self._status.close()
         self.controller.close()

@@ -22,6 +22,7 @@ from app.gui.main_window import MainWindow, WindowOptions  # noqa: E402
 from app.gui.messages import Messages  # noqa: E402
 from app.gui.rigs import open_rig  # noqa: E402
 from app.session import State  # noqa: E402
+from app.settings import Settings  # noqa: E402
 
 SMALL = CaptureJob(
     out=Path("take"),
@@ -56,6 +57,8 @@ def idle_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
         open_rig=lambda: open_rig(SMALL, emulate=True),
         folder=tmp_path / "takes",
         log_file=tmp_path / "window.log",
+        settings=Settings(),
+        settings_path=tmp_path / "settings" / "settings.json",
         connect=False,
     )
     window = MainWindow(options, Messages())

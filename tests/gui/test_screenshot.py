@@ -21,8 +21,8 @@ from app.gui.application import GuiOptions, run
 job = CaptureJob(Path("take"), 1.0, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0,
                  ratio=4)
 folder = Path(sys.argv[1])
-sys.exit(run(GuiOptions(job, folder, folder / "window.log", emulate=True, size=(1280, 800),
-                        screenshot=folder / "window.png", after_s=3.0)))
+sys.exit(run(GuiOptions(job, folder / "window.log", folder / "settings.json", folder, emulate=True,
+                        size=(1280, 800), screenshot=folder / "window.png", after_s=3.0)))
 """
 
 

@@ -1,0 +1,182 @@
+"""Two phone clips, or any other two, become a take: which files, how slow, which offset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.messages import Messages, Severity, sentence
+from app.gui.recording import name_problem
+from app.gui.tasks import CancelToken, Tasks
+from app.gui.theme import set_chip, set_flag
+from app.import_clips import ImportResult, import_clips
+
+_CLIPS = "Clips (*.mov *.mp4 *.m4v *.mkv *.avi *.MOV *.MP4);;All files (*)"
+
+
+class ImportDialog(QDialog):
+    """Asks for two clips and imports them on a worker thread.
+
+    Args:
+        folder: Where the take goes.
+        tasks: Where the import runs.
+        messages: For warnings.
+
+    """
+
+    imported = pyqtSignal(object)
+    """Path of the new take."""
+    _progressed = pyqtSignal(float)
+
+    def __init__(self, folder: Path, tasks: Tasks, messages: Messages, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Import clips")
+        self._folder, self._tasks, self._messages = folder, tasks, messages
+        self._running = False
+        self.hsr, self.lsr = QLineEdit(), QLineEdit()
+        self.hsr.setObjectName("import_hsr")
+        self.lsr.setObjectName("import_lsr")
+        self.name = QLineEdit("import_001")
+        self.name.setObjectName("import_name")
+        self.find_offset = QCheckBox("Find by sound, motion and pictures")
+        self.find_offset.setChecked(True)
+        self.offset = QDoubleSpinBox()
+        self.offset.setRange(-1e6, 1e6)
+        self.offset.setDecimals(3)
+        self.offset.setSuffix(" ms")
+        self.offset.setToolTip("Time of the first HSR frame minus that of the first LSR frame")
+        self.find_factor = QCheckBox("Find it")
+        self.find_factor.setChecked(True)
+        self.factor = QDoubleSpinBox()
+        self.factor.setRange(1, 100)
+        self.factor.setValue(1)
+        self.factor.setToolTip("How many times slower the LSR clip plays than it was filmed")
+        self.transcode = QCheckBox("Store raw frames, independent of the clips (large)")
+        self.notes = QLineEdit()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.hide()
+        self.text = QLabel("The clips stay where they are; the take refers to them.")
+        self.text.setObjectName("import_text")
+        self.text.setWordWrap(True)
+        set_flag(self.text, "dim", "true")
+        self.go, self.shut = QPushButton("Import"), QPushButton("Close")
+        self.go.setDefault(True)
+        form = QFormLayout()
+        form.addRow("HSR clip (sharp, slow)", self._file(self.hsr))
+        form.addRow("LSR clip (coarse, fast)", self._file(self.lsr))
+        form.addRow("Name of the take", self.name)
+        form.addRow("Offset", _row(self.find_offset, self.offset))
+        form.addRow("LSR slow motion", _row(self.find_factor, self.factor))
+        form.addRow("", self.transcode)
+        form.addRow("Notes", self.notes)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(self.go)
+        buttons.addWidget(self.shut)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.text)
+        layout.addLayout(buttons)
+        self.setMinimumWidth(560)
+        self.find_offset.toggled.connect(lambda on: self.offset.setEnabled(not on))
+        self.find_factor.toggled.connect(lambda on: self.factor.setEnabled(not on))
+        self.offset.setEnabled(False)
+        self.factor.setEnabled(False)
+        self.go.clicked.connect(self.start)
+        self.shut.clicked.connect(self.close)
+        self._progressed.connect(lambda share: self.bar.setValue(round(share * 1000)))
+
+    def _file(self, field: QLineEdit) -> QHBoxLayout:
+        browse = QPushButton("Browse")
+
+        def choose() -> None:
+            chosen, _ = QFileDialog.getOpenFileName(self, "Choose a clip", field.text(), _CLIPS)
+            if chosen:
+                field.setText(chosen)
+
+        browse.clicked.connect(choose)
+        row = QHBoxLayout()
+        row.addWidget(field, 1)
+        row.addWidget(browse)
+        return row
+
+    def start(self) -> None:
+        """Import what the fields say."""
+        hsr, lsr, name = self.hsr.text().strip(), self.lsr.text().strip(), self.name.text()
+        problem = name_problem(name) if hsr and lsr else "choose both clips"
+        if problem:
+            self._say(problem, "warn")
+            return
+        offset = None if self.find_offset.isChecked() else self.offset.value()
+        factor = None if self.find_factor.isChecked() else self.factor.value()
+        transcode, notes, out = self.transcode.isChecked(), self.notes.text(), self._folder / name
+
+        def work(_: CancelToken) -> ImportResult:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            return import_clips(
+                Path(hsr).expanduser(),
+                Path(lsr).expanduser(),
+                out,
+                offset_ms=offset,
+                capture_factor=factor,
+                transcode=transcode,
+                notes=notes,
+                on_progress=self._progressed.emit,
+            )
+
+        self._set_running(True)
+        self._tasks.start("import", work, self._done, self._failed)
+
+    def _done(self, result: ImportResult) -> None:
+        self._set_running(False)
+        for warning in result.warnings:
+            self._messages.post(Severity.WARNING, warning)
+        text = (
+            f"{result.path.name}: {result.hsr_frames} + {result.lsr_frames} frames, "
+            f"{result.ratio:.3f} LSR frames per HSR frame, offset {result.offset_ms:.3f} ms, "
+            f"confidence {result.confidence:.0%}"
+        )
+        self._say(text, "good" if result.confidence >= 0.5 else "warn")
+        self._messages.info(text)
+        self.imported.emit(result.path)
+
+    def _failed(self, error: Exception) -> None:
+        self._set_running(False)
+        self._messages.error(error)
+        self._say(sentence(error), "bad")
+
+    def _set_running(self, running: bool) -> None:
+        self._running = running
+        self.bar.setValue(0)
+        self.bar.setVisible(running)
+        self.go.setEnabled(not running)
+        self.go.setText("Importing ..." if running else "Import")
+
+    def _say(self, text: str, level: str) -> None:
+        self.text.setText(text)
+        set_chip(self.text, level)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget)
+    row.addStretch(1)
+    return row

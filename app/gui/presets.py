@@ -1,0 +1,145 @@
+"""Presets and everything else that is remembered: kept in memory, written on a worker thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QLabel, QPushButton, QWidget
+
+from app.gui.controller import SessionController
+from app.gui.lane import Lane
+from app.gui.messages import Messages, Severity
+from app.settings import Preset, Settings, save_settings
+
+_LONGEST_NAME = 40
+
+
+class Memory(QObject):
+    """The settings of this user.
+
+    Args:
+        settings: As read at the start.
+        path: Where they are written.
+        messages: For failures.
+
+    """
+
+    presets_changed = pyqtSignal()
+
+    def __init__(
+        self, settings: Settings, path: Path, messages: Messages, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._path = settings, path
+        self._lane = Lane("settings", messages.error)
+
+    @property
+    def settings(self) -> Settings:
+        """As they are now."""
+        return self._settings
+
+    def change(self, **values: object) -> None:
+        """Remember other values; the file is written soon."""
+        changed = self._settings.model_copy(update=values)
+        if changed == self._settings:
+            return
+        self._settings = changed
+        self._lane.submit(lambda: save_settings(changed, self._path), latest="settings")
+
+    def set_preset(self, name: str, preset: Preset | None) -> None:
+        """Remember a preset; None forgets it."""
+        presets = dict(self._settings.presets)
+        presets.pop(name, None)
+        if preset is not None:
+            presets[name] = preset
+        self.change(presets=dict(sorted(presets.items())))
+        self.presets_changed.emit()
+
+    def close(self) -> None:
+        """Write what is left to write."""
+        self._lane.close()
+
+
+class PresetBar(QWidget):
+    """Choose, save and forget presets.
+
+    Args:
+        memory: Where presets are kept.
+        controller: What they are applied to.
+        messages: For what was done.
+
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        controller: SessionController,
+        messages: Messages,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._memory, self._controller, self._messages = memory, controller, messages
+        self.names = QComboBox()
+        self.names.setObjectName("presets")
+        self.names.setPlaceholderText("choose a preset")
+        self.save = QPushButton("Save ...")
+        self.save.setObjectName("preset_save")
+        self.forget = QPushButton("Forget")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 2)
+        layout.addWidget(QLabel("Preset"))
+        layout.addWidget(self.names, 1)
+        layout.addWidget(self.save)
+        layout.addWidget(self.forget)
+        self.names.activated.connect(lambda _: self.apply(self.names.currentText()))
+        self.save.clicked.connect(self._save)
+        self.forget.clicked.connect(self._forget)
+        memory.presets_changed.connect(self._fill)
+        self._fill()
+
+    def apply(self, name: str) -> None:
+        """Set both cameras as the preset says."""
+        preset = self._memory.settings.presets.get(name)
+        if preset is not None:
+            self._controller.reconfigure(preset.apply_to)
+
+    def apply_number(self, number: int) -> None:
+        """Apply the first, second ... preset of the list."""
+        names = list(self._memory.settings.presets)
+        if number <= len(names):
+            self.names.setCurrentText(names[number - 1])
+            self.apply(names[number - 1])
+        else:
+            self._messages.post(Severity.INFO, f"there is no preset {number}; save one in Exposure")
+
+    def set_allowed(self, *, apply: bool, save: bool) -> None:
+        """What the session's state allows."""
+        self.names.setEnabled(apply)
+        self.save.setEnabled(save)
+
+    def _fill(self) -> None:
+        shown = self.names.currentText()
+        self.names.clear()
+        self.names.addItems(list(self._memory.settings.presets))
+        self.names.setCurrentIndex(self.names.findText(shown))
+        self.forget.setEnabled(self.names.count() > 0)
+
+    def _save(self) -> None:
+        settings = self._controller.settings
+        if settings is None:
+            return
+        name, agreed = QInputDialog.getText(
+            self, "Save preset", "Name of the preset", text=self.names.currentText()
+        )
+        name = name.strip()[:_LONGEST_NAME]
+        if agreed and name:
+            self._memory.set_preset(name, Preset.of(settings))
+            self.names.setCurrentText(name)
+            self._messages.info(f"preset {name} saved")
+
+    def _forget(self) -> None:
+        name = self.names.currentText()
+        if name:
+            self._memory.set_preset(name, None)
+            self.names.setCurrentIndex(-1)

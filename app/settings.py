@@ -1,0 +1,192 @@
+"""What the window remembers: look, folder, cameras, presets. Bad entries are dropped with a warning."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.session import SessionSettings
+from drivers import Role
+from drivers.trigger import plan_trigger
+
+VERSION: Literal[1] = 1
+
+
+class Preset(BaseModel):
+    """Exposure, gain, black level and rates of both cameras under one name.
+
+    Attributes:
+        hsr_exposure_us: SFNC ExposureTime [us].
+        lsr_exposure_us: SFNC ExposureTime [us].
+        hsr_gain_db: SFNC Gain [dB].
+        lsr_gain_db: SFNC Gain [dB].
+        hsr_black_percent: SFNC BlackLevel [%].
+        lsr_black_percent: SFNC BlackLevel [%].
+        hsr_fps: Pulses per second to the HSR camera.
+        ratio: LSR frames per HSR frame.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    hsr_exposure_us: float = Field(gt=0, le=60e6)
+    lsr_exposure_us: float = Field(gt=0, le=60e6)
+    hsr_gain_db: float = Field(default=0.0, ge=-20, le=60)
+    lsr_gain_db: float = Field(default=0.0, ge=-20, le=60)
+    hsr_black_percent: float = Field(default=0.0, ge=0, le=100)
+    lsr_black_percent: float = Field(default=0.0, ge=0, le=100)
+    hsr_fps: float = Field(gt=0, le=10000)
+    ratio: int = Field(ge=1, le=1000)
+
+    @classmethod
+    def of(cls, settings: SessionSettings) -> Preset:
+        """What the cameras are set to now."""
+        hsr, lsr = settings.hsr, settings.lsr
+        return cls(
+            hsr_exposure_us=hsr.exposure_us,
+            lsr_exposure_us=lsr.exposure_us,
+            hsr_gain_db=hsr.gain_db,
+            lsr_gain_db=lsr.gain_db,
+            hsr_black_percent=hsr.black_level_percent,
+            lsr_black_percent=lsr.black_level_percent,
+            hsr_fps=settings.plan.hsr_fps,
+            ratio=settings.plan.ratio,
+        )
+
+    def apply_to(self, settings: SessionSettings) -> SessionSettings:
+        """The same cameras and regions with this preset's values.
+
+        Raises:
+            TriggerPlanError: The regions cannot be read at these rates.
+
+        """
+        plan = plan_trigger(
+            self.hsr_fps,
+            hsr_rows=settings.hsr.height * settings.hsr.binning,
+            lsr_rows=settings.lsr.height * settings.lsr.binning,
+            ratio=self.ratio,
+            line=settings.plan.line,
+            activation=settings.plan.activation,
+        )
+        return replace(
+            settings,
+            plan=plan,
+            hsr=replace(
+                settings.hsr,
+                exposure_us=min(self.hsr_exposure_us, plan.max_exposure_us(Role.HSR)),
+                gain_db=self.hsr_gain_db,
+                black_level_percent=self.hsr_black_percent,
+            ),
+            lsr=replace(
+                settings.lsr,
+                exposure_us=min(self.lsr_exposure_us, plan.max_exposure_us(Role.LSR)),
+                gain_db=self.lsr_gain_db,
+                black_level_percent=self.lsr_black_percent,
+            ),
+        )
+
+
+class Settings(BaseModel):
+    """Everything that outlives a session of the window.
+
+    Attributes:
+        version: Layout of the file.
+        theme: The look.
+        folder: Where takes go; empty for a folder of that name in the home folder.
+        serials: Serial numbers of the HSR and the LSR camera; empty when not known.
+        window: Width and height of the window [px].
+        baseline_mm: Distance between the cameras as last entered [mm].
+        distance_m: Working distance as last entered [m].
+        lens_mm: Focal length of the HSR lens [mm].
+        presets: By name.
+
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    version: Literal[1] = VERSION
+    theme: Literal["dark", "light"] = "dark"
+    folder: str = ""
+    serials: tuple[str, str] | None = None
+    window: tuple[int, int] = (1280, 800)
+    baseline_mm: float = Field(default=50.0, ge=1, le=1000)
+    distance_m: float = Field(default=2.0, ge=0.05, le=1000)
+    lens_mm: float = Field(default=20.0, ge=1, le=500)
+    presets: dict[str, Preset] = Field(default_factory=dict)
+
+    @property
+    def take_folder(self) -> Path:
+        """Where takes go."""
+        return Path(self.folder) if self.folder else Path.home() / "Twinrate"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings as read, and what was wrong with the file: one sentence each."""
+
+    settings: Settings
+    warnings: tuple[str, ...]
+
+
+def settings_path() -> Path:
+    """Where this user's settings are."""
+    return Path(platformdirs.user_config_dir("twinrate", appauthor=False)) / "settings.json"
+
+
+def load_settings(path: Path) -> Loaded:
+    """Read the file; whatever is wrong in it is left out and named, so that the window always opens."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Loaded(Settings(), ())
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        return Loaded(Settings(), (f"{path}: cannot be read, the usual settings are used ({error})",))
+    if not isinstance(content, dict):
+        return Loaded(Settings(), (f"{path}: holds no settings, the usual ones are used",))
+    if content.get("version", VERSION) != VERSION:
+        return Loaded(
+            Settings(),
+            (f"{path}: written by a newer program, the usual settings are used until you change one",),
+        )
+    warnings: list[str] = []
+    while True:
+        try:
+            return Loaded(Settings.model_validate(content), tuple(warnings))
+        except ValidationError as error:
+            warnings.extend(_drop(content, error, path))
+
+
+def _drop(content: dict[str, Any], error: ValidationError, path: Path) -> list[str]:
+    """Take every bad entry out of `content`; a preset goes as a whole, the others stay."""
+    said = []
+    for problem in error.errors():
+        place = [str(part) for part in problem["loc"]]
+        inside_presets = place[0] == "presets" and len(place) > 1 and isinstance(content.get("presets"), dict)
+        holder: dict[str, Any] = content["presets"] if inside_presets else content
+        key = place[1] if inside_presets else place[0]
+        if key in holder:
+            del holder[key]
+            said.append(f"{path}: {'.'.join(place)} is left out ({problem['msg']})")
+    return said
+
+
+def save_settings(settings: Settings, path: Path) -> None:
+    """Write the file whole or not at all.
+
+    Raises:
+        OSError: The folder cannot be written.
+
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

@@ -1,0 +1,94 @@
+"""What is remembered, and what happens when the memory is damaged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PyQt6.QtWidgets import QDoubleSpinBox, QInputDialog
+from pytestqt.qtbot import QtBot
+
+from app.gui.main_window import MainWindow
+from app.session import State
+from app.settings import Preset, Settings, load_settings, save_settings
+from drivers import Role
+
+PRESET = Preset(hsr_exposure_us=5000, lsr_exposure_us=2500, hsr_fps=15, ratio=4)
+
+
+def test_settings_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "settings.json"
+    settings = Settings(theme="light", serials=("1", "2"), presets={"bench": PRESET})
+    save_settings(settings, path)
+    loaded = load_settings(path)
+    assert loaded.settings == settings
+    assert not loaded.warnings
+
+
+def test_no_file_means_the_usual_settings(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "none.json") == load_settings(tmp_path / "none either.json")
+
+
+def test_bad_entries_are_dropped_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    good = json.loads(Settings(presets={"bench": PRESET}).model_dump_json())
+    good["presets"]["broken"] = {"hsr_exposure_us": -1}
+    good["theme"] = "pink"
+    good["from the future"] = 1
+    good["lens_mm"] = 35.0
+    path.write_text(json.dumps(good))
+    loaded = load_settings(path)
+    assert loaded.settings.theme == "dark"
+    assert loaded.settings.lens_mm == 35.0
+    assert list(loaded.settings.presets) == ["bench"]
+    text = "\n".join(loaded.warnings)
+    for word in ("theme", "broken", "from the future"):
+        assert word in text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"version": 99}', b'{"presets": 3}'])
+def test_damaged_files_never_stop_the_window(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(content)
+    loaded = load_settings(path)
+    assert loaded.settings == Settings()
+    assert loaded.warnings
+
+
+def test_preset_is_saved_and_applied(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("bench day", True))
+    spin = window.findChild(QDoubleSpinBox, "lsr_ExposureTime_field")
+    assert spin is not None
+    spin.setValue(3.0)
+    qtbot.waitUntil(
+        lambda: (
+            window.controller.settings is not None
+            and window.controller.settings.lsr.exposure_us == pytest.approx(3000, abs=5)
+        )
+    )
+    window.presets.save.click()
+    spin.setValue(1.0)
+    with qtbot.waitSignal(window.controller.configured, timeout=10000):
+        window.actions_table["preset_1"].trigger()
+    assert spin.value() == pytest.approx(3.0, abs=0.01)
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=10000)
+    settings = window.controller.settings
+    assert settings is not None
+    assert settings.camera(Role.LSR).exposure_us == pytest.approx(3000, abs=5)
+    path = window.recording.folder.parent / "settings" / "settings.json"
+    qtbot.waitUntil(path.is_file, timeout=5000)
+    assert "bench day" in load_settings(path).settings.presets
+
+
+def test_look_and_geometry_are_remembered(idle_window: MainWindow, qtbot: QtBot) -> None:
+    idle_window.actions_table["dark"].trigger()
+    idle_window.baseline_panel.baseline.setValue(77.0)
+    idle_window.close()
+    path = idle_window.recording.folder.parent / "settings" / "settings.json"
+    settings = load_settings(path).settings
+    assert settings.theme == "light"
+    assert settings.baseline_mm == 77.0
+    assert settings.take_folder == idle_window.recording.folder
