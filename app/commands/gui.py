@@ -16,6 +16,14 @@ class Look(str, Enum):
     LIGHT = "light"
 
 
+class View(str, Enum):
+    """What is shown below the two cameras."""
+
+    LIVE = "live"
+    OVERLAY = "overlay"
+    FUSED = "fused"
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT as two numbers.
 
@@ -42,6 +50,9 @@ def command(
     lsr_size: Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT.")] = "576x480",
     hsr_fps: Annotated[float, typer.Option(min=0.1, help="Pulses per second to the HSR camera.")] = 30.0,
     ratio: Annotated[int, typer.Option(min=1, help="LSR frames per HSR frame.")] = 8,
+    view: Annotated[
+        View, typer.Option(help="Show the cameras alone, their overlay as well, or their live fusion.")
+    ] = View.LIVE,
     theme: Annotated[Look | None, typer.Option(help="Colours; as last time if left out.")] = None,
     window: Annotated[
         str | None, typer.Option("--window", metavar="WIDTHxHEIGHT", help="Size of the window.")
@@ -82,6 +93,7 @@ def command(
             log_file=log_folder() / "window.log",
             settings_path=settings_path(),
             emulate=emulate,
+            view=view.value,
             take=take,
             theme=theme.value if theme else None,
             size=parse_size(window) if window else None,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+import cv2
 import numpy as np
 
-from calibration import Alignment, align_scene
+from calibration import Alignment, CalibrationError, align_scene
 from calibration.alignment import overlap_share
 from calibration.grid import Matrix
 from drivers import Frame, OverwrittenError, RingBuffer, to_rgb8
@@ -89,7 +90,12 @@ def make_lock(hsr: Frame, lsr: Frame, geometry: Geometry) -> Lock:
         CalibrationError: The views cannot be aligned; the message says why.
 
     """
-    alignment = align_scene(to_rgb8(hsr), to_rgb8(lsr))
+    try:
+        alignment = align_scene(to_rgb8(hsr), to_rgb8(lsr))
+    except cv2.error as error:
+        raise CalibrationError(
+            "the views could not be aligned; give the scene more texture and try again"
+        ) from error
     matrix = alignment.homography @ np.linalg.inv(alignment.view.to_lsr)
     return Lock(alignment, matrix / matrix[2, 2], geometry)
 

@@ -22,6 +22,7 @@ class GuiOptions:
         job: Sizes, rates and serial numbers of the cameras.
         emulate: Take the emulated rig even when cameras are there.
         take: A take to show at the start.
+        view: "live", "overlay" or "fused": what is shown below the two cameras.
         log_file: Where messages are kept.
         settings_path: Where settings are kept.
         folder: Where new takes go; None = as last time.
@@ -38,6 +39,7 @@ class GuiOptions:
     folder: Path | None = None
     emulate: bool = False
     take: Path | None = None
+    view: str = "live"
     theme: str | None = None
     size: tuple[int, int] | None = None
     screenshot: Path | None = None
@@ -56,6 +58,7 @@ def run(options: GuiOptions) -> int:
     from PyQt6.QtWidgets import QApplication
 
     from app.gui.excepthook import install_excepthook
+    from app.gui.fused_pane import Show
     from app.gui.main_window import MainWindow, WindowOptions
     from app.gui.messages import Messages
     from app.gui.rigs import open_rig
@@ -91,6 +94,8 @@ def run(options: GuiOptions) -> int:
     window.show()
     if options.take is not None:
         window.show_take(options.take)
+    if options.view != "live":
+        window.fused_pane.set_shown(Show.ANAGLYPH if options.view == "overlay" else Show.WIPE)
     saved: list[bool] = []
     if options.screenshot is not None:
         picture = options.screenshot

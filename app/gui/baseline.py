@@ -21,7 +21,10 @@ from app.gui.messages import Messages, Severity
 from app.gui.overlay_worker import OverlayMode, OverlayWorker
 from app.gui.tasks import CancelToken, Tasks
 from app.session import State
+from calibration import CalibrationError
 from drivers import RingBuffer, Role
+
+_NEXT_TRY_S = 0.3
 
 
 class BaselinePresenter(QObject):
@@ -149,9 +152,17 @@ class BaselinePresenter(QObject):
             return
         geometry, ratio = self._geometry, self.ratio()
 
-        def work(_: CancelToken) -> Lock | None:
+        def work(token: CancelToken) -> Lock | None:
             pair = newest_pair(*rings, ratio)
-            return make_lock(*pair, geometry) if pair is not None else None
+            if pair is None:
+                return None
+            try:
+                return make_lock(*pair, geometry)
+            except CalibrationError:
+                # One unlucky frame (motion, noise) is no verdict: a later one decides.
+                token.sleep(_NEXT_TRY_S)
+                pair = newest_pair(*rings, ratio)
+                return make_lock(*pair, geometry) if pair is not None else None
 
         self._set_busy(True)
         self._tasks.start("align", work, self._on_locked, self._on_failed)

@@ -109,6 +109,8 @@ class FusedPane(QFrame):
         self.rate = chip("-", tip="Fused pictures per second, and how long one takes")
         self.age = chip("", tip="From the arrival of the LSR frame to the finished picture")
         self.dropped = chip("", tip="GoPs that live fusion had no time for; recordings keep them all")
+        for label in (self.age, self.dropped):
+            label.hide()
         self.hint = QLabel("")
         set_flag(self.hint, "dim", "true")
         top = QHBoxLayout()
@@ -181,6 +183,8 @@ class FusedPane(QFrame):
         self._count()
         self._redraw()
         self.rate.setText(f"{self._rate():.1f} per s, {fused.seconds * 1000:.0f} ms on {fused.device}")
+        for label in (self.age, self.dropped):
+            label.show()
         self.age.setText(f"age {fused.age_ms:.0f} ms")
         set_chip(self.age, "warn" if fused.age_ms > _LATE_MS else "plain")
         self.dropped.setText(f"skipped {self._skipped}")
@@ -212,7 +216,9 @@ class FusedPane(QFrame):
         self.distance.setVisible(fusing)
         self.wipe.setVisible(show is Show.WIPE)
         for label in (self.age, self.dropped):
-            label.setVisible(fusing)
+            # They appear with the first figures.
+            label.hide()
+        self.rate.setText("-")
         self.rate.setVisible(show is not Show.OFF)
         if show is Show.FLICKER:
             self._flicker_timer.start()

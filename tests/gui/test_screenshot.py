@@ -22,7 +22,7 @@ job = CaptureJob(Path("take"), 1.0, real_time=True, hsr_size=(384, 320), lsr_siz
                  ratio=4)
 folder = Path(sys.argv[1])
 sys.exit(run(GuiOptions(job, folder / "window.log", folder / "settings.json", folder, emulate=True,
-                        size=(1280, 800), screenshot=folder / "window.png", after_s=3.0)))
+                        size=(1280, 800), screenshot=folder / "window.png", after_s=1.0)))
 """
 
 
