@@ -31,8 +31,8 @@ class CameraId(_Part):
         lens: The lens, in the operator's words, such as "6 mm".
         width: Picture width [px].
         height: Picture height [px].
-        offset_x: SFNC OffsetX of the region [px].
-        offset_y: SFNC OffsetY of the region [px].
+        offset_x: SFNC OffsetX of the region [px]; None where it is not known, as for pictures and clips.
+        offset_y: SFNC OffsetY of the region [px]; None as above.
 
     """
 
@@ -40,8 +40,8 @@ class CameraId(_Part):
     height: Annotated[int, Field(gt=0)]
     serial: str = ""
     lens: str = ""
-    offset_x: int = 0
-    offset_y: int = 0
+    offset_x: int | None = None
+    offset_y: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -274,7 +274,8 @@ def _differences(name: str, stored: CameraId, now: CameraId) -> list[str]:
         out.append(f"the {name} camera is {now.serial}, the rig's was {stored.serial}")
     if now.lens and stored.lens and now.lens != stored.lens:
         out.append(f"the {name} lens is {now.lens}, the rig's was {stored.lens}")
-    if (now.offset_x, now.offset_y) != (stored.offset_x, stored.offset_y):
+    offsets = (now.offset_x, now.offset_y, stored.offset_x, stored.offset_y)
+    if None not in offsets and offsets[:2] != offsets[2:]:
         out.append(
             f"the {name} region starts at {now.offset_x},{now.offset_y}, "
             f"the rig's at {stored.offset_x},{stored.offset_y}"

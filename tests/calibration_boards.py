@@ -1,8 +1,9 @@
-"""Pictures of calibration boards from exactly known cameras."""
+"""Pictures of calibration boards from exactly known cameras, and the rig of the depth scene."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,12 +35,12 @@ def make_true_rig(baseline_mm: float = 60.0) -> Rig:
     return Rig.model_validate(
         {
             "lsr": CameraModel(
-                id=CameraId(width=240, height=180, serial="2", lens="6 mm"),
+                id=CameraId(width=240, height=180, serial="2", lens="6 mm", offset_x=0, offset_y=0),
                 matrix=((260.0, 0.0, 121.0), (0.0, 260.5, 88.0), (0.0, 0.0, 1.0)),
                 distortion=(0.0, 0.0, 0.0, 0.0, 0.0),
             ),
             "hsr": CameraModel(
-                id=CameraId(width=800, height=600, serial="1", lens="20 mm"),
+                id=CameraId(width=800, height=600, serial="1", lens="20 mm", offset_x=0, offset_y=0),
                 matrix=((1050.0, 0.0, 396.0), (0.0, 1049.0, 304.0), (0.0, 0.0, 1.0)),
                 distortion=(0.0, 0.0, 0.0, 0.0, 0.0),
             ),
@@ -92,3 +93,26 @@ def shoot(board: Board, rig: Rig, count: int = 9, seed: int = 4) -> BoardShots:
             page, to_page, rig.hsr, rig.r @ turn, rig.r @ shift + rig.translation_mm()
         )
     return shots
+
+
+FOCAL, BASELINE_MM = 1000.0, 100.0
+
+
+def scene_rig(turn: float = 0.0) -> Rig:
+    """The two cameras of the depth scene: 640x480, parallel, disparity = focal * baseline / distance."""
+
+    def camera(focal: float, width: int, height: int) -> dict[str, Any]:
+        k = ((focal, 0, (width - 1) / 2), (0, focal, (height - 1) / 2), (0, 0, 1))
+        return {"id": {"width": width, "height": height}, "matrix": k, "distortion": (0.0,) * 5}
+
+    c, s = np.cos(turn), np.sin(turn)
+    return Rig.model_validate(
+        {
+            "lsr": camera(FOCAL / 4, 160, 120),
+            "hsr": camera(FOCAL, 640, 480),
+            "rotation": [[1, 0, 0], [0, c, -s], [0, s, c]],
+            "direction": [1, 0, 0],
+            "baseline_mm": BASELINE_MM,
+            "reference_mm": FOCAL * BASELINE_MM / 15,
+        }
+    )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -35,6 +35,7 @@ from calibration import (
 from drivers import pair_streams, to_rgb8
 
 RgbImage = npt.NDArray[np.uint8]
+BoardPictures: TypeAlias = tuple[dict[str, RgbImage], dict[str, RgbImage], CameraId, CameraId]
 _PICTURES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
 _MAX_TAKE_VIEWS = 40
 
@@ -201,8 +202,8 @@ def scene(
     emit(describe(found) | {"warped": str(warped) if warped else None}, as_json=json)
 
 
-def _board_pictures(inputs: Sequence[Path]) -> tuple[dict[str, RgbImage], dict[str, RgbImage]]:
-    """Pictures of both cameras under common names."""
+def _board_pictures(inputs: Sequence[Path]) -> BoardPictures:
+    """Pictures of both cameras under common names, and what a take knows about the cameras."""
     if len(inputs) == 1:
         return _board_take(inputs[0])
     if len(inputs) != 2:
@@ -226,10 +227,12 @@ def _board_pictures(inputs: Sequence[Path]) -> tuple[dict[str, RgbImage], dict[s
                 pictures[name] = read_picture(path)
                 bar.advance()
             sides.append(pictures)
-    return sides[0], sides[1]
+    ids = [CameraId(width=s[names[0]].shape[1], height=s[names[0]].shape[0]) for s in sides]
+    return sides[0], sides[1], ids[0], ids[1]
 
 
-def _board_take(folder: Path) -> tuple[dict[str, RgbImage], dict[str, RgbImage]]:
+def _board_take(folder: Path) -> BoardPictures:
+    from app.aligner import camera_id
     from app.inputs import open_inputs
     from app.pipeline import nearest_lsr
 
@@ -242,10 +245,14 @@ def _board_take(folder: Path) -> tuple[dict[str, RgbImage], dict[str, RgbImage]]
             name = f"{gop.hsr_index:05d}"
             hsr[name] = to_rgb8(pair.hsr.read(gop.hsr_index))
             lsr[name] = to_rgb8(pair.lsr.read(nearest_lsr(gop)))
-        return hsr, lsr
+        return hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr)
     finally:
         pair.hsr.close()
         pair.lsr.close()
+
+
+def _named(identity: CameraId, serial: str, lens: str) -> CameraId:
+    return identity.model_copy(update={"serial": serial or identity.serial, "lens": lens})
 
 
 @app.command("board")
@@ -288,7 +295,9 @@ def board(
         dictionary=dictionary,
     )
     _check_outputs([out, report], overwrite=overwrite)
-    hsr, lsr = _board_pictures(inputs)
+    hsr, lsr, hsr_id, lsr_id = _board_pictures(inputs)
+    hsr_id = _named(hsr_id, hsr_serial, hsr_lens)
+    lsr_id = _named(lsr_id, lsr_serial, lsr_lens)
     unknown = sorted(set(exclude or ()) - set(hsr))
     if unknown:
         raise InputError(f"--exclude {unknown[0]}: there is no such view; there are {', '.join(sorted(hsr))}")
@@ -297,13 +306,12 @@ def board(
     pairs, left_out = find_pairs(hsr, lsr, target)
     for sentence in left_out:
         warn(sentence)
-    hsr_size, lsr_size = (next(iter(side.values())).shape[1::-1] for side in (hsr, lsr))
-    fit, ordered = calibrate_pair(pairs, target, hsr_size=hsr_size, lsr_size=lsr_size)
-    quality = assess(ordered, target, fit, hsr_size=hsr_size, lsr_size=lsr_size)
+    fit, ordered = calibrate_pair(pairs, target, hsr_size=hsr_id.size, lsr_size=lsr_id.size)
+    quality = assess(ordered, target, fit, hsr_size=hsr_id.size, lsr_size=lsr_id.size)
     rig = make_rig(
         fit,
-        hsr=CameraId(width=hsr_size[0], height=hsr_size[1], serial=hsr_serial, lens=hsr_lens),
-        lsr=CameraId(width=lsr_size[0], height=lsr_size[1], serial=lsr_serial, lens=lsr_lens),
+        hsr=hsr_id,
+        lsr=lsr_id,
         baseline_sigma_mm=quality.baseline_sigma_mm,
         epipolar_p95_px=quality.epipolar_p95_px,
         views=len(ordered),
@@ -313,8 +321,8 @@ def board(
     )
     rig.save(out)
     if report is not None:
-        title = f"{hsr_serial or 'HSR camera'} {hsr_lens} and {lsr_serial or 'LSR camera'} {lsr_lens}"
-        write_report(report, quality, " ".join(title.split()))
+        title = " and ".join(f"{i.serial or 'camera'} {i.lens}".strip() for i in (hsr_id, lsr_id))
+        write_report(report, quality, title)
     say(
         f"{out}: {quality.verdict}, "
         f"baseline {quality.baseline_mm:.3f} +- {quality.baseline_sigma_mm:.3f} mm, "

@@ -7,29 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration import Rig, StaleRigError, ViewError, align_scene, align_with_rig
-
-FOCAL, BASELINE_MM = 1000.0, 100.0
-
-
-def scene_rig(turn: float = 0.0) -> Rig:
-    """The two cameras of the depth scene: 640x480, parallel, disparity = focal * baseline / distance."""
-
-    def camera(focal: float, width: int, height: int) -> dict[str, Any]:
-        k = ((focal, 0, (width - 1) / 2), (0, focal, (height - 1) / 2), (0, 0, 1))
-        return {"id": {"width": width, "height": height}, "matrix": k, "distortion": (0.0,) * 5}
-
-    c, s = np.cos(turn), np.sin(turn)
-    return Rig.model_validate(
-        {
-            "lsr": camera(FOCAL / 4, 160, 120),
-            "hsr": camera(FOCAL, 640, 480),
-            "rotation": [[1, 0, 0], [0, c, -s], [0, s, c]],
-            "direction": [1, 0, 0],
-            "baseline_mm": BASELINE_MM,
-            "reference_mm": FOCAL * BASELINE_MM / 15,
-        }
-    )
+from calibration import StaleRigError, ViewError, align_scene, align_with_rig
+from calibration_boards import scene_rig
 
 
 def errors(result: Any, scene: Any) -> np.ndarray:

@@ -77,6 +77,7 @@ def test_another_pair_is_stale() -> None:
     rig = make_true_rig()
     rig.check(hsr=rig.hsr.id, lsr=rig.lsr.id)
     rig.check(hsr=rig.hsr.id.model_copy(update={"serial": "", "lens": ""}), lsr=rig.lsr.id)
+    rig.check(hsr=rig.hsr.id.model_copy(update={"offset_x": None}), lsr=rig.lsr.id)
     for change, match in (
         ({"serial": "9"}, "HSR camera is 9"),
         ({"lens": "8 mm"}, "lens is 8 mm"),
