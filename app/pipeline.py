@@ -6,7 +6,7 @@ The command line, the window's jobs and the tests all run this one class.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 
@@ -27,6 +27,9 @@ from fusion import Fuser
 
 RgbImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+SharpView = tuple[RgbImage, Mask]
+
+_COLOR_MEMORY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class FusionOptions:
 
     Attributes:
         method: A name from `fusion.METHODS`; None takes the best for the device and scale.
-        references: 1 = the GoP's own HSR frame, 2 = the next HSR frame as well.
+        references: 1 = the GoP's own HSR frame, 2 = also the HSR frame on the other side of each LSR frame.
         align: "auto" aligns the views by the scene, "none" says that they are one view already,
             anything else is the path of a rig file.
         device: "auto", "cpu" or "cuda".
@@ -194,7 +197,7 @@ class Pipeline:
     def _lsr(self, index: int) -> RgbImage:
         return to_rgb8(self.pair.lsr.read(index))
 
-    def _reference(self, gop: Gop) -> tuple[RgbImage, Mask]:
+    def _reference(self, gop: Gop) -> SharpView:
         """HSR frame of a GoP in the output view and in the LSR camera's colours, and where it is valid."""
         hsr = self._hsr(gop.hsr_index)
         lsr = self._lsr(nearest_lsr(gop))
@@ -207,41 +210,73 @@ class Pipeline:
         return self._colors.apply(reference), alignment.valid
 
     def frames(self, *, skip: int = 0, cancelled: Callable[[], bool] | None = None) -> Iterator[HstrFrame]:
-        """Fused frames in time order; memory for one GoP, whatever the length.
+        """Fused frames in time order; memory for one GoP and its references, whatever the length.
 
         Args:
             skip: Leave out this many frames at the start (their GoP is computed, they are not yielded).
             cancelled: Asked before each frame; True ends the work with CancelledError.
 
         """
-        gops = self._gops
-        while gops and skip >= len(gops[0].lsr_indices):
-            skip -= len(gops[0].lsr_indices)
-            gops = gops[1:]
-        for gop in gops:
-            for frame in self._fuse(gop, cancelled):
+        first = 0
+        while first < len(self._gops) and skip >= len(self._gops[first].lsr_indices):
+            skip -= len(self._gops[first].lsr_indices)
+            first += 1
+        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again.
+        for gop in self._gops[max(first - _COLOR_MEMORY, 0) : first]:
+            self._reference(gop)
+        references: dict[int, SharpView] = {}
+        for number in range(first, len(self._gops)):
+            wanted = range(number, min(number + self.options.references, len(self._gops)))
+            for k in wanted:
+                if k not in references:
+                    references[k] = self._reference(self._gops[k])
+            for frame in self._fuse(number, references, cancelled):
                 if skip:
                     skip -= 1
                     continue
                 yield frame
+            references.pop(number - 1, None)
 
-    def _fuse(self, gop: Gop, cancelled: Callable[[], bool] | None) -> Iterator[HstrFrame]:
+    def _fuse(
+        self, number: int, references: Mapping[int, SharpView], cancelled: Callable[[], bool] | None
+    ) -> Iterator[HstrFrame]:
+        gop = self._gops[number]
         ids = self.pair.lsr.frame_ids
-        reference, valid = self._reference(gop)
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
-        for fused in self.fuser.fuse_gop(
-            lsr,
-            gop.distances,
-            reference,
-            valid=valid,
-            same_view=self.aligner.same_view,
-            cancelled=cancelled,
-        ):
-            k = gop.lsr_indices[fused.position]
-            record = FrameRecord(k, int(ids[k]), gop.hsr_index, fused.distance, fused.reference)
-            yield HstrFrame(fused.image, lsr[fused.position], record)
+        image, valid = references[number]
+        for part, other in self._halves(number):
+            second = references.get(other) if self.options.references > 1 else None
+            towards = self._gops[other] if second is not None else gop
+            for fused in self.fuser.fuse_gop(
+                lsr[part],
+                gop.distances[part],
+                image,
+                valid=valid,
+                next_reference=second[0] if second else None,
+                next_valid=second[1] if second else None,
+                next_distances=[k - synchronised_lsr(towards) for k in gop.lsr_indices[part]],
+                same_view=self.aligner.same_view,
+                cancelled=cancelled,
+            ):
+                at = part.start + fused.position
+                k = gop.lsr_indices[at]
+                record = FrameRecord(k, int(ids[k]), gop.hsr_index, fused.distance, fused.reference)
+                yield HstrFrame(fused.image, lsr[at], record)
         if cancelled is not None and cancelled():
             raise CancelledError("stopped by the operator")
+
+    def _halves(self, number: int) -> list[tuple[slice, int]]:
+        """Parts of a GoP and the GoP whose HSR frame lies on their other side."""
+        gop = self._gops[number]
+        size = len(gop.distances)
+        if self.options.references == 1:
+            return [(slice(0, size), number)]
+        before = sum(d < 0 for d in gop.distances)
+        return [
+            (part, other)
+            for part, other in ((slice(0, before), number - 1), (slice(before, size), number + 1))
+            if part.start < part.stop
+        ]
 
     def records(self) -> tuple[FrameRecord, ...]:
         """Where every frame that `frames` yields comes from, in order, without computing any."""
@@ -286,6 +321,11 @@ class Pipeline:
 def nearest_lsr(gop: Gop) -> int:
     """LSR frame of a GoP that is closest to its HSR frame's mid-exposure."""
     return min(zip(gop.distances, gop.lsr_indices, strict=True), key=lambda pair: abs(pair[0]))[1]
+
+
+def synchronised_lsr(gop: Gop) -> int:
+    """Index that the LSR frame synchronised with a GoP's HSR frame has, or would have if it was lost."""
+    return gop.lsr_indices[0] - gop.distances[0]
 
 
 def reference_origins(distances: Sequence[int], recursion: str) -> list[str]:

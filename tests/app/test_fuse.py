@@ -236,3 +236,14 @@ def test_an_existing_output_is_kept_unless_told_otherwise(
     assert out.read_bytes() == b"precious"
     assert fuse(pair, out, "--method", "bicubic", "--overwrite") == 0
     assert len(decode(out)) == 40
+
+
+def test_two_references_help_between_two_sharp_frames(pair: ClipPair, tmp_path: Path) -> None:
+    quality = {}
+    for count in (1, 2):
+        out = tmp_path / f"refs{count}.mkv"
+        assert fuse(pair, out, "--method", "classical", "--codec", "ffv1", "--refs", count) == 0
+        frames = decode(out)
+        assert len(frames) == len(pair.truth)
+        quality[count] = mean_unsynchronised(pair, frames)
+    assert quality[2] > quality[1]
