@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import av.error
@@ -32,7 +33,7 @@ class ClipDecoder:
     def __init__(self, path: Path, index: ClipIndex) -> None:
         self._path = path
         self._index = index
-        self._place = {int(pts): i for i, pts in enumerate(index.pts)}
+        self._place = {int(pts): i for i, pts in enumerate(index.marks)}
         self._container: InputContainer | None = None
         self._frames: Iterator[tuple[int, VideoFrame]] = iter(())
         self._next = 0
@@ -67,12 +68,17 @@ class ClipDecoder:
             "leave it out or copy the file again from the camera"
         )
 
-    def decodable(self) -> list[int]:
-        """Indices of all frames that decode; reads the whole file once."""
+    def decodable(self, limit: int | None = None) -> list[int]:
+        """Indices of the frames that decode, in the order in which the decoder gives them out.
+
+        Args:
+            limit: Stop after so many frames; None reads the whole file once.
+
+        """
         self._seek(None)
-        found = [place for place, _ in self._frames]
-        self._next = len(self._index.pts)
-        return sorted(set(found))
+        found = [place for place, _ in islice(self._frames, limit)]
+        self._release()
+        return list(dict.fromkeys(found))
 
     def close(self) -> None:
         """Release the file. Safe to call twice."""

@@ -28,6 +28,8 @@ class ClipIndex:
     Attributes:
         stream: Index of the stream in the container.
         pts: Presentation time of each frame in ticks of `time_base`, ascending, shape (N,).
+        marks: What the decoder stamps each frame with, in the same order, shape (N,); differs from `pts` only
+            in files whose writer mixed up decoding and presentation times.
         key_pts: Those of the key frames, ascending.
         time_base: Seconds per tick.
         suspicious: The container promises more than it holds, or packets are marked as damaged: whether
@@ -39,6 +41,7 @@ class ClipIndex:
 
     stream: int
     pts: npt.NDArray[np.int64]
+    marks: npt.NDArray[np.int64]
     key_pts: npt.NDArray[np.int64]
     time_base: Fraction
     suspicious: bool
@@ -138,9 +141,11 @@ def build_index(path: Path) -> ClipIndex:
         number = stream.index
     if not pts or time_base is None:
         raise SourceError(f"{path}: holds no video frames; copy it again from the camera")
+    ordered = np.unique(np.array(pts, np.int64))
     return ClipIndex(
         stream=number,
-        pts=np.unique(np.array(pts, np.int64)),
+        pts=ordered,
+        marks=ordered,
         key_pts=np.unique(np.array(keys, np.int64)),
         time_base=time_base,
         suspicious=suspicious or promised > packets or len(set(pts)) < len(pts),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from drivers._clip_audio import ClipAudio, read_audio
 from drivers._clip_colour import ColourConverter, is_hdr
 from drivers._clip_decoder import ClipDecoder
-from drivers._clip_index import build_index
+from drivers._clip_index import ClipIndex, build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
 from drivers._read_ahead import ReadAhead
 from drivers.errors import SourceError
@@ -22,6 +22,7 @@ from drivers.frame import Frame, PixelFormat, Role
 from drivers.source import SourceInfo, StreamPair
 
 _SAME_RATE = 1.01
+_FIRST_FRAMES = 8
 
 
 class VideoClip:
@@ -40,22 +41,15 @@ class VideoClip:
         self._role = role
         index = build_index(path)
         self._decoder = ClipDecoder(path, index)
-        if index.suspicious:
-            sound = self._decoder.decodable()
-            if not sound:
-                self._decoder.close()
-                raise SourceError(f"{path}: none of its frames can be decoded; copy it again from the camera")
-            damaged = self._decoder.damaged_packets
-            self._decoder.close()
-            index = replace(index, pts=index.pts[sound])
-            self._decoder = ClipDecoder(path, index)
-            self._decoder.damaged_packets = damaged
+        first = self._decoder.decodable(_FIRST_FRAMES)
+        if index.suspicious or first != sorted(first):
+            index = self._reread(index)
         self._index = index
         self._times = np.rint(index.times_ns / capture_factor).astype(np.int64)
         self._colour = ColourConverter()
         self._ahead = ReadAhead(self._picture, len(self._times))
         try:
-            first = self.read(0).image
+            picture = self.read(0).image
             self._hdr = is_hdr(self._decoder.read(0))
         except SourceError:
             self._decoder.close()
@@ -64,12 +58,26 @@ class VideoClip:
         self._info = SourceInfo(
             name=str(path),
             role=role,
-            width=first.shape[1],
-            height=first.shape[0],
+            width=picture.shape[1],
+            height=picture.shape[0],
             pixel_format=PixelFormat.RGB8,
             frame_count=len(self._times),
             fps=(len(self._times) - 1) * 1e9 / span if span > 0 else 0.0,
         )
+
+    def _reread(self, index: ClipIndex) -> ClipIndex:
+        """Decode the whole file once: what comes out, in the order in which it comes, are its frames."""
+        shown = self._decoder.decodable()
+        damaged = self._decoder.damaged_packets
+        self._decoder.close()
+        if not shown:
+            raise SourceError(
+                f"{self._path}: none of its frames can be decoded; copy it again from the camera"
+            )
+        index = replace(index, pts=np.sort(index.pts[shown]), marks=index.marks[shown])
+        self._decoder = ClipDecoder(self._path, index)
+        self._decoder.damaged_packets = damaged
+        return index
 
     @property
     def info(self) -> SourceInfo:

@@ -189,6 +189,28 @@ def test_android_writes_down_its_capture_rate(tmp_path: Path) -> None:
         assert clip.created is None
 
 
+def test_files_that_mix_up_decoding_and_presentation_times_play_in_order(tmp_path: Path) -> None:
+    """Some writers store the decoding time of every packet as its presentation time, in spite of B-frames."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"bf": "3", "b-adapt": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        packets = []
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 30)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for number, packet in enumerate(packets):
+            packet.dts = packet.pts = number
+            container.mux(packet)
+    with open_clip(path, Role.HSR) as clip:
+        assert clip.info.frame_count == 40
+        assert [number_of(f.image) for f in clip.frames()] == list(range(40))
+        np.testing.assert_allclose(times(clip), np.arange(40) / 30, atol=1e-4)
+        assert_seeks(clip, range(40), seeks=20)
+
+
 def flat(values: tuple[int, int, int], dtype: type = np.uint8) -> list[np.ndarray]:
     return [np.tile(np.array(values, dtype), (64, 96, 1)) for _ in range(4)]
 
