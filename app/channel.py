@@ -84,6 +84,7 @@ class Channel:
         self._thread: threading.Thread | None = None
         self._drain = threading.Event()
         self._drain_until = 0.0
+        self._last_id = -1
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
 
     @property
@@ -207,12 +208,13 @@ class Channel:
         if self.grab_ns is not None:
             self.grab_ns.append(took)
         old = self.counters
-        received = old.received + 1
+        gap = frame.frame_id - self._last_id - 1 if frame.flags & FrameFlag.GAP_BEFORE else 0
+        self._last_id = frame.frame_id
         self.counters = replace(
             old,
-            received=received,
+            received=old.received + 1,
             incomplete=old.incomplete + bool(frame.flags & FrameFlag.INCOMPLETE),
-            missing=max(old.missing, frame.frame_id + 1 - received),
+            missing=old.missing + gap,
             last_host_ns=frame.host_ns,
             longest_grab_ns=max(old.longest_grab_ns, took),
         )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from drivers._gs3_settings import REAL_FEATURES, apply_settings, expected_values
 from drivers._nodes import GONE, Nodes, error_code
+from drivers._spinnaker import identity_of, list_cameras, load_pyspin
 from drivers.camera import Applied, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.errors import (
     CameraDisconnectedError,
@@ -19,70 +18,14 @@ from drivers.errors import (
     CameraInUseError,
     CameraNotFoundError,
     CameraSettingError,
-    DriverMissingError,
 )
 from drivers.frame import Frame, FrameFlag, Role
 
+__all__ = ["MODEL", "Grasshopper3", "list_cameras", "load_pyspin", "open_camera"]
+
 MODEL = "GS3-U3-51S5C"
-SIMULATED_MARK = "(simulated)"
-_CHUNKS = ("FrameCounter", "Timestamp", "ExposureTime", "Gain")
 _TIMEOUT = -1011
 _FRAME_ID_SPAN = 2**16
-_REAL = frozenset({"ExposureTime", "Gain", "BlackLevel"})
-_WATCHED = _REAL | {"Width", "Height", "OffsetX", "OffsetY", "BinningVertical"}
-
-
-def load_pyspin() -> Any:
-    """The PySpin module.
-
-    Raises:
-        DriverMissingError: It is not installed, or was built for another Python or NumPy.
-
-    """
-    try:
-        module = importlib.import_module("PySpin")
-    except ModuleNotFoundError as error:
-        raise DriverMissingError(
-            "PySpin is not installed; install the Spinnaker SDK and its wheel for this Python from the "
-            "maker, or use the emulated rig (--emulate)"
-        ) from error
-    except (ImportError, AttributeError, RuntimeError) as error:
-        raise DriverMissingError(
-            f"PySpin cannot be loaded ({error}); its wheel must match this Python and NumPy {np.__version__}"
-        ) from error
-    if not hasattr(module, "System"):
-        raise DriverMissingError(
-            "the installed package called PySpin is not the camera maker's; replace it by the Spinnaker wheel"
-        )
-    return module
-
-
-def list_cameras() -> tuple[CameraIdentity, ...]:
-    """Every camera that Spinnaker sees, opened by nobody or not.
-
-    Raises:
-        DriverMissingError: PySpin is missing.
-
-    """
-    spin = load_pyspin()
-    system = spin.System.GetInstance()
-    cameras = system.GetCameras()
-    try:
-        return tuple(_identity(spin, cameras.GetByIndex(i)) for i in range(cameras.GetSize()))
-    finally:
-        cameras.Clear()
-
-
-def _identity(spin: Any, pointer: Any) -> CameraIdentity:
-    nodes = Nodes(spin, pointer.GetTLDeviceNodeMap(), "transport layer")
-    vendor = nodes.text("DeviceVendorName", "unknown")
-    return CameraIdentity(
-        serial=nodes.text("DeviceSerialNumber", ""),
-        model=nodes.text("DeviceModelName", "unknown"),
-        vendor=vendor,
-        firmware=nodes.text("DeviceVersion", ""),
-        simulated=SIMULATED_MARK in vendor,
-    )
 
 
 def open_camera(serial: str, role: Role) -> Grasshopper3:
@@ -105,12 +48,12 @@ def open_camera(serial: str, role: Role) -> Grasshopper3:
     try:
         pointer = cameras.GetBySerial(serial)
         if not pointer.IsValid():
-            seen = [_identity(spin, cameras.GetByIndex(i)).serial for i in range(cameras.GetSize())]
+            seen = [identity_of(spin, cameras.GetByIndex(i)).serial for i in range(cameras.GetSize())]
             there = f"connected are {', '.join(seen)}" if seen else "no camera is connected"
             raise CameraNotFoundError(
                 f"no camera with serial number {serial}; {there}; check cable and power"
             )
-        identity = _identity(spin, pointer)
+        identity = identity_of(spin, pointer)
         if MODEL not in identity.model:
             raise CameraSettingError(
                 f"camera {serial} is a {identity.model}, this driver knows only {MODEL}; choose another"
@@ -148,10 +91,10 @@ class Grasshopper3:
         self._expected: dict[str, float | str] = {}
         self._streaming = False
         self._chunks: frozenset[str] = frozenset()
-        self._last_id = -1
+        self._last_id: int | None = None
         self._epoch = 0
         self._previous: tuple[float, float] | None = None
-        self._delivered = self._incomplete = self._gaps = 0
+        self._delivered = self._incomplete = self._gaps = self._lost = 0
 
     @property
     def identity(self) -> CameraIdentity:
@@ -171,94 +114,10 @@ class Grasshopper3:
             raise CameraSettingError(
                 f"camera {self._identity.serial} is streaming; stop it before configuring"
             )
-        nodes = self._nodes
-        applied: list[Applied] = []
-        nodes.choose("AcquisitionMode", "Continuous")
-        # Locks the frame-rate group while on; a user set may have booted the camera in trigger mode.
-        nodes.choose("TriggerMode", "Off")
-        self._set_format(settings, applied)
-        self._set_rate(settings, applied)
-        self._set_trigger(settings)
-        # Last: free-running, the frame rate in force bounds the exposure; triggered, nothing does.
-        self._set_exposure(settings, applied)
-        nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
-        self._set_chunks()
-        self._set_stream(settings, applied)
-        self._expect(settings, applied)
+        applied, self._chunks = apply_settings(self._nodes, self._host, settings)
+        self._expected = expected_values(settings, applied)
         self._settings = settings
-        return tuple(applied)
-
-    def _set_format(self, settings: CameraSettings, applied: list[Applied]) -> None:
-        nodes = self._nodes
-        nodes.set_integer("OffsetX", 0)
-        nodes.set_integer("OffsetY", 0)
-        if nodes.exists("BinningVertical"):
-            applied.append(nodes.set_integer("BinningVertical", settings.binning))
-        nodes.choose("PixelFormat", str(settings.pixel_format))
-        applied.append(nodes.set_integer("Width", settings.width))
-        applied.append(nodes.set_integer("Height", settings.height))
-        for name, wanted in (("OffsetX", settings.offset_x), ("OffsetY", settings.offset_y)):
-            if wanted is None:
-                limits = nodes.limits(name)
-                # An odd offset would turn the Bayer pattern round.
-                step = max(2, int(limits.increment))
-                wanted = int(limits.maximum) // 2 // step * step
-            applied.append(nodes.set_integer(name, wanted))
-
-    def _set_exposure(self, settings: CameraSettings, applied: list[Applied]) -> None:
-        nodes = self._nodes
-        nodes.choose("ExposureMode", "Timed")
-        nodes.choose("ExposureAuto", "Off")
-        applied.append(nodes.set_real("ExposureTime", settings.exposure_us))
-        nodes.choose("GainAuto", "Off")
-        applied.append(nodes.set_real("Gain", settings.gain_db))
-        applied.append(nodes.set_real("BlackLevel", settings.black_level_percent))
-        if nodes.exists("BalanceWhiteAuto"):
-            nodes.choose("BalanceWhiteAuto", "Off")
-        if nodes.exists("GammaEnabled"):
-            nodes.set_boolean("GammaEnabled", False)
-
-    def _set_rate(self, settings: CameraSettings, applied: list[Applied]) -> None:
-        nodes = self._nodes
-        nodes.set_boolean("AcquisitionFrameRateEnabled", True)
-        nodes.choose("AcquisitionFrameRateAuto", "Off")
-        if not settings.triggered:
-            applied.append(nodes.set_real("AcquisitionFrameRate", settings.frame_rate))
-
-    def _set_trigger(self, settings: CameraSettings) -> None:
-        nodes = self._nodes
-        nodes.choose("TriggerSelector", "FrameStart")
-        nodes.choose("TriggerSource", settings.trigger_source)
-        nodes.choose("TriggerActivation", settings.trigger_activation)
-        if nodes.exists("TriggerDelayEnabled"):
-            nodes.set_boolean("TriggerDelayEnabled", False)
-        if nodes.exists("LineDebouncerTimeRaw") and settings.trigger_source.startswith("Line"):
-            nodes.choose("LineSelector", settings.trigger_source)
-            nodes.set_integer("LineDebouncerTimeRaw", 0)
-        if settings.triggered:
-            nodes.choose("TriggerMode", "On")
-            # Not available while TriggerMode is Off; Off here would silently halve the frame rate.
-            nodes.choose("TriggerOverlap", "ReadOut")
-
-    def _set_chunks(self) -> None:
-        nodes = self._nodes
-        nodes.set_boolean("ChunkModeActive", True)
-        enabled = set()
-        for name in _CHUNKS:
-            if nodes.offers("ChunkSelector", name):
-                nodes.choose("ChunkSelector", name)
-                nodes.set_boolean("ChunkEnable", True)
-                enabled.add(name)
-        self._chunks = frozenset(enabled)
-
-    def _set_stream(self, settings: CameraSettings, applied: list[Applied]) -> None:
-        host = self._host
-        host.choose("StreamBufferHandlingMode", "OldestFirst")
-        if host.offers("StreamBufferCountMode", "Manual"):
-            host.choose("StreamBufferCountMode", "Manual")
-        most = int(host.limits("StreamBufferCountManual").maximum)
-        count = host.set_integer("StreamBufferCountManual", min(settings.buffer_count, most))
-        applied.append(Applied(count.name, float(settings.buffer_count), count.applied))
+        return applied
 
     # -- arm, start, read, stop, close ----------------------------------------------------------------
 
@@ -276,8 +135,8 @@ class Grasshopper3:
                 f"below 1000: {error}"
             ) from error
         self._streaming = True
-        self._last_id, self._epoch, self._previous = -1, 0, None
-        self._delivered = self._incomplete = self._gaps = 0
+        self._last_id, self._epoch, self._previous = None, 0, None
+        self._delivered = self._incomplete = self._gaps = self._lost = 0
 
     def start(self) -> None:
         """Nothing to do for this camera: free-running ones deliver from `arm` on."""
@@ -360,14 +219,14 @@ class Grasshopper3:
 
     def _unwrapped(self, raw: int) -> tuple[int, int]:
         """Frame id without the 16-bit wrap of old firmware, and how many ids are missing before it."""
-        last = self._last_id
-        frame_id = raw + self._epoch
-        if frame_id < last and last - frame_id > _FRAME_ID_SPAN // 2 and raw < _FRAME_ID_SPAN:
+        last, self._last_id = self._last_id, raw + self._epoch
+        if last is None:
+            # Counters begin at 0 or 1 as the firmware likes; earlier losses show in the pulse count.
+            return raw, 0
+        if self._last_id < last and last - self._last_id > _FRAME_ID_SPAN // 2 and raw < _FRAME_ID_SPAN:
             self._epoch += _FRAME_ID_SPAN
-            frame_id += _FRAME_ID_SPAN
-        gap = max(0, frame_id - last - 1)
-        self._last_id = frame_id
-        return frame_id, gap
+            self._last_id += _FRAME_ID_SPAN
+        return self._last_id, max(0, self._last_id - last - 1)
 
     def stop(self) -> None:
         """End acquisition. Safe to call twice, and when the camera is gone."""
@@ -384,6 +243,9 @@ class Grasshopper3:
         """Give the camera back. Safe to call twice."""
         if self._pointer is None:
             return
+        with suppress(CameraError):
+            # A camera that has left cannot say it any more.
+            self.counters()
         self.stop()
         pointer, self._pointer = self._pointer, None
         try:
@@ -436,30 +298,20 @@ class Grasshopper3:
                 now = self._nodes.symbol(name)
                 same = now == wanted
             else:
-                now = self._nodes.real(name) if name in _REAL else float(self._nodes.integer(name))
+                now = self._nodes.real(name) if name in REAL_FEATURES else float(self._nodes.integer(name))
                 same = abs(now - wanted) <= max(1e-6, 1e-4 * abs(wanted))
             if not same:
                 wanted_text, now_text = (v if isinstance(v, str) else f"{v:g}" for v in (wanted, now))
                 found.append(f"{name} is {now_text}, should be {wanted_text}")
         return tuple(found)
 
-    def _expect(self, settings: CameraSettings, applied: list[Applied]) -> None:
-        values: dict[str, float | str] = {a.name: a.applied for a in applied if a.name in _WATCHED}
-        values["PixelFormat"] = str(settings.pixel_format)
-        values["ExposureAuto"] = values["GainAuto"] = "Off"
-        values["TriggerMode"] = "On" if settings.triggered else "Off"
-        if settings.triggered:
-            values["TriggerSource"] = settings.trigger_source
-            values["TriggerActivation"] = settings.trigger_activation
-            values["TriggerOverlap"] = "ReadOut"
-        self._expected = values
-
     def counters(self) -> StreamCounters:
-        """Frames delivered, incomplete and lost since start."""
-        host = self._host
-        lost = max(
-            (host.optional_integer(n) for n in ("StreamLostFrameCount", "StreamDroppedFrameCount")), default=0
-        )
-        total = int(self._settings.buffer_count) if self._settings else 0
-        waiting = host.optional_integer("StreamOutputBufferCount")
-        return StreamCounters(self._delivered, self._incomplete, max(lost, self._gaps), waiting, total)
+        """Frames delivered, incomplete and lost since start; of a closed camera, as they were."""
+        waiting = 0
+        if self._pointer is not None:
+            host = self._host
+            names = ("StreamLostFrameCount", "StreamDroppedFrameCount")
+            self._lost = max(host.optional_integer(name) for name in names)
+            waiting = host.optional_integer("StreamOutputBufferCount")
+        total = self._settings.buffer_count if self._settings else 0
+        return StreamCounters(self._delivered, self._incomplete, max(self._lost, self._gaps), waiting, total)

@@ -122,6 +122,7 @@ class Device:
         """Pull the cable: streams end, pointers die, settings are lost."""
         with self.world.keeper.changed:
             self.plugged = False
+            self.nodes.unplugged = True
             if self.stream is not None:
                 self.stream.gone = True
                 self.end()
@@ -135,6 +136,7 @@ class Device:
         """Put the cable back: the camera comes up with its default user set."""
         with self.world.keeper.changed:
             self.plugged = True
+            self.nodes.unplugged = False
 
     def begin(self) -> None:
         """BeginAcquisition."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
-from drivers.spinnaker_emulator.errors import access_error, argument_error, range_error
+from drivers.spinnaker_emulator.errors import (
+    ErrorCode,
+    SpinnakerException,
+    access_error,
+    argument_error,
+    range_error,
+)
 from drivers.spinnaker_emulator.specs import Access, Kind, NodeSpec, Scalar, evaluate
 
 Key = tuple[str, int]
@@ -44,6 +50,7 @@ class NodeState:
         self.live: dict[str, Callable[[], Scalar]] = {}
         self._entries = {s.name: dict(s.entries) for s in specs if s.kind is Kind.ENUMERATION}
         self._numbers = _Numbers(self)
+        self.unplugged = False
         self._values: dict[Key, Scalar] = {}
         self.reset()
 
@@ -112,6 +119,7 @@ class NodeState:
 
         """
         with self.lock:
+            self._need_device()
             mode = self.access(name)
             if mode not in (Access.RO, Access.RW):
                 raise access_error(name, call, "available" if mode in (Access.NA, Access.NI) else "readable")
@@ -125,6 +133,7 @@ class NodeState:
 
         """
         with self.lock:
+            self._need_device()
             spec = self.specs[name]
             if self.access(name) is not Access.RW:
                 raise access_error(name, call, "writable")
@@ -145,11 +154,16 @@ class NodeState:
             SpinnakerException: The command is not available now.
 
         """
+        self._need_device()
         if self.access(name) not in (Access.WO, Access.RW):
             raise access_error(name, "Execute", "writable")
         action = self.on_command.get(name)
         if action is not None:
             action()
+
+    def _need_device(self) -> None:
+        if self.unplugged:
+            raise SpinnakerException("Could not read or write remote port.", ErrorCode.INVALID_ADDRESS)
 
     def entries(self, name: str) -> dict[str, int]:
         """Symbols and integers of an enumeration."""

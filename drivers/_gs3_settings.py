@@ -1,0 +1,125 @@
+"""The order in which a Grasshopper3 takes its settings."""
+
+from __future__ import annotations
+
+from drivers._nodes import Nodes
+from drivers.camera import Applied, CameraSettings
+
+REAL_FEATURES = frozenset({"ExposureTime", "Gain", "BlackLevel"})
+_WATCHED = REAL_FEATURES | {"Width", "Height", "OffsetX", "OffsetY", "BinningVertical"}
+_CHUNKS = ("FrameCounter", "Timestamp", "ExposureTime", "Gain")
+
+
+def apply_settings(
+    nodes: Nodes, host: Nodes, settings: CameraSettings
+) -> tuple[tuple[Applied, ...], frozenset[str]]:
+    """Write everything; return requested and applied values, and the chunks that are on.
+
+    Args:
+        nodes: The camera's features.
+        host: The stream's features.
+        settings: What is wanted.
+
+    Raises:
+        CameraSettingError: A value is refused.
+        CameraDisconnectedError: The camera is gone.
+
+    """
+    applied: list[Applied] = []
+    nodes.choose("AcquisitionMode", "Continuous")
+    # Locks the frame-rate group while on; a user set may have booted the camera in trigger mode.
+    nodes.choose("TriggerMode", "Off")
+    _set_format(nodes, settings, applied)
+    _set_rate(nodes, settings, applied)
+    _set_trigger(nodes, settings)
+    # Last: free-running, the frame rate in force bounds the exposure; triggered, nothing does.
+    _set_exposure(nodes, settings, applied)
+    nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
+    chunks = _set_chunks(nodes)
+    _set_stream(host, settings, applied)
+    return tuple(applied), chunks
+
+
+def expected_values(settings: CameraSettings, applied: tuple[Applied, ...]) -> dict[str, float | str]:
+    """Features to compare later, when the camera may have changed by itself."""
+    values: dict[str, float | str] = {a.name: a.applied for a in applied if a.name in _WATCHED}
+    values["PixelFormat"] = str(settings.pixel_format)
+    values["ExposureAuto"] = values["GainAuto"] = "Off"
+    values["TriggerMode"] = "On" if settings.triggered else "Off"
+    if settings.triggered:
+        values["TriggerSource"] = settings.trigger_source
+        values["TriggerActivation"] = settings.trigger_activation
+        values["TriggerOverlap"] = "ReadOut"
+    return values
+
+
+def _set_format(nodes: Nodes, settings: CameraSettings, applied: list[Applied]) -> None:
+    nodes.set_integer("OffsetX", 0)
+    nodes.set_integer("OffsetY", 0)
+    if nodes.exists("BinningVertical"):
+        applied.append(nodes.set_integer("BinningVertical", settings.binning))
+    nodes.choose("PixelFormat", str(settings.pixel_format))
+    applied.append(nodes.set_integer("Width", settings.width))
+    applied.append(nodes.set_integer("Height", settings.height))
+    for name, wanted in (("OffsetX", settings.offset_x), ("OffsetY", settings.offset_y)):
+        if wanted is None:
+            limits = nodes.limits(name)
+            # An odd offset would turn the Bayer pattern round.
+            step = max(2, int(limits.increment))
+            wanted = int(limits.maximum) // 2 // step * step
+        applied.append(nodes.set_integer(name, wanted))
+
+
+def _set_exposure(nodes: Nodes, settings: CameraSettings, applied: list[Applied]) -> None:
+    nodes.choose("ExposureMode", "Timed")
+    nodes.choose("ExposureAuto", "Off")
+    applied.append(nodes.set_real("ExposureTime", settings.exposure_us))
+    nodes.choose("GainAuto", "Off")
+    applied.append(nodes.set_real("Gain", settings.gain_db))
+    applied.append(nodes.set_real("BlackLevel", settings.black_level_percent))
+    if nodes.exists("BalanceWhiteAuto"):
+        nodes.choose("BalanceWhiteAuto", "Off")
+    if nodes.exists("GammaEnabled"):
+        nodes.set_boolean("GammaEnabled", False)
+
+
+def _set_rate(nodes: Nodes, settings: CameraSettings, applied: list[Applied]) -> None:
+    nodes.set_boolean("AcquisitionFrameRateEnabled", True)
+    nodes.choose("AcquisitionFrameRateAuto", "Off")
+    if not settings.triggered:
+        applied.append(nodes.set_real("AcquisitionFrameRate", settings.frame_rate))
+
+
+def _set_trigger(nodes: Nodes, settings: CameraSettings) -> None:
+    nodes.choose("TriggerSelector", "FrameStart")
+    nodes.choose("TriggerSource", settings.trigger_source)
+    nodes.choose("TriggerActivation", settings.trigger_activation)
+    if nodes.exists("TriggerDelayEnabled"):
+        nodes.set_boolean("TriggerDelayEnabled", False)
+    if nodes.exists("LineDebouncerTimeRaw") and settings.trigger_source.startswith("Line"):
+        nodes.choose("LineSelector", settings.trigger_source)
+        nodes.set_integer("LineDebouncerTimeRaw", 0)
+    if settings.triggered:
+        nodes.choose("TriggerMode", "On")
+        # Not available while TriggerMode is Off; Off here would silently halve the frame rate.
+        nodes.choose("TriggerOverlap", "ReadOut")
+
+
+def _set_chunks(nodes: Nodes) -> frozenset[str]:
+    nodes.set_boolean("ChunkModeActive", True)
+    enabled = set()
+    for name in _CHUNKS:
+        if nodes.offers("ChunkSelector", name):
+            nodes.choose("ChunkSelector", name)
+            nodes.set_boolean("ChunkEnable", True)
+            enabled.add(name)
+    return frozenset(enabled)
+
+
+def _set_stream(host: Nodes, settings: CameraSettings, applied: list[Applied]) -> None:
+    host.choose("StreamBufferHandlingMode", "OldestFirst")
+    if host.offers("StreamBufferCountMode", "Manual"):
+        host.choose("StreamBufferCountMode", "Manual")
+    most = int(host.limits("StreamBufferCountManual").maximum)
+    count = host.set_integer("StreamBufferCountManual", min(settings.buffer_count, most))
+    applied.append(Applied(count.name, float(settings.buffer_count), count.applied))
