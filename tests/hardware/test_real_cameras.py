@@ -1,0 +1,128 @@
+"""The contract of the camera driver on real Grasshopper3 cameras; see docs/hardware-tests.md.
+
+TWINRATE_SERIALS=HSR,LSR names the cameras. TWINRATE_PULSES=1 says that a pulse box gives 30 and 240 pulses per
+second on Line0 of the HSR and LSR camera. Everything is skipped without cameras.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.capture import CaptureJob
+from app.session import Session
+from drivers import CameraError, CameraSettingError, CameraSettings, FrameFlag, Role, Take, pair_streams
+from drivers.grasshopper import Grasshopper3, list_cameras, open_camera
+from drivers.trigger import ExternalPulses
+
+pytestmark = [pytest.mark.hardware, pytest.mark.timeout(300)]
+SETTINGS = {
+    Role.HSR: CameraSettings(2304, 1920, triggered=False, frame_rate=30.0),
+    Role.LSR: CameraSettings(576, 480, triggered=False, frame_rate=240.0, buffer_count=256),
+}
+
+
+def _serials() -> dict[Role, str]:
+    named = os.environ.get("TWINRATE_SERIALS", "")
+    if named:
+        hsr, lsr = named.split(",")
+        return {Role.HSR: hsr.strip(), Role.LSR: lsr.strip()}
+    try:
+        found = [c.serial for c in list_cameras() if not c.simulated]
+    except CameraError as error:
+        pytest.skip(f"no Spinnaker here: {error}")
+    if len(found) < 2:
+        pytest.skip(f"{len(found)} real cameras are connected, two are needed")
+    return {Role.HSR: found[0], Role.LSR: found[1]}
+
+
+@pytest.fixture(scope="module")
+def serials() -> dict[Role, str]:
+    return _serials()
+
+
+@pytest.fixture
+def pulses() -> None:
+    if os.environ.get("TWINRATE_PULSES") != "1":
+        pytest.skip("TWINRATE_PULSES=1 is not set: no pulse box")
+
+
+@pytest.fixture(params=list(Role), ids=str)
+def camera(request: pytest.FixtureRequest, serials: dict[Role, str]) -> Iterator[Grasshopper3]:
+    camera = open_camera(serials[request.param], request.param)
+    yield camera
+    camera.close()
+
+
+def test_settings_come_back_as_they_were_set(camera: Grasshopper3) -> None:
+    applied = camera.configure(SETTINGS[camera.role])
+    assert not camera.identity.simulated
+    assert all(abs(a.applied - a.requested) <= max(0.05, 0.02 * abs(a.requested)) for a in applied)
+    assert camera.deviations() == ()
+    limits = camera.exposure_limits_us()
+    print(camera.identity, limits, camera.gain_limits_db(), camera.region())
+    assert limits.minimum < 100 < limits.maximum
+
+
+def test_values_off_the_increment_are_refused(camera: Grasshopper3) -> None:
+    with pytest.raises(CameraSettingError):
+        camera.configure(replace(SETTINGS[camera.role], width=SETTINGS[camera.role].width + 1))
+
+
+def test_free_running_frames_follow_the_rate(camera: Grasshopper3) -> None:
+    settings = SETTINGS[camera.role]
+    camera.configure(settings)
+    camera.arm()
+    camera.start()
+    frames = [camera.read(1000) for _ in range(60)]
+    camera.stop()
+    whole = [f for f in frames if f is not None and not f.flags & FrameFlag.INCOMPLETE]
+    assert len(whole) == 60
+    periods = np.diff([f.mid_exposure_ns for f in whole]) / 1e9
+    assert np.median(periods) == pytest.approx(1 / settings.frame_rate, rel=0.01)
+    assert [f.frame_id for f in whole] == list(range(whole[0].frame_id, whole[0].frame_id + 60))
+
+
+def test_exposure_changes_within_a_tenth_of_a_second(camera: Grasshopper3) -> None:
+    camera.configure(SETTINGS[camera.role])
+    camera.arm()
+    assert camera.read(1000) is not None
+    camera.set_exposure_us(500.0)
+    frames = [camera.read(1000) for _ in range(max(4, int(SETTINGS[camera.role].frame_rate * 0.1)))]
+    assert frames[-1] is not None
+    assert frames[-1].exposure_us == pytest.approx(500.0, rel=0.02)
+
+
+def test_no_pulse_is_a_time_out_and_nothing_else(camera: Grasshopper3) -> None:
+    camera.configure(replace(SETTINGS[camera.role], triggered=True, trigger_source="Line3"))
+    camera.arm()
+    assert camera.read(200) is None
+    camera.stop()
+
+
+def test_a_camera_can_be_opened_again_and_again(serials: dict[Role, str]) -> None:
+    for _ in range(5):
+        for role in Role:
+            open_camera(serials[role], role).close()
+
+
+@pytest.mark.usefixtures("pulses")
+def test_a_triggered_recording_loses_nothing(serials: dict[Role, str], tmp_path: Path) -> None:
+    job = CaptureJob(tmp_path / "take", 10.0)
+    with Session(ExternalPulses()) as session:
+        session.connect(serials)
+        session.configure(job.settings())
+        report = session.record(job.seconds, job.out)
+    print(report.to_json())
+    assert report.frames_lost == 0
+    with Take.open(job.out) as take:
+        pairing = pair_streams(take.pair())
+    assert pairing.missing_lsr == pairing.missing_hsr == 0
+    assert pairing.clock is not None
+    assert abs(pairing.clock.drift_ppm) < 200
+    assert pairing.clock.residual_us < 100
