@@ -20,9 +20,8 @@ from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
 from app.gui.overlay_worker import OverlayMode, OverlayWorker
 from app.gui.tasks import CancelToken, Tasks
-from app.session import State
 from calibration import CalibrationError
-from drivers import RingBuffer, Role
+from drivers import CameraIdentity, RingBuffer, Role
 
 _NEXT_TRY_S = 0.3
 
@@ -61,7 +60,8 @@ class BaselinePresenter(QObject):
         self._residual: tuple[float, float] | None = None
         self._busy = False
         self.overlay = OverlayWorker(self.rings, self.ratio)
-        controller.state_changed.connect(self._on_state)
+        self._serials: tuple[str, ...] = ()
+        controller.identified.connect(self._on_identified)
 
     # -- what is known now ----------------------------------------------------------------------------
 
@@ -79,6 +79,11 @@ class BaselinePresenter(QObject):
     def matrix(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]] | None:
         """LSR px -> HSR px at the entered geometry; None without a lock."""
         return self._lock.moved(self._geometry) if self._lock is not None else None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an alignment to go back to."""
+        return self._before is not None
 
     @property
     def residual_px(self) -> float | None:
@@ -219,9 +224,11 @@ class BaselinePresenter(QObject):
             self.overlay.set_homography(matrix)
         self.changed.emit()
 
-    def _on_state(self, state: State) -> None:
-        if state is State.DISCONNECTED and self._lock is not None:
-            # Another pair of cameras may come: an alignment belongs to the cameras it was measured with.
+    def _on_identified(self, identities: dict[Role, CameraIdentity]) -> None:
+        serials = tuple(identity.serial for identity in identities.values())
+        if serials != self._serials and self._lock is not None:
+            # An alignment belongs to the cameras it was measured with.
             self._lock = self._before = self._residual = None
             self.changed.emit()
             self.locked.emit(None)
+        self._serials = serials

@@ -119,6 +119,7 @@ class BaselinePanel(QWidget):
             self.measured.setText("- (switch the overlay on)")
         else:
             self.measured.setText(f"{measured:.1f} px, off by {residual:+.1f} px")
+        self.undo.setEnabled(presenter.can_undo)
         state = presenter.state
         self.state.setText(state.value)
         set_chip(self.state, _CHIPS[state])

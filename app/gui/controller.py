@@ -230,7 +230,10 @@ class SessionController(QObject):
 
     def _connect(self) -> None:
         if self._rig is not None:
-            return
+            if self._rig.session.state is not State.DISCONNECTED:
+                return
+            # A camera left and the session waits for it: start afresh with what is there now.
+            self._disconnect()
         rig = self._open_rig()
         rig.session.on_state(self._entered)
         rig.session.on_alarm(self._alarm)

@@ -9,7 +9,7 @@ from PyQt6.QtCore import QObject, QRectF, Qt, QTimer
 from app.gui.controller import SessionController
 from app.gui.preview_worker import PreviewWorker
 from app.gui.raw_pane import RawPane
-from app.session import State
+from app.session import Alarm, State
 from drivers import Role
 
 PERIOD_MS = 33
@@ -49,6 +49,7 @@ class LiveViews(QObject):
         self._timer.timeout.connect(self._tick)
         controller.live_started.connect(self._restart)
         controller.state_changed.connect(self._on_state)
+        controller.alarmed.connect(self._on_alarm)
         for pane in panes.values():
             pane.view.range_dragged.connect(self._link)
         self._timer.start()
@@ -82,8 +83,18 @@ class LiveViews(QObject):
         self._ending = [w for w in (*self._ending, *self._workers.values()) if w.alive]
         self._workers = {}
 
+    def _follow_rings(self) -> None:
+        """A camera that came back has a new ring."""
+        for role, worker in self._workers.items():
+            ring = self._controller.ring(role)
+            if ring is not None and ring is not worker.ring:
+                self._restart()
+                return
+
     def _restart(self) -> None:
         self._drop()
+        for pane in self._panes.values():
+            pane.show_alarm("")
         for role in Role:
             ring = self._controller.ring(role)
             if ring is not None:
@@ -91,9 +102,16 @@ class LiveViews(QObject):
                 worker.mark = self._mark
                 self._workers[role] = worker
 
+    def _on_alarm(self, alarm: Alarm) -> None:
+        if alarm.role is not None:
+            self._panes[alarm.role].show_alarm(alarm.text)
+
     def _on_state(self, state: State) -> None:
         for pane in self._panes.values():
             pane.set_state(state)
+        if state is State.LIVE and not self._workers:
+            # The session went live by itself: a camera came back.
+            self._restart()
         if state is State.DISCONNECTED:
             self._drop()
 
@@ -115,6 +133,7 @@ class LiveViews(QObject):
             drain()
         self._ticks += 1
         if self._ticks % _NUMBERS_EVERY == 0:
+            self._follow_rings()
             self._show_numbers()
 
     def _show_numbers(self) -> None:

@@ -82,7 +82,7 @@ class PresetBar(QWidget):
         self._memory, self._controller, self._messages = memory, controller, messages
         self.names = QComboBox()
         self.names.setObjectName("presets")
-        self.names.setPlaceholderText("choose a preset")
+        self.names.setPlaceholderText("none")
         self.save = QPushButton("Save ...")
         self.save.setObjectName("preset_save")
         self.forget = QPushButton("Forget")

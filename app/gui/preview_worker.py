@@ -25,6 +25,7 @@ class PreviewWorker:
         mailbox: Where the newest preview is.
         max_width: Pixels that the pane has for the whole picture; the pane sets it.
         mark: Show saturated pixels in red.
+        ring: Where frames come from.
 
     """
 
@@ -32,7 +33,7 @@ class PreviewWorker:
         self.mailbox: Mailbox[Preview] = Mailbox()
         self.max_width = 640
         self.mark = False
-        self._ring = ring
+        self.ring = ring
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"preview {name}", daemon=True)
         self._thread.start()
@@ -55,19 +56,19 @@ class PreviewWorker:
         seen = -1
         due = counted = 0.0
         while not self._stop.is_set():
-            if not self._ring.wait(seen + 1, 0.1):
-                if self._ring.closed:
+            if not self.ring.wait(seen + 1, 0.1):
+                if self.ring.closed:
                     return
                 continue
             pause = due - time.monotonic()
             if pause > 0 and self._stop.wait(pause):
                 return
             due = max(due + _PERIOD_S, time.monotonic())
-            newest = self._ring.latest()
+            newest = self.ring.latest()
             if newest is None:
                 continue
             try:
-                frame = self._ring.read(newest)
+                frame = self.ring.read(newest)
             except OverwrittenError:
                 continue
             seen = newest

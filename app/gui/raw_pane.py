@@ -68,6 +68,8 @@ class RawPane(QFrame):
         set_flag(self._title, "heading", "true")
         self._simulated = chip("SIMULATED", "warn", "These pictures come from the emulated rig")
         self._simulated.hide()
+        self.alarm_chip = chip("", "bad")
+        self.alarm_chip.hide()
         self.state_chip = chip(STATE_WORDS[State.DISCONNECTED])
         self.fps_chip = chip("- fps", tip="Frames per second that arrive from the camera")
         self.shown_chip = chip("shown -", tip="Pictures per second in this view")
@@ -76,6 +78,7 @@ class RawPane(QFrame):
         self.saturated_chip = chip("sat. -", tip="Pixels with a saturated channel")
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
+        top.addWidget(self.alarm_chip)
         top.addWidget(self._simulated)
         top.addWidget(self.state_chip)
         bottom = QHBoxLayout()
@@ -102,11 +105,21 @@ class RawPane(QFrame):
 
     def identify(self, identity: CameraIdentity | None) -> None:
         """Name the camera."""
-        name = f"{TITLES[self.role]}  {identity.model} #{identity.serial}" if identity else TITLES[self.role]
+        name = (
+            f"{TITLES[self.role]}  {identity.model.split()[-1]} #{identity.serial}"
+            if identity
+            else TITLES[self.role]
+        )
         self._title.setText(name)
         self._simulated.setVisible(identity is not None and identity.simulated)
         if identity is None:
             self.view.clear_picture()
+
+    def show_alarm(self, text: str) -> None:
+        """Mark the pane until the camera is live again; an empty text takes the mark away."""
+        self.alarm_chip.setText("! alarm")
+        self.alarm_chip.setToolTip(text)
+        self.alarm_chip.setVisible(bool(text))
 
     def set_state(self, state: State) -> None:
         """Show the session's state in colour and word."""

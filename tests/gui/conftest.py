@@ -23,6 +23,7 @@ from app.gui.messages import Messages  # noqa: E402
 from app.gui.rigs import open_rig  # noqa: E402
 from app.session import State  # noqa: E402
 from app.settings import Settings  # noqa: E402
+from drivers import Role  # noqa: E402
 
 SMALL = CaptureJob(
     out=Path("take"),
@@ -75,6 +76,11 @@ def window(qtbot: QtBot, idle_window: MainWindow) -> MainWindow:
     """A window that shows the emulated rig live."""
     idle_window.actions_table["connect"].trigger()
     qtbot.waitUntil(lambda: idle_window.controller.state is State.LIVE, timeout=15000)
+    for role in Role:
+        qtbot.waitUntil(
+            lambda role=role: idle_window.controller.numbers(role).received > 0,  # type: ignore[misc]
+            timeout=15000,
+        )
     return idle_window
 
 
