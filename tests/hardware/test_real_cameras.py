@@ -1,7 +1,8 @@
 """The contract of the camera driver on real Grasshopper3 cameras; see docs/hardware-tests.md.
 
-TWINRATE_SERIALS=HSR,LSR names the cameras. TWINRATE_PULSES=1 says that a pulse box gives 30 and 240 pulses per
-second on Line0 of the HSR and LSR camera. Everything is skipped without cameras.
+TWINRATE_SERIALS=HSR,LSR names the cameras. TWINRATE_PULSES=1 says that a pulse box gives 30 and 240 pulses
+per second on Line0 of the HSR and LSR camera. Everything is skipped without cameras.
+TWINRATE_SERIALS=emulated runs the same tests on the emulated rig, to try the tests themselves.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from app.capture import CaptureJob
 from app.session import Session
 from drivers import CameraError, CameraSettingError, CameraSettings, FrameFlag, Role, Take, pair_streams
 from drivers.grasshopper import Grasshopper3, list_cameras, open_camera
-from drivers.trigger import ExternalPulses
+from drivers.spinnaker_emulator import VirtualRig, install
+from drivers.trigger import ExternalPulses, PulseSource
 
 pytestmark = [pytest.mark.hardware, pytest.mark.timeout(300)]
 SETTINGS = {
@@ -27,8 +29,11 @@ SETTINGS = {
 }
 
 
+NAMED = os.environ.get("TWINRATE_SERIALS", "")
+
+
 def _serials() -> dict[Role, str]:
-    named = os.environ.get("TWINRATE_SERIALS", "")
+    named = NAMED
     if named:
         hsr, lsr = named.split(",")
         return {Role.HSR: hsr.strip(), Role.LSR: lsr.strip()}
@@ -42,14 +47,27 @@ def _serials() -> dict[Role, str]:
 
 
 @pytest.fixture(scope="module")
-def serials() -> dict[Role, str]:
-    return _serials()
+def rig() -> Iterator[VirtualRig | None]:
+    if NAMED != "emulated":
+        yield None
+        return
+    rig = install(real_time=True)
+    yield rig
+    rig.uninstall()
+
+
+@pytest.fixture(scope="module")
+def serials(rig: VirtualRig | None) -> dict[Role, str]:
+    return _serials() if rig is None else rig.serials
 
 
 @pytest.fixture
-def pulses() -> None:
+def pulses(rig: VirtualRig | None) -> PulseSource:
+    if rig is not None:
+        return rig.box
     if os.environ.get("TWINRATE_PULSES") != "1":
         pytest.skip("TWINRATE_PULSES=1 is not set: no pulse box")
+    return ExternalPulses()
 
 
 @pytest.fixture(params=list(Role), ids=str)
@@ -61,7 +79,7 @@ def camera(request: pytest.FixtureRequest, serials: dict[Role, str]) -> Iterator
 
 def test_settings_come_back_as_they_were_set(camera: Grasshopper3) -> None:
     applied = camera.configure(SETTINGS[camera.role])
-    assert not camera.identity.simulated
+    assert camera.identity.simulated is (NAMED == "emulated")
     assert all(abs(a.applied - a.requested) <= max(0.05, 0.02 * abs(a.requested)) for a in applied)
     assert camera.deviations() == ()
     limits = camera.exposure_limits_us()
@@ -111,10 +129,11 @@ def test_a_camera_can_be_opened_again_and_again(serials: dict[Role, str]) -> Non
             open_camera(serials[role], role).close()
 
 
-@pytest.mark.usefixtures("pulses")
-def test_a_triggered_recording_loses_nothing(serials: dict[Role, str], tmp_path: Path) -> None:
+def test_a_triggered_recording_loses_nothing(
+    serials: dict[Role, str], pulses: PulseSource, tmp_path: Path
+) -> None:
     job = CaptureJob(tmp_path / "take", 10.0)
-    with Session(ExternalPulses()) as session:
+    with Session(pulses) as session:
         session.connect(serials)
         session.configure(job.settings())
         report = session.record(job.seconds, job.out)
