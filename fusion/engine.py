@@ -11,10 +11,10 @@ from fusion.awnet import AWnet
 from fusion.classical import Classical
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
-from fusion.inference import BACK_PROJECTIONS, NOISE_FREE, AWnetSynthesiser, LiveSynthesiser
+from fusion.inference import BACK_PROJECTIONS, AWnetSynthesiser, LiveSynthesiser
 from fusion.live import LiveNet
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import ModelCard, load_weights, nearest, shipped
+from fusion.weights import NOISE_FREE, ModelCard, load_weights, nearest, shipped, trustworthy
 
 METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
 """Fusion methods by name; which of the networks can run depends on the weights that are there."""
@@ -81,7 +81,12 @@ class Fuser:
             raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
         if not 1 <= references <= _MOST_REFERENCES:
             raise MethodError(f"{references} references: choose 1 or {_MOST_REFERENCES}")
-        cards = [card for card in shipped() if (card.default if method is None else card.method == method)]
+        cards = [
+            card
+            for card in shipped()
+            if card.method == method
+            or (method is None and trustworthy(card, scale=scale, noise_variance=noise_variance))
+        ]
         card = nearest(cards, scale=scale, noise_variance=noise_variance, references=references)
         if method is None:
             method = card.method if card else "classical"

@@ -20,9 +20,6 @@ from fusion.warp import backward_warp
 BACK_PROJECTIONS = 2
 """Corrections in training and use of `live` where the LSR frames are clean."""
 
-NOISE_FREE = 1e-4
-"""Variance of the LSR noise, of values in 0..1, below which frames count as clean."""
-
 _SEEN = 0.999
 
 

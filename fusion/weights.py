@@ -17,6 +17,11 @@ from fusion.errors import WeightsError
 
 FOLDER = Path(__file__).parent / "weights"
 
+NOISE_FREE = 1e-4
+"""Variance of the LSR noise, of values in 0..1, below which frames count as clean."""
+
+_FARTHEST_SCALE = 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
@@ -66,6 +71,15 @@ def nearest(
         return noise, abs(math.log(card.scale / scale)), card.name
 
     return min(fitting, key=distance, default=None)
+
+
+def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool:
+    """Whether a model may run unasked: it beat the learning-free method on input like this.
+
+    Scales more than half as large again (or as small), and noise it never saw, are another matter.
+    """
+    near = abs(math.log(card.scale / scale)) <= math.log(_FARTHEST_SCALE)
+    return card.default and near and (noise_variance < NOISE_FREE or card.noise_variance >= NOISE_FREE)
 
 
 def save_weights(path: Path, network: nn.Module, *, layout: str, half: bool = False) -> None:

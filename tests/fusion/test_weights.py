@@ -1,13 +1,14 @@
 """Weights files and cards: round trip, choice of the model, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from fusion import FusionError
 from fusion.live import LiveNet
-from fusion.weights import load_weights, nearest, save_card, save_weights, shipped
+from fusion.weights import load_weights, nearest, save_card, save_weights, shipped, trustworthy
 
 CARD = {"method": "live", "scale": 4, "noise_variance": 0.0, "references": 1, "default": True}
 
@@ -49,6 +50,18 @@ def test_the_model_nearest_in_noise_and_then_in_scale_is_taken(stored):
     assert choice(6, 0.0) == (8, 0.0)
     assert choice(8, 0.008) == (4, 0.01)
     assert choice(4, 0.0, references=2) is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "noise", "trusted"),
+    [(4, 0.0, True), (3, 0.0, True), (5.5, 0.0, True), (2, 0.0, False), (8, 0.0, False), (4, 0.001, False)],
+)
+def test_a_default_runs_unasked_only_on_input_like_that_it_was_judged_on(stored, scale, noise, trusted):
+    card = shipped(stored.parent)[0]
+    assert trustworthy(card, scale=scale, noise_variance=noise) == trusted
+    assert not trustworthy(replace(card, default=False), scale=scale, noise_variance=noise)
+    noisy = replace(card, noise_variance=0.01)
+    assert trustworthy(noisy, scale=4, noise_variance=0.001)
 
 
 def test_missing_damaged_and_foreign_weights_are_refused(stored):
