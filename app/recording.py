@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from app import __version__
+from app.channel import Channel
+from app.crew import Crew
 from drivers import (
-    CameraIdentity,
     CameraMetadata,
     CameraSettings,
     Role,
@@ -19,7 +20,6 @@ from drivers import (
     TriggerMetadata,
 )
 from drivers.recorder import RecordingReport
-from drivers.trigger import TriggerPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,9 @@ class TakeReport:
         }
 
 
-def camera_metadata(
-    identity: CameraIdentity, settings: CameraSettings, offsets: tuple[int, int], fps: float
-) -> CameraMetadata:
-    """The camera's entry of take.json."""
+def _camera_metadata(channel: Channel, settings: CameraSettings, fps: float) -> CameraMetadata:
+    identity = channel.camera.identity
+    offset_x, offset_y, _, _ = channel.call(channel.camera.region)
     return CameraMetadata(
         serial=identity.serial,
         model=identity.model,
@@ -99,8 +98,8 @@ def camera_metadata(
         width=settings.width,
         height=settings.height,
         pixel_format=settings.pixel_format,
-        offset_x=offsets[0],
-        offset_y=offsets[1],
+        offset_x=offset_x,
+        offset_y=offset_y,
         binning=settings.binning,
         exposure_us=settings.exposure_us,
         gain_db=settings.gain_db,
@@ -114,17 +113,21 @@ def camera_metadata(
 
 
 def take_metadata(
-    cameras: Mapping[Role, CameraMetadata],
+    crew: Crew,
     *,
-    plan: TriggerPlan,
-    pulses: str,
-    simulated: bool,
     name: str = "",
     notes: str = "",
     rig_hash: str | None = None,
     extra: Mapping[str, JsonValue] | None = None,
 ) -> TakeMetadata:
     """Everything that take.json says about a recording with two triggered cameras."""
+    settings = crew.configured()
+    plan = settings.plan
+    cameras = {
+        role: _camera_metadata(channel, settings.camera(role), plan.fps(role))
+        for role, channel in crew.channels.items()
+    }
+    simulated = any(channel.camera.identity.simulated for channel in crew.channels.values())
     # Emulated recordings carry no date: the same command gives the same bytes.
     created = "" if simulated else datetime.now(timezone.utc).isoformat(timespec="seconds")
     return TakeMetadata(
@@ -132,7 +135,7 @@ def take_metadata(
         created=created,
         hsr=cameras[Role.HSR],
         lsr=cameras[Role.LSR],
-        trigger=TriggerMetadata(hsr_rate=plan.hsr_fps, ratio=plan.ratio, source=pulses),
+        trigger=TriggerMetadata(hsr_rate=plan.hsr_fps, ratio=plan.ratio, source=crew.pulses.name),
         rig_hash=rig_hash,
         software_version=__version__,
         simulated=simulated,

@@ -6,15 +6,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from app.channel import LiveCounters
 from app.crew import Crew, SessionError, SessionSettings
-from app.recording import TakeReport, camera_metadata, take_metadata
+from app.recording import TakeReport, take_metadata
+from app.session_state import Alarm, State
+from app.watch import SILENCE_S, Hooks, Watch
 from drivers import (
     Applied,
     Camera,
@@ -25,7 +26,6 @@ from drivers import (
     RingBuffer,
     Role,
     TakeError,
-    TakeMetadata,
 )
 from drivers.grasshopper import open_camera
 from drivers.recorder import Recorder, RecorderStatus
@@ -33,40 +33,9 @@ from drivers.trigger import PulseSource
 
 __all__ = ["Alarm", "LiveCounters", "Session", "SessionError", "SessionSettings", "State"]
 
-_SILENCE_S = 3.0
 _GRACE_S = 0.15
 """How long to wait for frames after the last counted pulse; draining catches what is later still [s]."""
-_WATCH_EVERY_S = 0.5
-_RETRY_EVERY_S = 0.2
 _ALARMS_KEPT = 100
-
-
-class State(str, Enum):
-    """Where the session stands."""
-
-    DISCONNECTED = "Disconnected"
-    IDLE = "Idle"
-    LIVE = "Live"
-    ARMED = "Armed"
-    RECORDING = "Recording"
-    FINISHING = "Finishing"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """Something the operator must know at once.
-
-    Attributes:
-        role: The camera; None for the session as a whole.
-        text: One sentence.
-
-    """
-
-    role: Role | None
-    text: str
 
 
 class Session:
@@ -99,10 +68,8 @@ class Session:
         self._reserve = {} if reserve_bytes is None else {"reserve_bytes": reserve_bytes}
         self._state = State.DISCONNECTED
         self._lock = threading.RLock()
-        self._closing = threading.Event()
-        self._watch: threading.Thread | None = None
+        self._watch: Watch | None = None
         self._lost: Role | None = None
-        self._failure_told: DriverError | None = None
         self._fired_ns = 0
         self._state_listeners: list[Callable[[State], None]] = []
         self._alarm_listeners: list[Callable[[Alarm], None]] = []
@@ -200,10 +167,8 @@ class Session:
             if serials[Role.HSR] == serials[Role.LSR]:
                 raise SessionError(f"serial number {serials[Role.HSR]} is given for both cameras; give two")
             self._crew.open(serials)
-            self._closing.clear()
-            self._watch = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
-            self._watch.start()
             self._enter(State.IDLE)
+            self._watch = Watch(self._crew, self._hooks())
             return self.identities
 
     def configure(self, settings: SessionSettings) -> dict[Role, tuple[Applied, ...]]:
@@ -295,7 +260,13 @@ class Session:
             self._require("record", State.IDLE, State.LIVE)
             settings = self._crew.configured()
             self._was_live = self._state is State.LIVE
-            metadata = self._metadata(name, notes, rig_hash)
+            metadata = take_metadata(
+                self._crew,
+                name=name,
+                notes=notes,
+                rig_hash=rig_hash,
+                extra=self._extra() if self._extra is not None else None,
+            )
             if not self._was_live:
                 self._crew.arm()
             recorder = Recorder({role: self.ring(role) for role in Role}, **self._reserve)
@@ -378,7 +349,7 @@ class Session:
         self.start_recording(out, seconds=seconds, name=name, notes=notes, rig_hash=rig_hash)
         wanted = {Role.LSR: plan.ticks(seconds), Role.HSR: plan.ticks(seconds) // plan.ratio}
         last, seen = time.monotonic(), -1
-        patience = _SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
+        patience = SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
         try:
             while not (should_stop is not None and should_stop()):
                 with self._crew.changed:
@@ -422,12 +393,9 @@ class Session:
 
     def close(self) -> None:
         """Any state -> Disconnected: end a take in order, give both cameras back. Safe to call twice."""
-        self._closing.set()
-        with self._crew.changed:
-            self._crew.changed.notify_all()
         watch, self._watch = self._watch, None
-        if watch is not None and watch is not threading.current_thread():
-            watch.join()
+        if watch is not None:
+            watch.close()
         with self._lock:
             if not self._crew.channels:
                 return
@@ -447,86 +415,45 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- watching over it -----------------------------------------------------------------------------
+    # -- inside ---------------------------------------------------------------------------------------
 
-    def _keep_watch(self) -> None:
-        """Settings that change by themselves, pulses that stay away, cameras that leave and come back."""
-        told: dict[Role, tuple[str, ...]] = {}
-        silent = False
-        while not self._closing.is_set():
-            with self._crew.changed:
-                self._crew.changed.wait(_WATCH_EVERY_S)
-            for role, channel in tuple(self._crew.channels.items()):
-                found = channel.deviations
-                if found and found != told.get(role):
-                    self._alarm(
-                        role, f"camera {self._crew.serials[role]} changed by itself: {'; '.join(found)}"
-                    )
-                told[role] = found
-            silent = self._watch_pulses(silent)
-            failed = self._crew.failure()
-            if failed is not None and not self._closing.is_set():
-                self._handle_failure(*failed)
+    def _hooks(self) -> Hooks:
+        return Hooks(self._alarm, self._live_since, self._end_take, self._leave, self._come_back)
 
-    def _watch_pulses(self, silent: bool) -> bool:
-        """Whether no frame has come for too long; the alarm is given once."""
-        if self._state is not State.LIVE or not self._crew.all_running:
-            return False
-        newest = max(c.counters.last_host_ns for c in self._crew.channels.values())
-        since = time.monotonic_ns() - max(newest, self._fired_ns)
-        quiet = since > (_SILENCE_S + 2e-6 * self._crew.configured().plan.period_us(Role.HSR)) * 1e9
-        if quiet and not silent:
-            self._alarm(None, "no pulse came; check the box and its wires (the trigger plan shows how)")
-        return quiet
+    def _live_since(self) -> int | None:
+        return self._fired_ns if self._state is State.LIVE else None
 
-    def _handle_failure(self, role: Role, error: DriverError) -> None:
+    def _end_take(self, reason: str) -> bool:
         recorder = self._recorder
-        if recorder is not None and recorder.recording:
-            # The take ends in order first; whoever records reads the reason and stops.
-            if self._failure_told is not error:
-                self._failure_told = error
-                recorder.abort(str(error))
-                self._alarm(role, str(error))
-            return
+        if recorder is None or not recorder.recording:
+            return False
+        recorder.abort(reason)
+        return True
+
+    def _leave(self, role: Role) -> bool | None:
         with self._lock:
             if self._state not in (State.LIVE, State.IDLE):
-                return
+                return None
             was_live = self._state is State.LIVE
-            if self._failure_told is not error:
-                self._alarm(role, str(error))
-            self._failure_told = None
             self._lost = role
             self._crew.halt()
             self._crew.channel(role).camera.close()
             self._enter(State.DISCONNECTED)
-        if self._wait_for(role):
-            with self._lock:
-                self._lost = None
-                self._alarm(role, f"camera {self._crew.serials[role]} is back")
-                self._enter(State.IDLE)
-                if was_live:
-                    self._resume()
+            return was_live
 
-    def _resume(self) -> None:
-        try:
-            self.start_live()
-        except DriverError as error:
-            # Both cables were pulled: the other camera shows it only now.
-            for channel in self._crew.channels.values():
-                channel.probe()
-            self._alarm(None, str(error))
-
-    def _wait_for(self, role: Role) -> bool:
-        """Try until the camera is there again; False when the session is closed meanwhile."""
-        while not self._closing.wait(_RETRY_EVERY_S):
+    def _come_back(self, role: Role, was_live: bool) -> None:
+        with self._lock:
+            self._lost = None
+            self._enter(State.IDLE)
+            if not was_live:
+                return
             try:
-                self._crew.reopen(role)
-            except DriverError:
-                continue
-            return True
-        return False
-
-    # -- inside ---------------------------------------------------------------------------------------
+                self.start_live()
+            except DriverError as error:
+                # Both cables were pulled: the other camera shows it only now.
+                for channel in self._crew.channels.values():
+                    channel.probe()
+                self._alarm(None, str(error))
 
     def _enter(self, state: State) -> None:
         self._state = state
@@ -562,26 +489,6 @@ class Session:
             # The take was closed between the two questions.
             return False
         return newest is not None and newest + 1 - taken_up > ring.capacity // 2
-
-    def _metadata(self, name: str, notes: str, rig_hash: str | None) -> TakeMetadata:
-        settings = self._crew.configured()
-        cameras = {}
-        for role, channel in self._crew.channels.items():
-            offset_x, offset_y, _, _ = channel.call(channel.camera.region)
-            identity = channel.camera.identity
-            cameras[role] = camera_metadata(
-                identity, settings.camera(role), (offset_x, offset_y), settings.plan.fps(role)
-            )
-        return take_metadata(
-            cameras,
-            plan=settings.plan,
-            pulses=self._crew.pulses.name,
-            simulated=any(identity.simulated for identity in self.identities.values()),
-            name=name,
-            notes=notes,
-            rig_hash=rig_hash,
-            extra=self._extra() if self._extra is not None else None,
-        )
 
 
 def _written_so_far(ring: RingBuffer) -> int:
