@@ -14,7 +14,7 @@ CONNECTED = frozenset(State) - {State.DISCONNECTED}
 CALM = frozenset({State.IDLE, State.LIVE})
 STREAMING = frozenset({State.LIVE, State.RECORDING})
 ALWAYS = frozenset(State)
-MENUS = ("File", "Camera", "Fuse", "View", "Help")
+MENUS = ("File", "Camera", "Calibrate", "Fuse", "View", "Help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,22 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ),
     ActionInfo("zoom_all", "View", "Whole picture", "Zoom all views out (or double-click)", "Ctrl+0"),
     ActionInfo(
-        "align", "Fuse", "Align views", "Measure the alignment from the newest pair of frames", "R", STREAMING
+        "align",
+        "Calibrate",
+        "Align views",
+        "Measure the alignment from the newest pair of frames",
+        "R",
+        STREAMING,
+    ),
+    ActionInfo(
+        "calibrate",
+        "Calibrate",
+        "Calibrate with a board ...",
+        "Collect board views and make a rig file",
+        "Ctrl+B",
+    ),
+    ActionInfo(
+        "open_rig", "Calibrate", "Open rig ...", "Align by a rig file of these cameras", "Ctrl+R", CONNECTED
     ),
     ActionInfo(
         "show_overlay",

@@ -8,7 +8,7 @@ from enum import Enum
 import cv2
 import numpy as np
 
-from calibration import Alignment, CalibrationError, align_scene
+from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography
 from calibration.alignment import overlap_share
 from calibration.grid import Matrix
 from drivers import Frame, OverwrittenError, RingBuffer, to_rgb8
@@ -64,19 +64,26 @@ class Lock:
         alignment: As measured.
         lsr_to_hsr: 3x3, LSR px -> HSR px, of the dominant plane.
         geometry: Baseline, distance and lens at that moment.
+        rig: The calibrated rig, which then predicts every move; None when only the scene was aligned.
 
     """
 
     alignment: Alignment
     lsr_to_hsr: Matrix
     geometry: Geometry
+    rig: Rig | None = None
 
     def moved(self, geometry: Geometry) -> Matrix:
         """LSR px -> HSR px after the rail or the working distance changed.
 
-        The HSR camera stands on the positive side of the rail, so a longer baseline or a nearer plane moves
-        the picture towards smaller x by the change of f * b / Z.
+        A calibrated rig knows both cameras. Without one the HSR camera is taken to stand on the positive
+        side of the rail, so that a longer baseline or a nearer plane moves the picture towards smaller x by
+        the change of f * b / Z.
         """
+        if self.rig is not None:
+            return plane_homography(
+                self.rig, baseline_mm=geometry.baseline_mm, distance_mm=geometry.distance_m * 1000
+            )
         change = geometry.shift_px - self.geometry.shift_px
         shift = np.eye(3)
         shift[0, 2] = -change

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -16,12 +17,13 @@ from app.gui.alignment_lock import (
     newest_pair,
     overlap,
 )
+from app.gui.board_calibration import rig_lock
 from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
 from app.gui.overlay_worker import OverlayMode, OverlayWorker
 from app.gui.tasks import CancelToken, Tasks
-from calibration import CalibrationError
-from drivers import CameraIdentity, RingBuffer, Role
+from calibration import CalibrationError, CameraId, Rig, load_rig
+from drivers import CameraIdentity, Frame, RingBuffer, Role
 
 _NEXT_TRY_S = 0.3
 
@@ -60,7 +62,7 @@ class BaselinePresenter(QObject):
         self._residual: tuple[float, float] | None = None
         self._busy = False
         self.overlay = OverlayWorker(self.rings, self.ratio)
-        self._serials: tuple[str, ...] = ()
+        self._serials: dict[Role, str] = {}
         controller.identified.connect(self._on_identified)
 
     # -- what is known now ----------------------------------------------------------------------------
@@ -172,6 +174,41 @@ class BaselinePresenter(QObject):
         self._set_busy(True)
         self._tasks.start("align", work, self._on_locked, self._on_failed)
 
+    def use_rig(self, rig: Rig) -> None:
+        """Align by a calibrated rig from now on."""
+        lens = self._geometry.lens_mm
+        self._tasks.start("use rig", lambda _: rig_lock(rig, lens), self._on_rig)
+
+    def open_rig(self, path: Path) -> None:
+        """Align by a rig file from now on; one of other cameras or regions is refused."""
+        lens, cameras = self._geometry.lens_mm, self.cameras()
+
+        def work(_: CancelToken) -> Lock:
+            rig = load_rig(path)
+            if cameras is not None:
+                rig.check(hsr=cameras[0], lsr=cameras[1])
+            return rig_lock(rig, lens)
+
+        self._tasks.start("open rig", work, self._on_rig)
+
+    def cameras(self) -> tuple[CameraId, CameraId] | None:
+        """What a rig file is bound to: the HSR and the LSR camera as they are set; None without cameras."""
+        regions = self._controller.regions
+        if len(regions) != len(Role) or len(self._serials) != len(Role):
+            return None
+        found = []
+        for role in (Role.HSR, Role.LSR):
+            x, y, width, height = regions[role]
+            found.append(
+                CameraId(width=width, height=height, serial=self._serials[role], offset_x=x, offset_y=y)
+            )
+        return found[0], found[1]
+
+    def newest_frames(self) -> tuple[Frame, Frame] | None:
+        """Copies of the newest frames of one pulse; not for the GUI thread."""
+        rings = self.rings()
+        return newest_pair(*rings, self.ratio()) if rings is not None else None
+
     def undo_relock(self) -> None:
         """Go back to the lock before; pressing twice comes back."""
         if self._before is not None:
@@ -204,6 +241,11 @@ class BaselinePresenter(QObject):
             f"scale {alignment.scale:.3g}"
         )
 
+    def _on_rig(self, lock: Lock) -> None:
+        self._geometry = lock.geometry
+        self._use(lock)
+        self._messages.info(f"aligned by the calibrated rig, baseline {lock.geometry.baseline_mm:.2f} mm")
+
     def _use(self, lock: Lock) -> None:
         self._before, self._lock = self._lock, lock
         self._residual = None
@@ -225,7 +267,7 @@ class BaselinePresenter(QObject):
         self.changed.emit()
 
     def _on_identified(self, identities: dict[Role, CameraIdentity]) -> None:
-        serials = tuple(identity.serial for identity in identities.values())
+        serials = {role: identity.serial for role, identity in identities.items()}
         if serials != self._serials and self._lock is not None:
             # An alignment belongs to the cameras it was measured with.
             self._lock = self._before = self._residual = None

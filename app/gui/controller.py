@@ -88,6 +88,7 @@ class SessionController(QObject):
         self._open_rig = open_rig
         self._rig: Rig | None = None
         self._state = State.DISCONNECTED
+        self._regions: dict[Role, tuple[int, int, int, int]] = {}
         self._lane = Lane("session", messages.error)
 
     # -- what is known now ----------------------------------------------------------------------------
@@ -102,6 +103,11 @@ class SessionController(QObject):
         """What the cameras were last given."""
         rig = self._rig
         return rig.session.settings if rig is not None else None
+
+    @property
+    def regions(self) -> dict[Role, tuple[int, int, int, int]]:
+        """OffsetX, OffsetY, Width and Height of each camera as it took them [px]."""
+        return self._regions
 
     @property
     def simulated(self) -> bool:
@@ -269,6 +275,7 @@ class SessionController(QObject):
         if settings is None:
             return
         # Limits first: a panel that shows a value must be able to hold it.
+        self._regions = {role: camera.region() for role, camera in rig.cameras.items()}
         for role in Role:
             exposure, gain = rig.limits(role)
             self.limits_changed.emit(role, exposure_limits(settings, role, exposure), gain)

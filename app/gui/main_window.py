@@ -11,6 +11,7 @@ from PyQt6.QtGui import QCloseEvent, QUndoStack
 from PyQt6.QtWidgets import (
     QApplication,
     QDockWidget,
+    QFileDialog,
     QMainWindow,
     QMessageBox,
     QScrollArea,
@@ -25,6 +26,7 @@ from app.gui.actions import CALM, CONNECTED, STREAMING, Actions
 from app.gui.alignment_lock import Geometry
 from app.gui.baseline import BaselinePresenter
 from app.gui.baseline_panel import BaselinePanel
+from app.gui.calibration_dialog import CalibrationDialog
 from app.gui.combined import Combined
 from app.gui.controller import SessionController
 from app.gui.exposure import ExposurePresenter, Quantity
@@ -217,6 +219,8 @@ class MainWindow(QMainWindow):
             "takes": self.show_takes,
             "fuse_take": lambda _: self.take_page.ask(fused=True),
             "export": lambda _: self.take_page.ask(fused=False),
+            "calibrate": lambda _: self._open("calibrate", self._calibration_dialog),
+            "open_rig": lambda _: self._choose_rig(),
             "import": lambda _: self._open("import", self._import_dialog),
             **{f"preset_{n}": self._preset_handler(n) for n in range(1, 10)},
             "check_sync": lambda _: self.trigger.check(),
@@ -358,6 +362,17 @@ class MainWindow(QMainWindow):
 
     def _preset_handler(self, number: int) -> Callable[[bool], None]:
         return lambda _: self.presets.apply_number(number)
+
+    def _calibration_dialog(self) -> QWidget:
+        baseline = self.baseline
+        dialog = CalibrationDialog(baseline.newest_frames, baseline.cameras, self.tasks, self.messages, self)
+        dialog.used.connect(baseline.use_rig)
+        return dialog
+
+    def _choose_rig(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Open rig", "", "Rig files (*.json);;All files (*)")
+        if chosen:
+            self.baseline.open_rig(Path(chosen))
 
     def _import_dialog(self) -> QWidget:
         dialog = ImportDialog(self.recording.folder, self.tasks, self.messages, self)

@@ -1,0 +1,97 @@
+"""Collecting board views from the live cameras and calibrating from them; no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.gui.alignment_lock import Geometry, Lock
+from app.gui.preview import RgbImage
+from calibration import (
+    Board,
+    BoardPair,
+    CameraId,
+    Quality,
+    Rig,
+    align_baseline,
+    assess,
+    calibrate_pair,
+    draw_report,
+    find_board,
+    make_rig,
+)
+from drivers import Frame, to_rgb8
+
+
+class BoardNotSeenError(Exception):
+    """A camera does not see the whole board; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """A finished calibration.
+
+    Attributes:
+        rig: The rig, ready to be saved or used.
+        quality: Its figures.
+        report: (860, 1280, 3) uint8, the report as a picture.
+
+    """
+
+    rig: Rig
+    quality: Quality
+    report: RgbImage
+
+
+def look(name: str, hsr: Frame, lsr: Frame, board: Board) -> BoardPair:
+    """The board in both frames of one instant.
+
+    Raises:
+        BoardNotSeenError: A camera does not see it.
+
+    """
+    views = []
+    for camera, frame in (("HSR", hsr), ("LSR", lsr)):
+        view = find_board(to_rgb8(frame), board)
+        if view is None:
+            raise BoardNotSeenError(
+                f"the {camera} camera does not see the {board}: bring all of it into view, flat and well lit"
+            )
+        views.append(view)
+    return BoardPair(name, *views)
+
+
+def calibrate(pairs: list[BoardPair], board: Board, hsr: CameraId, lsr: CameraId) -> Calibrated:
+    """Calibrate both cameras from board pairs, and judge it.
+
+    Raises:
+        CalibrationError: Too few or contradicting views.
+
+    """
+    fit, used = calibrate_pair(pairs, board, hsr_size=hsr.size, lsr_size=lsr.size)
+    quality = assess(used, board, fit, hsr_size=hsr.size, lsr_size=lsr.size)
+    rig = make_rig(
+        fit,
+        hsr=hsr,
+        lsr=lsr,
+        baseline_sigma_mm=quality.baseline_sigma_mm,
+        epipolar_p95_px=quality.epipolar_p95_px,
+        views=len(used),
+        verdict=quality.verdict,
+    )
+    title = " and ".join(camera.serial or "camera" for camera in (hsr, lsr))
+    return Calibrated(rig, quality, draw_report(quality, title))
+
+
+def rig_lock(rig: Rig, lens_mm: float) -> Lock:
+    """The alignment of the rig's reference plane, for the overlay and the live fusion.
+
+    Raises:
+        CalibrationError: The cameras see no common field at this distance.
+
+    """
+    alignment = align_baseline(rig)
+    matrix = alignment.homography @ np.linalg.inv(alignment.view.to_lsr)
+    geometry = Geometry(rig.baseline_mm, rig.reference_mm / 1000, lens_mm)
+    return Lock(alignment, matrix / matrix[2, 2], geometry, rig)
