@@ -43,6 +43,7 @@ class Row:
         cpu_s_per_1000: CPU time of the whole process, emulator included, per 1000 frames [s].
         grab_p999_ms: 99.9th percentile of the LSR grab path [ms]; None where it cannot be measured.
         memory_growth_mb: Resident memory at the end minus after a tenth of the time [1e6 bytes].
+        stop_reason: Why a recording ended early; None when it did not.
 
     """
 
@@ -54,6 +55,7 @@ class Row:
     cpu_s_per_1000: float
     grab_p999_ms: float | None = None
     memory_growth_mb: float | None = None
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class CaptureBench:
             "grab_p999_ms": first.grab_p999_ms,
             "lsr_period_ms": self.period_ms,
             "memory_growth_mb": first.memory_growth_mb,
+            "stop_reason": first.stop_reason,
             "rows": [asdict(row) for row in self.rows],
             "missing": list(self.missing),
         }
@@ -171,6 +174,7 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
         session.stop_live()
         grabs = session.measure_grabs()
         memory: list[int] = []
+        stop_reason: str | None = None
         if record:
             with _previews(session):
                 meter = _Meter()
@@ -187,7 +191,7 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
                 report = session.record(job.seconds, job.out, on_frame=on_frame)
                 _, cpu_s = meter.spent()
             counts = {role: report.frames(role) for role in Role}
-            seconds, ticks = report.seconds, report.pulses or 0
+            seconds, ticks, stop_reason = report.seconds, report.pulses or 0, report.stop_reason
         else:
             session.start_live()
             meter = _Meter()
@@ -209,6 +213,7 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
         seconds,
         cpu_s,
         grab_p999_ms=round(float(np.percentile(slowest, 99.9)), 3) if slowest.size else None,
+        stop_reason=stop_reason,
         memory_growth_mb=round((settled[-1] - settled[0]) / _MB, 1) if len(settled) > 1 else None,
     )
 

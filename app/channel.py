@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from drivers import Applied, Camera, CameraSettings, DriverError, Frame, FrameFlag, RingBuffer, Role
 
-_RING_SECONDS = 3.0
+_RING_SECONDS = 4.0
 _RING_BYTES = 768 * 1024**2
 _LEAST_FRAMES = 8
 _POLL_MS = 50

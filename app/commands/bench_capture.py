@@ -45,6 +45,9 @@ def command(
                 "-" if row.memory_growth_mb is None else f"{row.memory_growth_mb:.1f}",
             )
         out.print(table)
+        for row in bench.rows:
+            if row.stop_reason is not None:
+                out.print(f"{row.program} ended early: {row.stop_reason}", markup=False)
         for name in bench.missing:
             out.print(f"{name} is not installed and was left out", markup=False)
     emit(bench.to_json(), as_json=json)

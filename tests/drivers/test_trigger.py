@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from drivers import Role, TriggerPlanError
 from drivers.trigger import ExternalPulses, plan_trigger
+from drivers.trigger_wiring import wiring_svg
 
 
 def test_the_papers_plan() -> None:
@@ -70,3 +72,11 @@ def test_a_box_started_by_hand_counts_nothing() -> None:
     assert pulses.ticks_given() is None
     pulses.stop()
     pulses.stop()
+
+
+def test_the_wiring_picture_names_rates_and_pins() -> None:
+    plan = plan_trigger(30, ratio=8, hsr_rows=1920, lsr_rows=480, line="Line3", activation="FallingEdge")
+    texts = {
+        t.text for t in ElementTree.fromstring(wiring_svg(plan)).iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert {"240 pulses/s", "30 pulses/s", "pin 4, Line3 (3.3 V), falling edge", "pin 5, GND"} <= texts

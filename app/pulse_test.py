@@ -1,0 +1,98 @@
+"""Do the pulses arrive where they should? What an operator asks after wiring the box."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.session import Session, SessionError
+from drivers import Role
+
+_PERIODS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PulseFinding:
+    """One camera's answer.
+
+    Attributes:
+        wanted_hz: Rate of the trigger plan [1/s].
+        seen_hz: Rate of the frames that came [1/s]; 0 when fewer than two came.
+        jitter_us: RMS deviation of the pulses from a regular train [us].
+        text: What it means, one sentence.
+        ok: Whether this camera is triggered as planned.
+
+    """
+
+    wanted_hz: float
+    seen_hz: float
+    jitter_us: float
+    text: str
+    ok: bool
+
+
+def _judge(role: Role, wanted: float, other: float, seen: float) -> tuple[str, bool]:
+    name = role.name
+    if seen == 0:
+        return f"{name}: no pulse came; check the wire of this camera and that the box runs", False
+    if abs(seen / wanted - 1) < 0.01:
+        return f"{name}: {seen:.1f} pulses per second, as planned", True
+    if abs(seen / other - 1) < 0.01:
+        return f"{name}: {seen:.1f} pulses per second are the other camera's; swap the two wires", False
+    if abs(seen / wanted - 0.5) < 0.01:
+        return f"{name}: only every second pulse is taken; shorten the exposure or the region", False
+    return f"{name}: {seen:.1f} pulses per second instead of {wanted:g}; set the box to the plan", False
+
+
+def pulse_test(session: Session) -> dict[Role, PulseFinding]:
+    """Run live for a dozen slow periods and compare what each camera got with the trigger plan.
+
+    Args:
+        session: Idle and configured; it is Idle again afterwards.
+
+    Raises:
+        SessionError: The session is not Idle or not configured.
+        CameraError: A camera gave up.
+
+    """
+    settings = session.settings
+    if settings is None:
+        raise SessionError("the cameras are not configured yet; call configure first")
+    plan = settings.plan
+    session.start_live()
+    try:
+        wait = _PERIODS * plan.period_us(Role.HSR) * 1e-6
+        end = time.monotonic() + 4 * wait + 2.0
+        while time.monotonic() < end:
+            counts = {role: session.counters(role).received for role in Role}
+            if counts[Role.HSR] >= _PERIODS and counts[Role.LSR] >= _PERIODS * plan.ratio // 2:
+                break
+            time.sleep(0.02)
+        times = {role: _times(session, role) for role in Role}
+    finally:
+        session.stop_live()
+    findings = {}
+    for role, other in ((Role.HSR, Role.LSR), (Role.LSR, Role.HSR)):
+        stamps = times[role]
+        seen = jitter = 0.0
+        if len(stamps) > 1:
+            period = float(np.median(np.diff(stamps)))
+            seen = 1e9 / period
+            number = np.rint((stamps - stamps[0]) / period)
+            line = np.polyfit(number, stamps - stamps[0], 1)
+            jitter = float(np.sqrt(np.mean((np.polyval(line, number) - (stamps - stamps[0])) ** 2)) / 1e3)
+        text, ok = _judge(role, plan.fps(role), plan.fps(other), seen)
+        findings[role] = PulseFinding(plan.fps(role), seen, jitter, text, ok)
+    return findings
+
+
+def _times(session: Session, role: Role) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    ring = session.ring(role)
+    newest, oldest = ring.latest(), ring.oldest()
+    if newest is None or oldest is None:
+        return np.zeros(0)
+    heads = [ring.head(i) for i in range(max(oldest + ring.capacity // 4 * bool(oldest), 0), newest + 1)]
+    stamps = np.asarray([h.mid_exposure_ns - round(h.exposure_us * 500) for h in heads], np.int64)
+    return (stamps - stamps[0]).astype(np.float64) if len(stamps) else np.zeros(0)
