@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app import __version__
-from app.commands import calibrate, capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
+from app.commands import bench, calibrate, capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
 from app.commands._common import err
 from app.errors import AppError
 from app.logs import log_folder
@@ -39,6 +39,7 @@ cli.command("sync")(sync.command)
 cli.command("fuse")(fuse.command)
 cli.command("evaluate")(evaluate.command)
 cli.command("train")(train.command)
+cli.add_typer(bench.app, name="bench")
 cli.command("doctor")(doctor.command)
 
 

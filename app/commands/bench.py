@@ -1,0 +1,11 @@
+"""`twinrate bench`: what this machine manages, measured now and beside other programs."""
+
+from __future__ import annotations
+
+import typer
+
+from app.commands import bench_capture, bench_gui
+
+app = typer.Typer(no_args_is_help=True, help="Measure this machine: recording and the window.")
+app.command("capture")(bench_capture.command)
+app.command("gui")(bench_gui.command)
