@@ -28,6 +28,7 @@ from calibration.sync import (
     sync_motion,
 )
 from drivers import FrameSource, StreamPair, to_rgb8
+from drivers.pairing import regular_times
 
 Picture = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
@@ -37,6 +38,7 @@ _MOTION_WIDTH = 96
 _MATCH_WIDTH = 320
 _REGISTER_WIDTH = 640
 _MOTION_SECONDS = 120.0
+_CHECK_SECONDS = 15.0
 _SEGMENTS = 16
 _REGISTERED = 4
 _REACH = 6
@@ -108,10 +110,16 @@ def _luma(source: FrameSource, index: int, width: int) -> Picture:
 
 
 def _seconds(source: FrameSource) -> npt.NDArray[np.float64]:
-    """Times from the first frame on [s]."""
-    times = source.mid_exposure_ns
-    seconds: npt.NDArray[np.float64] = (times - times[0]).astype(np.float64) / 1e9
+    """Times from the first frame on, without the rounding to a container's ticks [s]."""
+    times = regular_times(source.mid_exposure_ns)
+    times = times - int(source.mid_exposure_ns[0])
+    seconds: npt.NDArray[np.float64] = times / 1e9
     return seconds
+
+
+def _period(times_s: npt.NDArray[np.float64]) -> float:
+    """Mean time between frames [s]; phones alternate between long and short steps."""
+    return float(np.ptp(times_s)) / (len(times_s) - 1) if len(times_s) > 1 else 1.0
 
 
 def sync_streams(
@@ -132,6 +140,8 @@ def sync_streams(
 
     """
     search = _Search(pair, on_progress or (lambda _: None))
+    if audio.confidence >= BELIEVABLE:
+        search.look_at(_CHECK_SECONDS)
     motion: MotionSync | None = None
     starts: tuple[float, ...] = ()
     if audio.confidence >= BELIEVABLE:
@@ -142,8 +152,6 @@ def sync_streams(
         starts = motion.candidates[: 1 if motion.confidence >= BELIEVABLE else None]
     tried = [search.frames(start) for start in starts]
     frames, frames_at = max(tried, key=_alike, default=(None, 0.0))
-    if audio.confidence >= BELIEVABLE and (frames is None or frames.confidence < BELIEVABLE):
-        motion = search.motion(around=starts[0])
     estimate = combine(audio, motion, frames, frames_at_s=frames_at, lsr_period_s=search.lsr_period)
     return _report(pair, estimate, audio, motion, frames)
 
@@ -184,10 +192,15 @@ class _Search:
         self._hsr, self._lsr = pair.hsr, pair.lsr
         self._tell = on_progress
         self.hsr_s, self.lsr_s = _seconds(pair.hsr), _seconds(pair.lsr)
-        self.lsr_period = float(np.median(np.diff(self.lsr_s))) if len(self.lsr_s) > 1 else 1.0
-        self.hsr_period = float(np.median(np.diff(self.hsr_s))) if len(self.hsr_s) > 1 else 1.0
+        self.lsr_period, self.hsr_period = _period(self.lsr_s), _period(self.hsr_s)
         self._registered: dict[tuple[int, int], Corners | None] = {}
+        self._pictures: dict[tuple[str, int], Picture] = {}
+        self._limit_s = _MOTION_SECONDS
         self._slow: npt.NDArray[np.float64] | None = None
+
+    def look_at(self, seconds: float) -> None:
+        """Choose frames from the beginning of the HSR clip only: enough to check a known offset."""
+        self._limit_s = seconds
 
     def counted(self, indices: Iterable[int], total: int, part: tuple[float, float]) -> Iterator[int]:
         for done, index in enumerate(indices):
@@ -197,13 +210,13 @@ class _Search:
 
     def slow_curve(self) -> npt.NDArray[np.float64]:
         if self._slow is None:
-            count = int(np.searchsorted(self.hsr_s, _MOTION_SECONDS))
+            count = int(np.searchsorted(self.hsr_s, self._limit_s))
             indices = self.counted(range(count), count, (0.0, 0.2))
             self._slow = motion_curve((_luma(self._hsr, i, _MOTION_WIDTH) for i in indices), 1)
         return self._slow
 
-    def motion(self, around: float | None = None) -> MotionSync:
-        """Offset by motion energy over all of both clips (at most two minutes of each), or near a guess."""
+    def motion(self) -> MotionSync:
+        """Offset by motion energy over all of both clips, at most two minutes of each."""
         lag = max(1, round(self.hsr_period / self.lsr_period))
         slow = self.slow_curve()
         count = int(np.searchsorted(self.lsr_s, _MOTION_SECONDS))
@@ -214,8 +227,6 @@ class _Search:
             motion_times(self.hsr_s[: len(slow) + 1], 1),
             fast,
             motion_times(self.lsr_s[: len(fast) + lag], lag),
-            expected_shift_s=around,
-            search_s=None if around is None else 2 * self.hsr_period,
         )
 
     def frames(self, shift_s: float) -> tuple[FrameSync | None, float]:
@@ -311,6 +322,13 @@ class _Search:
                 self._registered[key] = np.asarray(corners, np.float64)
         return self._registered[key]
 
+    def _kept(self, source: FrameSource, index: int, width: int) -> Picture:
+        """Grey picture that every round of matching looks at again: decoded once."""
+        key = (source.info.role.value, index)
+        if key not in self._pictures:
+            self._pictures[key] = _luma(source, index, width)
+        return self._pictures[key]
+
     def _match_size(self) -> tuple[int, int]:
         info = self._lsr.info
         width = min(_MATCH_WIDTH, info.width)
@@ -334,8 +352,8 @@ class _Search:
         if start < 0 or stop > len(self.lsr_s):
             return None
         width, height = self._match_size()
-        lsr = np.stack([_luma(self._lsr, i, width) for i in range(start, stop)]).astype(np.float32)
-        hsr: npt.NDArray[np.float32] = _luma(self._hsr, j, self._hsr_size()[0]).astype(np.float32)
+        lsr = np.stack([self._kept(self._lsr, i, width) for i in range(start, stop)]).astype(np.float32)
+        hsr: npt.NDArray[np.float32] = self._kept(self._hsr, j, self._hsr_size()[0]).astype(np.float32)
         matrix = view if view is not None else _plain(hsr.shape, (height, width))
         zoom = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
         if zoom > 1.2:

@@ -137,7 +137,7 @@ def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -
     nothing = FrameSync(0.0, float("inf"), float("inf"), 0, 0.0, 1.0)
     if not windows:
         return nothing
-    period = float(np.median(np.concatenate([np.diff(w.lsr_s) for w in windows])))
+    period = float(np.mean(np.concatenate([np.diff(w.lsr_s) for w in windows])))
     prepared = [(_smooth(w.hsr), np.stack([_smooth(f) for f in w.lsr])) for w in windows]
     best: tuple[float, float, list[tuple[float, float, float]]] | None = None
     widths = [w for w in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0) if w <= max(1.0, max_exposure)]

@@ -77,9 +77,6 @@ def sync_motion(
     slow_at: FloatArray,
     fast: FloatArray,
     fast_at: FloatArray,
-    *,
-    expected_shift_s: float | None = None,
-    search_s: float | None = None,
 ) -> MotionSync:
     """Find the shift at which both clips move alike.
 
@@ -89,21 +86,17 @@ def sync_motion(
         fast: `motion_curve` of the LSR frames with a lag of one HSR period, so that both measure the same
             motion, shape (L,).
         fast_at: Its `motion_times`, shape (L,) [s].
-        expected_shift_s: Centre of the search; None searches every shift with enough overlap.
-        search_s: Half width of the search [s].
 
     """
-    nothing = MotionSync(expected_shift_s or 0.0, 0.0, 1.0, 0.0)
+    nothing = MotionSync(0.0, 0.0, 1.0, 0.0)
     if len(slow) < 4 or len(fast) < 4:
         return nothing
-    hsr_period = float(np.median(np.diff(slow_at)))
-    lsr_period = float(np.median(np.diff(fast_at)))
+    hsr_period = float(np.ptp(slow_at)) / (len(slow_at) - 1)
+    lsr_period = float(np.ptp(fast_at)) / (len(fast_at) - 1)
     variation = float(slow.std() / max(float(slow.mean()), 1e-9))
 
     needed = max(_MIN_OVERLAP_S, _MIN_OVERLAP_PART * min(np.ptp(slow_at), np.ptp(fast_at)))
     low, high = fast_at[0] - slow_at[-1] + needed, fast_at[-1] - slow_at[0] - needed
-    if expected_shift_s is not None and search_s is not None:
-        low, high = max(low, expected_shift_s - search_s), min(high, expected_shift_s + search_s)
     if high <= low:
         return nothing
     shifts = np.arange(low, high + lsr_period, lsr_period)

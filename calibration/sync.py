@@ -111,9 +111,7 @@ def combine(
             confidence *= 0.6
         return SyncEstimate(frames.shift_s, drift, frames_at_s, confidence, "frames", tuple(warnings))
     if heard:
-        warnings.append(
-            "the pictures move too little to check the sound, which may be off by about one LSR frame"
-        )
+        warnings.append("the pictures cannot check the sound exactly; it may be off by about one LSR frame")
         return SyncEstimate(
             audio.shift_s, drift, audio.at_s, min(audio.confidence, 0.8), "audio", tuple(warnings)
         )

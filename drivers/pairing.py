@@ -18,7 +18,15 @@ from drivers._time_grid import FloatArray, IntArray, fit_grid
 from drivers.errors import PairingError
 from drivers.source import StreamPair
 
-__all__ = ["ClockFit", "Gop", "Pairing", "fit_hardware_clocks", "pair_gops", "pair_streams"]
+__all__ = [
+    "ClockFit",
+    "Gop",
+    "Pairing",
+    "fit_hardware_clocks",
+    "pair_gops",
+    "pair_streams",
+    "regular_times",
+]
 
 _WHOLE = 0.02  # a ratio this near to a whole number is one; the rest is clock drift
 _REGULAR = 0.35  # times within this part of a period of a regular grid are that grid, rounded or jittered
@@ -88,6 +96,25 @@ class TriggeredSource(Protocol):
     def trigger(self) -> TriggerMetadata | None:
         """The plan; None when the cameras ran free."""
         ...
+
+
+def regular_times(times_ns: IntArray) -> FloatArray:
+    """Frame times without the rounding to a container's ticks and without jitter [ns].
+
+    Times that lie near a regular grid are put on it; a truly variable rate is returned as it is.
+
+    Args:
+        times_ns: Ascending times, shape (N,) [ns].
+
+    Raises:
+        PairingError: Times go backwards or are all equal.
+
+    """
+    grid = fit_grid(times_ns)
+    if len(times_ns) < 2 or grid.worst_ns >= _REGULAR * grid.period_ns:
+        return times_ns.astype(np.float64)
+    smooth: FloatArray = grid.origin_ns + grid.start_ns + grid.period_ns * grid.numbers
+    return smooth
 
 
 def pair_gops(hsr_mid_ns: IntArray, lsr_mid_ns: IntArray, *, ratio: float | None = None) -> Pairing:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import Frame, FrameFlag, PairingError, PixelFormat, Role, StreamPair
-from drivers.pairing import Pairing, fit_hardware_clocks, pair_gops, pair_streams
+from drivers.pairing import Pairing, fit_hardware_clocks, pair_gops, pair_streams, regular_times
 from drivers.take import Take, TakeMetadata, TakeWriter
 
 LSR_PERIOD = 1e9 / 240
@@ -40,6 +40,7 @@ def test_forty_frames_with_hsr_at_3_11_19_27_35() -> None:
     assert found.lsr_period_ns == pytest.approx(LSR_PERIOD, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(m=st.integers(1, 12), count=st.integers(2, 9), shift=st.floats(-0.49, 0.49))
 def test_whole_ratios_give_the_papers_gop(m: int, count: int, shift: float) -> None:
     lead = 2 * m
@@ -56,6 +57,7 @@ def test_whole_ratios_give_the_papers_gop(m: int, count: int, shift: float) -> N
     assert found.lsr_range == (lead - m, lead + m * count + 1)
 
 
+@settings(deadline=None)
 @given(m=st.floats(1.1, 9.9), count=st.integers(2, 12), start=st.floats(0, 20))
 def test_other_ratios_give_the_nearest_mid_exposure(m: float, count: int, start: float) -> None:
     if abs(m - round(m)) < 0.03:
@@ -89,6 +91,16 @@ def test_ticks_of_a_600th_second_do_not_disturb() -> None:
     assert_each_once(found)
     assert found.missing_lsr == found.missing_hsr == 0
     assert {g.distances for g in found.gops[1:-1]} == {(-3, -2, -1, 0, 1, 2, 3, 4)}
+
+
+def test_regular_times_undo_rounding_and_leave_variable_rates_alone() -> None:
+    ticks = (np.floor(np.arange(480) * 2.5) * 1e9 / 600).astype(np.int64)
+    kept = ticks[np.arange(480) % 50 != 7]
+    smooth = regular_times(kept)
+    places = np.arange(480)[np.arange(480) % 50 != 7]
+    np.testing.assert_allclose(np.diff(smooth), np.diff(places) * 1e9 / 240, rtol=1e-3)
+    varied = np.cumsum(np.random.default_rng(1).integers(3, 30, 100)) * 1_000_000
+    np.testing.assert_array_equal(regular_times(varied), varied)
 
 
 def test_lost_hsr_frames_are_bridged_by_the_nearest() -> None:

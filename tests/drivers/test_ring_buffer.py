@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import Frame, OverwrittenError, PixelFormat, Role
@@ -19,6 +19,7 @@ def make_frame(number: int, shape: tuple[int, ...] = (4, 6), fmt: PixelFormat = 
     return Frame(image, fmt, Role.LSR, frame_id=number, mid_exposure_ns=number * 1000, exposure_us=2.0)
 
 
+@settings(deadline=None)
 @given(capacity=st.integers(2, 7), count=st.integers(0, 40))
 def test_holds_the_newest_frames_and_refuses_the_others(capacity: int, count: int) -> None:
     ring = RingBuffer(capacity, 4, 6, PixelFormat.MONO8)

@@ -209,6 +209,7 @@ def test_rows_that_outlived_their_pixels_in_a_power_loss_are_dropped(tmp_path: P
     assert Take.open(path).lsr.info.frame_count == 22
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=400), good=st.integers(0, 6))
 def test_the_index_parser_takes_any_bytes(data: bytes, good: int) -> None:
     head = b"".join(encode_row(n, make_frame(Role.LSR, n), stride=96, crc32=n) for n in range(good))
@@ -217,6 +218,7 @@ def test_the_index_parser_takes_any_bytes(data: bytes, good: int) -> None:
     np.testing.assert_array_equal(rows["seq"], np.arange(len(rows)))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_one_flipped_bit_anywhere_in_a_row_is_noticed(data: st.DataObject) -> None:
     intact = b"".join(encode_row(n, make_frame(Role.LSR, n), stride=96, crc32=n) for n in range(4))
