@@ -78,6 +78,15 @@ ACTIONS: tuple[ActionInfo, ...] = (
         frozenset({State.LIVE}),
         toolbar=True,
     ),
+    ActionInfo("snapshot", "Camera", "Snapshot", "Save one picture of each camera as PNG", "S", STREAMING),
+    ActionInfo(
+        "auto_exposure",
+        "Camera",
+        "Auto exposure",
+        "Selected camera: find a good exposure once",
+        "A",
+        STREAMING,
+    ),
     ActionInfo(
         "exposure_down",
         "Camera",

@@ -9,12 +9,15 @@ from enum import Enum
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QUndoCommand, QUndoStack
 
+from app.gui.auto_exposure import STEPS, next_exposure
 from app.gui.controller import SessionController
+from app.gui.preview import Preview
 from app.session import SessionSettings
 from drivers import Applied, Limits, Role
 
 THIRD_STOP = 2.0 ** (1 / 3)
 _SAME = 1e-6
+_ARRIVED = 0.01
 
 
 class Quantity(Enum):
@@ -121,6 +124,7 @@ class ExposurePresenter(QObject):
         self._linked = False
         self._selected = Role.HSR
         self._gesture = 0
+        self._auto: dict[Role, int] = {}
         controller.configured.connect(self._on_configured)
         controller.applied.connect(self._on_applied)
         controller.limits_changed.connect(self._on_limits)
@@ -188,6 +192,26 @@ class ExposurePresenter(QObject):
             self.set_value(control, old * THIRD_STOP if up else old / THIRD_STOP)
         else:
             self.set_value(control, old + 1 if up else old - 1)
+
+    def auto(self, role: Role) -> None:
+        """Find a good exposure in a few steps from the next pictures, then leave it alone."""
+        self.begin_gesture()
+        self._auto[role] = STEPS
+
+    def observe(self, role: Role, preview: Preview) -> None:
+        """Look at a new picture for `auto`."""
+        left = self._auto.get(role, 0)
+        control = Control(role, Quantity.EXPOSURE)
+        asked = self._values.get(control)
+        if left <= 0 or preview.histogram is None or asked is None:
+            return
+        if abs(preview.exposure_us - asked) > _ARRIVED * asked:
+            # Exposed before the last step reached the camera.
+            return
+        better = next_exposure(preview.histogram, asked)
+        self._auto[role] = left - 1 if better is not None else 0
+        if better is not None:
+            self.set_value(control, better)
 
     def send(self, values: dict[Control, float]) -> None:
         """Send values to the cameras without an undo step of their own."""

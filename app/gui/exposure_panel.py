@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
@@ -10,6 +12,7 @@ from PyQt6.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -127,6 +130,7 @@ class ExposurePanel(QWidget):
         super().__init__(parent)
         self._presenter = presenter
         self._rows: dict[Control, _Row] = {}
+        self._autos: list[QPushButton] = []
         self._limit_notes: dict[Role, QLabel] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
@@ -147,7 +151,13 @@ class ExposurePanel(QWidget):
             note = QLabel("")
             note.setWordWrap(True)
             set_flag(note, "dim", "true")
-            grid.addWidget(note, len(Quantity), 0, 1, 4)
+            grid.addWidget(note, len(Quantity), 0, 1, 3)
+            auto = QPushButton("Auto")
+            auto.setObjectName(f"{role}_auto")
+            auto.setToolTip("Find a good exposure once, from the next pictures")
+            auto.clicked.connect(partial(self._find_exposure, role))
+            grid.addWidget(auto, len(Quantity), 3)
+            self._autos.append(auto)
             self._limit_notes[role] = note
             layout.addWidget(box)
         bottom = QHBoxLayout()
@@ -159,6 +169,9 @@ class ExposurePanel(QWidget):
         presenter.limits_changed.connect(lambda control, limits: self._rows[control].set_limits(limits))
         presenter.plan_changed.connect(self._show_plan)
 
+    def _find_exposure(self, role: Role, *_: object) -> None:
+        self._presenter.auto(role)
+
     def add(self, widget: QWidget) -> None:
         """Put something below, such as the presets."""
         layout = self.layout()
@@ -168,7 +181,9 @@ class ExposurePanel(QWidget):
     def _show_plan(self, role: Role, fps: float, longest_us: float) -> None:
         self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} pulses per second")
 
-    def set_allowed(self, *, exposure: bool, black_level: bool) -> None:
-        """What may be changed in the present state."""
+    def set_allowed(self, *, exposure: bool, black_level: bool, auto: bool) -> None:
+        """What may be changed in the present state; finding an exposure needs pictures."""
+        for button in self._autos:
+            button.setEnabled(auto)
         for control, row in self._rows.items():
             row.set_enabled(black_level if control.quantity is Quantity.BLACK_LEVEL else exposure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt6.QtCore import QObject, QRectF, Qt, QTimer
+from PyQt6.QtCore import QObject, QRectF, Qt, QTimer, pyqtSignal
 
 from app.gui.controller import SessionController
 from app.gui.preview_worker import PreviewWorker
@@ -26,6 +26,9 @@ class LiveViews(QObject):
         others: Called on every tick as well, such as the fused view's drain.
 
     """
+
+    previewed = pyqtSignal(object, int)
+    """Role and frame id of a picture that is shown now; the picture itself is the pane's `newest`."""
 
     def __init__(
         self,
@@ -128,6 +131,7 @@ class LiveViews(QObject):
             preview = worker.mailbox.take()
             if preview is not None:
                 pane.show_preview(preview)
+                self.previewed.emit(role, preview.frame_id)
                 worker.max_width = pane.view.shown_width
         for drain in self._others:
             drain()

@@ -27,6 +27,7 @@ from app.gui.alignment_lock import Geometry
 from app.gui.baseline import BaselinePresenter
 from app.gui.baseline_panel import BaselinePanel
 from app.gui.calibration_dialog import CalibrationDialog
+from app.gui.checks import Checklist
 from app.gui.combined import Combined
 from app.gui.controller import SessionController
 from app.gui.exposure import ExposurePresenter, Quantity
@@ -44,10 +45,11 @@ from app.gui.raw_pane import RawPane
 from app.gui.recording import RecordingPresenter
 from app.gui.recording_panel import RecordingPanel
 from app.gui.rigs import RigFactory
+from app.gui.snapshot import save_snapshot
 from app.gui.status import StatusSampler
 from app.gui.status_bar import StatusBar
 from app.gui.take_page import TakePage
-from app.gui.tasks import Tasks
+from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import Theme, apply_theme
 from app.gui.trigger_panel import TriggerPanel, TriggerPresenter
 from app.session import State
@@ -105,6 +107,7 @@ class MainWindow(QMainWindow):
         kept = options.settings
         geometry = Geometry(kept.baseline_mm, kept.distance_m, kept.lens_mm)
         self.baseline = BaselinePresenter(self.controller, self.tasks, messages, geometry, self)
+        self.checklist = Checklist(self.controller, self.baseline, self.tasks, self)
         self.trigger = TriggerPresenter(self.controller, self.tasks, self)
         self._closed = False
         self._dialogs: dict[str, QWidget] = {}
@@ -160,7 +163,7 @@ class MainWindow(QMainWindow):
         self.exposure_panel = ExposurePanel(self.exposure)
         self.presets = PresetBar(self.memory, self.controller, self.messages)
         self.exposure_panel.add(self.presets)
-        self.recording_panel = RecordingPanel(self.recording)
+        self.recording_panel = RecordingPanel(self.recording, self.checklist)
         self.recording_panel.card.look.connect(self.show_take)
         self.trigger_panel = TriggerPanel(self.trigger, self.controller)
         self.baseline_panel = BaselinePanel(self.baseline, self.controller)
@@ -219,6 +222,8 @@ class MainWindow(QMainWindow):
             "takes": self.show_takes,
             "fuse_take": lambda _: self.take_page.ask(fused=True),
             "export": lambda _: self.take_page.ask(fused=False),
+            "snapshot": lambda _: self._snapshot(),
+            "auto_exposure": lambda _: presenter.auto(presenter.selected),
             "calibrate": lambda _: self._open("calibrate", self._calibration_dialog),
             "open_rig": lambda _: self._choose_rig(),
             "import": lambda _: self._open("import", self._import_dialog),
@@ -258,6 +263,7 @@ class MainWindow(QMainWindow):
         self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
         controller.live_started.connect(self.combined.live_started)
         self.fused_pane.show_changed.connect(self._share_height)
+        self.views.previewed.connect(self._observe)
         self.message_line.details.clicked.connect(self._open_log)
         for pane in self.panes.values():
             pane.chosen.connect(self.exposure.select)
@@ -268,7 +274,9 @@ class MainWindow(QMainWindow):
 
     def _on_state(self, state: State) -> None:
         self.actions_table.follow(state)
-        self.exposure_panel.set_allowed(exposure=state in CONNECTED, black_level=state in CALM)
+        self.exposure_panel.set_allowed(
+            exposure=state in CONNECTED, black_level=state in CALM, auto=state in STREAMING
+        )
         self.baseline_panel.set_allowed(state in STREAMING)
         self.presets.set_allowed(apply=state in CALM, save=state in CONNECTED)
         self.trigger_panel.set_allowed(change=state in CALM, check=state in STREAMING)
@@ -362,6 +370,26 @@ class MainWindow(QMainWindow):
 
     def _preset_handler(self, number: int) -> Callable[[bool], None]:
         return lambda _: self.presets.apply_number(number)
+
+    def _snapshot(self) -> None:
+        baseline, folder, name = self.baseline, self.recording.folder / "snapshots", self.recording.name
+
+        def work(_: CancelToken) -> list[Path]:
+            frames = baseline.newest_frames()
+            return save_snapshot(list(frames), folder, name) if frames is not None else []
+
+        def done(paths: list[Path]) -> None:
+            if paths:
+                self.messages.info(f"snapshot: {' and '.join(path.name for path in paths)} in {folder}")
+            else:
+                self.messages.warning("no frames of one pulse to save; start the live view first")
+
+        self.tasks.start("snapshot", work, done)
+
+    def _observe(self, role: Role, _: int) -> None:
+        newest = self.panes[role].newest
+        if newest is not None:
+            self.exposure.observe(role, newest)
 
     def _calibration_dialog(self) -> QWidget:
         baseline = self.baseline

@@ -111,10 +111,12 @@ class MessageLine(QFrame):
         layout.addWidget(self.text, 1)
         layout.addWidget(self.counts)
         layout.addWidget(self.details)
+        self.kind.hide()
         messages.posted.connect(self._show)
 
     def _show(self, message: Message) -> None:
         word, level = _WORDS[message.severity]
+        self.kind.show()
         self.kind.setText(word)
         set_chip(self.kind, level)
         self.text.setText(f"{message.time}  {message.text}")

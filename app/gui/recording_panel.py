@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from app.gui.checks import Checklist, ChecklistPanel
 from app.gui.raw_pane import TITLES, chip
 from app.gui.recording import RecordingPresenter, name_problem
 from app.gui.theme import set_chip
@@ -112,10 +113,13 @@ class RecordingPanel(QWidget):
 
     Args:
         presenter: Its logic.
+        checklist: What is checked before recording.
 
     """
 
-    def __init__(self, presenter: RecordingPresenter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, presenter: RecordingPresenter, checklist: Checklist, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._presenter = presenter
         self.name = QLineEdit(presenter.name)
@@ -142,10 +146,13 @@ class RecordingPanel(QWidget):
         form.addRow("", self.problem)
         form.addRow("Notes", self.notes)
         form.addRow("Folder", row)
+        self.checks = ChecklistPanel(checklist)
+        self.checks.button.clicked.connect(lambda: checklist.run(presenter.folder))
         self.card = TakeCard()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.addLayout(form)
+        layout.addWidget(self.checks)
         layout.addWidget(self.card)
         self.name.textChanged.connect(self._name_edited)
         self.notes.textChanged.connect(self._notes_edited)

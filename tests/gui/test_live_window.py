@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QDoubleSpinBox, QLabel, QSlider
+from PyQt6.QtWidgets import QDoubleSpinBox, QLabel, QPushButton, QSlider
 from pytestqt.qtbot import QtBot
 
 from app.gui.actions import ACTIONS
+from app.gui.auto_exposure import TARGET, brightness
 from app.gui.help_page import HelpPage
 from app.gui.main_window import MainWindow
 from app.session import State
@@ -112,3 +114,60 @@ def test_every_action_is_on_the_help_page(qtbot: QtBot) -> None:
     for info in ACTIONS:
         assert info.text in text
         assert info.help in text
+
+
+def test_auto_exposure_finds_the_target_and_stops(window: MainWindow, qtbot: QtBot) -> None:
+    spin = field(window, Role.LSR, "ExposureTime")
+    spin.setValue(0.2)
+    button = window.findChild(QPushButton, "lsr_auto")
+    assert button is not None
+
+    def dark() -> bool:
+        newest = window.panes[Role.LSR].newest
+        return newest is not None and newest.exposure_us < 250
+
+    qtbot.waitUntil(dark, timeout=10000)
+    button.click()
+
+    def good() -> bool:
+        newest = window.panes[Role.LSR].newest
+        return (
+            newest is not None
+            and newest.histogram is not None
+            and newest.exposure_us > 400
+            and abs(brightness(newest.histogram) - TARGET) < 0.1
+        )
+
+    qtbot.waitUntil(good, timeout=20000)
+    found = spin.value()
+    qtbot.wait(400)
+    assert spin.value() == found
+    window.undo.undo()
+    assert spin.value() == pytest.approx(0.2, abs=1e-3)
+
+
+def test_snapshot_writes_both_cameras(window: MainWindow, qtbot: QtBot) -> None:
+    window.actions_table["snapshot"].trigger()
+    folder = window.recording.folder / "snapshots"
+    qtbot.waitUntil(lambda: len(list(folder.glob("*.png"))) == 2, timeout=10000)
+    sizes = {cv2.imread(str(path)).shape[:2] for path in folder.glob("*.png")}
+    assert sizes == {(320, 384), (80, 96)}
+
+
+def test_check_list_names_what_is_missing(window: MainWindow, qtbot: QtBot) -> None:
+    button = window.findChild(QPushButton, "run_checks")
+    verdict = window.findChild(QLabel, "checks_verdict")
+    assert button is not None
+    assert verdict is not None
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 8, timeout=10000)
+    with qtbot.waitSignal(window.checklist.done, timeout=10000) as blocker:
+        button.click()
+    checks = {check.name: check for check in blocker.args[0]}
+    assert checks["sync"].level == "good"
+    assert checks["disk"].level in ("good", "warn")
+    assert checks["views"].level == "warn"
+    assert verdict.text() == "look here"
+    window.actions_table["disconnect"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=10000)
+    button.click()
+    assert verdict.text() == "not ready"

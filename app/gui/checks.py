@@ -1,0 +1,161 @@
+"""Is everything ready to record? Checked in one click, each point with its reason and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.gui.alignment_lock import LockState
+from app.gui.baseline import BaselinePresenter
+from app.gui.controller import SessionController
+from app.gui.raw_pane import chip
+from app.gui.status import existing_folder, planned_rate
+from app.gui.sync_check import check_sync, recent_pulses
+from app.gui.tasks import CancelToken, Tasks
+from app.gui.theme import set_chip
+from app.session import SessionSettings
+from drivers import RingBuffer, Role
+from drivers.recorder import RESERVE_BYTES
+
+_ENOUGH_MINUTES = 2.0
+_ORDER = ("good", "warn", "bad")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One point.
+
+    Attributes:
+        name: What was looked at.
+        level: "good", "warn" or "bad".
+        text: What was found, and what to do.
+
+    """
+
+    name: str
+    level: str
+    text: str
+
+
+def check_disk(folder: Path, settings: SessionSettings) -> Check:
+    """How long the disk lasts."""
+    try:
+        free = shutil.disk_usage(existing_folder(folder)).free
+    except OSError as error:
+        return Check("disk", "bad", f"{folder}: {error.strerror or error}; choose another folder")
+    minutes = max(0, free - RESERVE_BYTES) / planned_rate(settings) / 60
+    if minutes <= 0:
+        return Check("disk", "bad", f"{folder}: full; free space or choose another folder")
+    level = "good" if minutes >= _ENOUGH_MINUTES else "warn"
+    return Check("disk", level, f"{minutes:.1f} min at {planned_rate(settings) / 1e6:.0f} MB/s")
+
+
+def check_streams(hsr: RingBuffer, lsr: RingBuffer, settings: SessionSettings) -> Check:
+    """Whether both cameras follow the same pulses."""
+    verdict = check_sync(recent_pulses(hsr), recent_pulses(lsr), settings.plan)
+    last = verdict.lines[-1] if verdict.lines else ""
+    return Check("sync", verdict.level, f"{verdict.headline}; {last}")
+
+
+def check_alignment(state: LockState) -> Check:
+    """Whether fusion has an alignment to start from."""
+    if state is LockState.OK:
+        return Check("views", "good", "aligned")
+    if state is LockState.STALE:
+        return Check("views", "warn", "alignment is stale; correct the baseline or align again")
+    return Check("views", "warn", "not aligned; fusing finds it by the scene, F6 shows it now")
+
+
+class Checklist(QObject):
+    """Runs the checks.
+
+    Args:
+        controller: The session.
+        baseline: The alignment.
+        tasks: Where the checks run.
+
+    """
+
+    done = pyqtSignal(object)
+    """list[Check]"""
+
+    def __init__(
+        self,
+        controller: SessionController,
+        baseline: BaselinePresenter,
+        tasks: Tasks,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._controller, self._baseline, self._tasks = controller, baseline, tasks
+
+    def run(self, folder: Path) -> None:
+        """Check everything."""
+        settings, rings = self._controller.settings, self._baseline.rings()
+        if settings is None or rings is None:
+            self.done.emit([Check("cameras", "bad", "not live; press Connect, then Live")])
+            return
+        alignment = check_alignment(self._baseline.state)
+        damaged = [
+            f"{str(role).upper()}: {n.missing} missing, {n.incomplete} incomplete"
+            for role in Role
+            if (n := self._controller.numbers(role)).missing or n.incomplete
+        ]
+        frames = Check(
+            "frames", "warn" if damaged else "good", "; ".join(damaged) or "none lost since the pulses began"
+        )
+
+        def work(_: CancelToken) -> list[Check]:
+            return [check_streams(*rings, settings), frames, check_disk(folder, settings), alignment]
+
+        self._tasks.start("check list", work, self.done.emit)
+
+
+class ChecklistPanel(QWidget):
+    """A button and one line a point.
+
+    Args:
+        checklist: The checks.
+
+    """
+
+    def __init__(self, checklist: Checklist, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.button = QPushButton("Check before recording")
+        self.button.setObjectName("run_checks")
+        self.verdict = chip("not checked")
+        self.verdict.setObjectName("checks_verdict")
+        self._lines = QVBoxLayout()
+        self._lines.setSpacing(2)
+        top = QHBoxLayout()
+        top.addWidget(self.verdict)
+        top.addStretch(1)
+        top.addWidget(self.button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.addLayout(top)
+        layout.addLayout(self._lines)
+        checklist.done.connect(self.show_checks)
+
+    def show_checks(self, checks: list[Check]) -> None:
+        """Show what was found."""
+        while (item := self._lines.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        for check in checks:
+            row = QWidget()
+            line = QHBoxLayout(row)
+            line.setContentsMargins(0, 0, 0, 0)
+            text = QLabel(check.text)
+            text.setWordWrap(True)
+            line.addWidget(chip(check.name, check.level))
+            line.addWidget(text, 1)
+            self._lines.addWidget(row)
+        worst = max((check.level for check in checks), key=_ORDER.index)
+        set_chip(self.verdict, worst)
+        self.verdict.setText({"good": "ready", "warn": "look here", "bad": "not ready"}[worst])
