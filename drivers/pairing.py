@@ -113,8 +113,7 @@ def regular_times(times_ns: IntArray) -> FloatArray:
     grid = fit_grid(times_ns)
     if len(times_ns) < 2 or grid.worst_ns >= _REGULAR * grid.period_ns:
         return times_ns.astype(np.float64)
-    smooth: FloatArray = grid.origin_ns + grid.start_ns + grid.period_ns * grid.numbers
-    return smooth
+    return np.asarray(grid.origin_ns + grid.start_ns + grid.period_ns * grid.numbers, np.float64)
 
 
 def pair_gops(hsr_mid_ns: IntArray, lsr_mid_ns: IntArray, *, ratio: float | None = None) -> Pairing:
