@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from drivers import Applied, Camera, CameraSettings, DriverError, Frame, FrameFlag, RingBuffer, Role
@@ -64,7 +64,7 @@ class Channel:
 
     Args:
         camera: Opened camera; from `start` on the grab thread owns it.
-        on_change: Called after each frame and when the thread ends.
+        on_change: Called when the thread ends and when the camera changed its settings by itself.
         hold_back: Asked before each frame is stored; while True the grab thread waits (emulated pulses only).
 
     """
@@ -210,15 +210,13 @@ class Channel:
         old = self.counters
         gap = frame.frame_id - self._last_id - 1 if frame.flags & FrameFlag.GAP_BEFORE else 0
         self._last_id = frame.frame_id
-        self.counters = replace(
-            old,
-            received=old.received + 1,
-            incomplete=old.incomplete + bool(frame.flags & FrameFlag.INCOMPLETE),
-            missing=old.missing + gap,
-            last_host_ns=frame.host_ns,
-            longest_grab_ns=max(old.longest_grab_ns, took),
+        self.counters = LiveCounters(
+            old.received + 1,
+            old.incomplete + bool(frame.flags & FrameFlag.INCOMPLETE),
+            old.missing + gap,
+            frame.host_ns,
+            max(old.longest_grab_ns, took),
         )
-        self._on_change()
 
     def _compare_settings(self) -> None:
         """Another program, a brown-out or a reset may have changed the camera behind our back."""

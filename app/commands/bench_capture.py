@@ -12,9 +12,11 @@ from app.commands._common import JsonOption, emit, out, progress_bar
 
 
 def command(
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Length of the recording [s].")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=3600, help="Length of the recording in seconds.")
+    ] = 60.0,
     peer_seconds: Annotated[
-        float, typer.Option(min=0, max=600, help="Length of each other measurement [s]; 0 = none.")
+        float, typer.Option(min=0, max=600, help="Seconds of each other measurement; 0 = none.")
     ] = 10.0,
     folder: Annotated[
         Path | None, typer.Option(help="Disk to record to; the temporary folder if left out.")

@@ -49,16 +49,16 @@ def _interrupt_flag() -> Iterator[threading.Event]:
 def command(
     out: Annotated[Path, typer.Option("--out", help="Folder of the new take; it must not exist.")],
     seconds: Annotated[
-        float, typer.Option(min=0.01, max=86400, help="Length [s]; Ctrl-C ends it earlier.")
+        float, typer.Option(min=0.01, max=86400, help="Length in seconds; Ctrl-C ends it earlier.")
     ] = 10.0,
     emulate: Annotated[bool, typer.Option("--emulate", help="Use the emulated rig.")] = False,
     real_time: Annotated[
         bool, typer.Option("--real-time", help="With --emulate: pulses by the clock, frames can be lost.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="With --emulate: scene and noise.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="With --emulate: scene and noise (0).")] = None,
     baseline_mm: Annotated[
-        float, typer.Option(min=1, max=1000, help="With --emulate: baseline [mm].")
-    ] = 50.0,
+        float | None, typer.Option(min=1, max=1000, help="With --emulate: baseline in mm (50).")
+    ] = None,
     rig: Annotated[Path | None, typer.Option("--rig", help="Rig file whose hash goes into the take.")] = None,
     serials: Annotated[str | None, typer.Option(help="Serial numbers HSR,LSR.")] = None,
     hsr_size: Annotated[str, typer.Option(help="HSR region, centred.")] = "2304x1920",
@@ -66,12 +66,12 @@ def command(
     hsr_fps: Annotated[float, typer.Option(min=0.1, max=1000, help="HSR frames per second.")] = 30.0,
     ratio: Annotated[int, typer.Option(min=1, max=1000, help="LSR frames per HSR frame.")] = 8,
     exposure_us: Annotated[
-        float, typer.Option(min=1, help="Exposure of both cameras [us]; see --hsr-exposure-us.")
+        float, typer.Option(min=1, help="Exposure in us of both cameras, or of the LSR camera alone.")
     ] = 2000.0,
     hsr_exposure_us: Annotated[
-        float | None, typer.Option(min=1, help="Exposure of the HSR camera [us].")
+        float | None, typer.Option(min=1, help="Exposure in us of the HSR camera.")
     ] = None,
-    gain_db: Annotated[float, typer.Option(min=0, max=48, help="Gain of both cameras [dB].")] = 0.0,
+    gain_db: Annotated[float, typer.Option(min=0, max=48, help="Gain of both cameras in dB.")] = 0.0,
     sixteen_bit: Annotated[bool, typer.Option("--16-bit", help="BayerRG16 instead of BayerRG8.")] = False,
     line: Annotated[str, typer.Option(help="Trigger input, Line0 (opto) or Line3 (3.3 V).")] = "Line0",
     name: Annotated[str, typer.Option(help="Name of the take.")] = "",
@@ -81,13 +81,17 @@ def command(
     """Record a take with two triggered cameras."""
     from app.capture import CaptureJob, run_job
 
+    if emulate and serials is not None:
+        raise typer.BadParameter("--serials names real cameras; leave it out with --emulate")
+    if not emulate and (real_time or seed is not None or baseline_mm is not None):
+        raise typer.BadParameter("--real-time, --seed and --baseline-mm belong to --emulate")
     job = CaptureJob(
         out=out,
         seconds=seconds,
         emulate=emulate,
         real_time=real_time,
-        seed=seed,
-        baseline_mm=baseline_mm,
+        seed=seed or 0,
+        baseline_mm=50.0 if baseline_mm is None else baseline_mm,
         rig_file=rig,
         serials=_serials(serials) if serials is not None else None,
         hsr_size=_size(hsr_size),
