@@ -161,14 +161,17 @@ def fit_epipolar(matches: Matches, *, scale: float, threshold: float = 0.75) -> 
     if len(matches) < 8:
         return None
     to_lsr = np.array([[1 / scale, 0, 0], [0, 1 / scale, 0], [0, 0, 1.0]])
-    found, mask = cv2.findFundamentalMat(
-        matches.lsr.astype(np.float64),
-        matches.hsr.astype(np.float64) / scale,
-        cv2.USAC_MAGSAC,
-        threshold,
-        0.999,
-        5000,
-    )
+    try:
+        found, mask = cv2.findFundamentalMat(
+            matches.lsr.astype(np.float64),
+            matches.hsr.astype(np.float64) / scale,
+            cv2.USAC_MAGSAC,
+            threshold,
+            0.999,
+            5000,
+        )
+    except cv2.error:  # raised, rather than reported, where all points lie on one plane
+        return None
     if found is None or mask is None or np.shape(found) != (3, 3):
         return None
     inliers = mask.ravel().astype(bool)
@@ -177,3 +180,12 @@ def fit_epipolar(matches: Matches, *, scale: float, threshold: float = 0.75) -> 
     fundamental = to_lsr.T @ np.asarray(found, np.float64)
     distance = epipolar_distance(fundamental, matches.hsr[inliers], matches.lsr[inliers])
     return EpipolarFit(fundamental, inliers, float(np.median(distance)))
+
+
+def planar_epipolar(lsr_to_hsr: Matrix, inliers: Mask, residual_px: float) -> EpipolarFit:
+    """Epipolar geometry of views whose points all lie on one plane, where it is not determined.
+
+    Any baseline agrees with a plane; a sideways one is assumed.
+    """
+    sideways = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    return EpipolarFit(sideways @ lsr_to_hsr, inliers, residual_px)

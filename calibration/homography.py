@@ -100,19 +100,6 @@ def plausible(matrix: Matrix, width: int, height: int, scale: float) -> bool:
     return bool(min(ratios) > 0 and 0.2 < middle < 5 and max(ratios) < 5 * middle)
 
 
-def is_planar(matrix: Matrix, matches: Matches, scale: float) -> bool:
-    """True when one plane explains nearly all matches that obey the epipolar geometry.
-
-    Args:
-        matrix: Homography, LSR px -> HSR px.
-        matches: Matches that obey the epipolar geometry.
-        scale: HSR px per LSR px.
-
-    """
-    error = np.linalg.norm(transform(matrix, matches.lsr) - matches.hsr, axis=1)
-    return float(np.quantile(error, 0.9)) < scale
-
-
 def _no_overlap(agreeing: int) -> str:
     return (
         f"only {agreeing} points of the two views agree, {_MIN_INLIERS} are needed: check that both cameras "

@@ -21,6 +21,7 @@ from calibration.grid import ImageF32, Mask, Matrix, Points, transform
 _BEND, _GRADIENT, _SIZE = 0.2, 0.02, 1e-3
 _ITERATIONS = 10
 _FINEST_PX = 4.0
+_PLANAR = 1.75  # [LSR px]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +76,20 @@ def smooth_neighbours(points: Points, offsets: Points, *, k: int = 8) -> Mask:
     middle = np.median(near, axis=1)
     spread = 1.4826 * np.median(np.linalg.norm(near - middle[:, None], axis=2), axis=1)
     return np.asarray(np.linalg.norm(offsets - middle, axis=1) <= 3 * spread + 3.0)
+
+
+def is_planar(lsr_to_hsr: Matrix, matches: Matches, scale: float) -> bool:
+    """True when one plane explains practically all points: no object stands out of it.
+
+    Args:
+        lsr_to_hsr: Homography, LSR px -> HSR px.
+        matches: Matches that obey the epipolar geometry.
+        scale: HSR px per LSR px.
+
+    """
+    offsets = matches.hsr - transform(lsr_to_hsr, matches.lsr)
+    kept = smooth_neighbours(matches.lsr, offsets)
+    return float(np.quantile(np.linalg.norm(offsets[kept], axis=1), 0.99)) < _PLANAR * scale
 
 
 def fit_mesh(

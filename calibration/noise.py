@@ -15,6 +15,7 @@ from calibration.grid import gray
 _BLOCK = 16
 _MAD = 1.4826
 _COMPRESSED = 0.3
+_COARSE = 2.2  # a bilinear demosaic gives 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ def estimate_noise_sigma(frames: Sequence[npt.NDArray[np.uint8]]) -> NoiseEstima
     spatial = spatial_noise(luma[len(luma) // 2])
     if len(luma) < 2:
         return NoiseEstimate(spatial, "spatial", False)
-    temporal, static = _temporal(luma)
+    temporal, detail, static = _temporal(luma)
     if temporal < _COMPRESSED:
         return NoiseEstimate(temporal, "temporal", False)
-    # Temporal noise can only be below the spatial estimate (which texture raises) when blocks are static.
-    if static < 0.05 or temporal > 1.5 * spatial:
-        return NoiseEstimate(min(spatial, temporal), "spatial", False)
+    # Static blocks hold less than one frame's texture, and no more coarse change than a demosaic leaves.
+    if static < 0.05 or temporal > 1.5 * spatial or temporal > _COARSE * detail:
+        return NoiseEstimate(min(spatial, detail), "spatial", False)
     return NoiseEstimate(temporal, "temporal", True)
 
 
@@ -74,24 +75,31 @@ def _blocks(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return cut.transpose(0, 2, 1, 3).reshape(-1, _BLOCK * _BLOCK)
 
 
-def _temporal(luma: Sequence[npt.NDArray[np.float32]]) -> tuple[float, float]:
-    """Sigma from the blocks that change least, and the share of blocks that are about as quiet."""
-    spread, clipped = [], []
+def _temporal(luma: Sequence[npt.NDArray[np.float32]]) -> tuple[float, float, float]:
+    """Sigma in the blocks that change least, sigma of their finest detail, and the share of such blocks."""
+    spread, fine, clipped = [], [], []
     for a, b in pairwise(luma):
         spread.append(_blocks(b - a).std(axis=1))
+        detail = np.repeat(np.repeat(_diagonal(b - a), 2, axis=0), 2, axis=1)
+        fine.append(np.sqrt((_blocks(detail) ** 2).mean(axis=1)))
         level = _blocks(a).mean(axis=1)
         clipped.append((level < 8) | (level > 247))
-    sigma = np.median(np.array(spread), axis=0) / np.sqrt(2.0)
+    sigma, detailed = (np.median(np.array(v), axis=0) / np.sqrt(2.0) for v in (spread, fine))
     usable = ~np.any(np.array(clipped), axis=0)
-    values = sigma[usable] if usable.sum() >= 8 else sigma
-    quiet = float(np.quantile(values, 0.05))
-    static = values[values < 1.35 * max(quiet, 0.25)]
-    return float(np.median(static)), len(static) / len(values)
+    if usable.sum() >= 8:
+        sigma, detailed = sigma[usable], detailed[usable]
+    quiet = float(np.quantile(sigma, 0.05))
+    still = sigma < 1.35 * max(quiet, 0.25)
+    return float(np.median(sigma[still])), float(np.median(detailed[still])), float(still.mean())
+
+
+def _diagonal(luma: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Finest diagonal Haar detail (h/2, w/2); white noise keeps its sigma."""
+    h, w = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
+    x = luma[:h, :w]
+    return (x[0::2, 0::2] - x[0::2, 1::2] - x[1::2, 0::2] + x[1::2, 1::2]) / np.float32(2.0)
 
 
 def spatial_noise(luma: npt.NDArray[np.float32]) -> float:
     """Standard deviation of the finest diagonal Haar detail of (h, w) luma, by its median [0..255]."""
-    h, w = luma.shape[0] // 2 * 2, luma.shape[1] // 2 * 2
-    x = luma[:h, :w]
-    detail = (x[0::2, 0::2] - x[0::2, 1::2] - x[1::2, 0::2] + x[1::2, 1::2]) / 2.0
-    return float(_MAD * np.median(np.abs(detail)))
+    return float(_MAD * np.median(np.abs(_diagonal(luma))))

@@ -16,10 +16,16 @@ from calibration.errors import (
     TooFewFeaturesError,
     ViewError,
 )
-from calibration.features import EpipolarFit, Matches, fit_epipolar, match_features
+from calibration.features import (
+    EpipolarFit,
+    Matches,
+    fit_epipolar,
+    match_features,
+    planar_epipolar,
+)
 from calibration.grid import check_view, invert, resize_map
-from calibration.homography import HomographyFit, fit_homography, is_planar, local_scale
-from calibration.mesh import fit_mesh
+from calibration.homography import HomographyFit, fit_homography, local_scale
+from calibration.mesh import fit_mesh, is_planar
 from calibration.rectification import rectify_from_matches
 from calibration.refinement import accept, refine_depth, refine_flow, to_output
 from calibration.views import equalise_views, plane_map
@@ -95,6 +101,14 @@ def _fit(
     scale = float(np.sqrt(hsr.shape[0] * hsr.shape[1] / (lsr.shape[0] * lsr.shape[1])))
     epipolar = fit_epipolar(matches, scale=scale)
     agreeing = 0 if epipolar is None else int(epipolar.inliers.sum())
+    if epipolar is None or agreeing < _MIN_EPIPOLAR or agreeing < _MIN_SHARE * len(matches):
+        try:  # one plane leaves the epipolar geometry open
+            flat = fit_homography(matches, lsr_size=lsr_size, scale=scale)
+        except NoOverlapError:
+            flat = None
+        if flat is not None and int(flat.inliers.sum()) >= max(_MIN_EPIPOLAR, _MIN_SHARE * len(matches)):
+            epipolar = planar_epipolar(flat.matrix, flat.inliers, flat.residual_px)
+            agreeing = int(flat.inliers.sum())
     if epipolar is None or agreeing < _MIN_EPIPOLAR or agreeing < _MIN_SHARE * len(matches):
         raise NoOverlapError(
             f"only {agreeing} of {len(matches)} points of the two views agree; check that both cameras look "

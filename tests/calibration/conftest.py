@@ -57,17 +57,24 @@ class DepthScene:
 def depth_scene(width: int = 640, height: int = 480, *, noise: float = 0.0, seed: int = 3) -> DepthScene:
     """Slanted background and discs in front of it, seen from two places."""
     rng = np.random.default_rng(seed)
-    canvas_w = width + 200
+    unit = width / 640
+    margin = round(100 * unit)
+    canvas_w = width + 2 * margin
     y, x = np.mgrid[0:height, 0:canvas_w].astype(np.float32)
-    layers = [(texture(height, canvas_w, seed), np.ones((height, canvas_w), bool), 12 + 6 * y / height)]
+    layers = [
+        (texture(height, canvas_w, seed), np.ones((height, canvas_w), bool), unit * (12 + 6 * y / height))
+    ]
     for k in range(7):
-        cx, cy = rng.uniform(120, canvas_w - 120), rng.uniform(40, height - 40)
-        radius = rng.uniform(35, 80)
+        cx = rng.uniform(120 * unit, canvas_w - 120 * unit)
+        cy = rng.uniform(40 * unit, height - 40 * unit)
+        radius = unit * rng.uniform(35, 80)
         mask = (x - cx) ** 2 + (y - cy) ** 2 < radius**2
-        layers.append((texture(height, canvas_w, seed + 10 + k), mask, np.full_like(y, 26 + 7.0 * k)))
+        layers.append(
+            (texture(height, canvas_w, seed + 10 + k), mask, np.full_like(y, unit * (26 + 7.0 * k)))
+        )
     views, depth_maps = [], []
     base_x, base_y = np.meshgrid(
-        np.arange(width, dtype=np.float32) + 100, np.arange(height, dtype=np.float32)
+        np.arange(width, dtype=np.float32) + margin, np.arange(height, dtype=np.float32)
     )
     for side in (0.0, 1.0):
         view = np.zeros((height, width, 3), np.uint8)
@@ -81,7 +88,7 @@ def depth_scene(width: int = 640, height: int = 480, *, noise: float = 0.0, seed
             view[inside], depth[inside] = layer[inside], shift[inside]
         views.append(view)
         depth_maps.append(depth)
-    map_xy = np.stack([base_x - 100 - depth_maps[0], base_y], -1)
+    map_xy = np.stack([base_x - margin - depth_maps[0], base_y], -1)
     seen = cv2.remap(depth_maps[1], map_xy, None, cv2.INTER_NEAREST, borderValue=-1)
     lsr = cv2.resize(views[0], (width // 4, height // 4), interpolation=cv2.INTER_AREA)
     lsr = np.clip(np.round(lsr + rng.normal(0, noise, lsr.shape)), 0, 255).astype(np.uint8)

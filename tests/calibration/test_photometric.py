@@ -103,6 +103,12 @@ def test_noise_where_part_of_the_scene_is_static(plane: np.ndarray, sigma: float
     assert found.sigma == pytest.approx(luma, rel=0.1)
 
 
+def test_scene_that_moves_everywhere_is_not_called_reliable(plane: np.ndarray) -> None:
+    soft = cv2.GaussianBlur(small(plane), (0, 0), 2.0)
+    frames = [noisy(np.roll(soft, 4 * k, axis=1), 1.0, seed=k) for k in range(4)]
+    assert not estimate_noise_sigma(frames).reliable
+
+
 def test_noise_that_cannot_be_measured_says_so(plane: np.ndarray) -> None:
     still = small(plane)
     assert not estimate_noise_sigma([still, still, still]).reliable

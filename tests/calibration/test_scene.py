@@ -60,6 +60,13 @@ def test_plane_is_aligned_to_subpixel(plane: np.ndarray) -> None:
     assert result.inliers > 50
 
 
+def test_preview_shows_the_same_view_at_any_size(plane: np.ndarray) -> None:
+    hsr, lsr, truth, _ = planar_views(plane)
+    shown = align_scene(hsr, lsr, refine="none").preview(hsr, 320, 240)
+    assert shown.shape == (240, 320, 3)
+    assert cv2.PSNR(shown[10:-10, 20:-20], shrink(truth, 2)[10:-10, 20:-20]) > 24
+
+
 def test_output_size_follows_the_true_sampling_ratio(plane: np.ndarray) -> None:
     hsr, lsr, _, _ = planar_views(plane, magnify=0.8)
     result = align_scene(hsr, lsr)
