@@ -23,6 +23,7 @@ _CALL_TIMEOUT_S = 5.0
 _CHECK_EVERY_S = 1.0
 _DRAIN_S = 5.0
 _SWITCH_S = 0.0005
+_USUAL_SWITCH_S = sys.getswitchinterval()
 _NICENESS = -10
 _T = TypeVar("_T")
 
@@ -54,9 +55,22 @@ def make_ring(settings: CameraSettings, fps: float) -> RingBuffer:
     return RingBuffer(capacity, settings.height, settings.width, settings.pixel_format)
 
 
-def outrank_other_threads() -> None:
+def shorten_turns() -> None:
     """Shorten Python's turn of each thread from 5 ms: that is longer than the period of a fast camera."""
     sys.setswitchinterval(_SWITCH_S)
+
+
+def restore_turns() -> None:
+    """Python's own turns again, when no camera runs."""
+    sys.setswitchinterval(_USUAL_SWITCH_S)
+
+
+def _outrank() -> None:
+    """The grab thread goes first. Only Linux gives single threads a niceness."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            # Needs a privilege that not every operator has; without it the buffers have to bridge more.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class Channel:
@@ -160,9 +174,7 @@ class Channel:
     # -- the grab thread ------------------------------------------------------------------------------
 
     def _grab(self) -> None:
-        with suppress(AttributeError, OSError):
-            # Needs a privilege that not every operator has; without it the buffers have to bridge more.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        _outrank()
         ring = self.ring
         next_check = time.monotonic() + _CHECK_EVERY_S
         try:

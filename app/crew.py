@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from app.channel import Channel, outrank_other_threads
+from app.channel import Channel, restore_turns, shorten_turns
 from app.errors import AppError
 from drivers import Applied, Camera, CameraSettings, DriverError, Role
 from drivers.trigger import PulseSource, TriggerPlan
@@ -135,7 +135,7 @@ class Crew:
             for channel in armed:
                 channel.camera.stop()
             raise
-        outrank_other_threads()
+        shorten_turns()
         for channel in self.channels.values():
             channel.start()
 
@@ -151,6 +151,7 @@ class Crew:
             channel.finish()
         for channel in self.channels.values():
             channel.join()
+        restore_turns()
 
     @property
     def all_running(self) -> bool:
