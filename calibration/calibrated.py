@@ -16,7 +16,7 @@ from calibration.features import Matches, epipolar_distance, match_features
 from calibration.grid import ImageF32, ImageU8, Matrix, check_view, homography_map, invert, remap, transform
 from calibration.homography import local_scale
 from calibration.rectification import Rectification, disparity_range
-from calibration.refinement import RefinedMap, accept, refine_depth, to_output
+from calibration.refinement import RefinedMap, accept, refine_depth, require_likeness, to_output
 from calibration.rig import CameraId, CameraModel, Rig
 from calibration.views import equalise_views, plane_map
 
@@ -94,7 +94,7 @@ def align_with_rig(
 
     Raises:
         StaleRigError: The pictures have other sizes than the rig's, or contradict its geometry.
-        NoOverlapError: The HSR camera sees less than half of the LSR view.
+        NoOverlapError: The HSR camera sees less than half of the LSR view, or the views hardly look alike.
         ViewError: A view is blank, black, saturated or of the wrong type.
 
     """
@@ -140,6 +140,8 @@ def align_with_rig(
             )
     else:
         refined = accept(plane_map(h, views), views, rig.hsr.id.size, "plane")
+    if refine == "dense":
+        require_likeness(refined)
     bent = _through_lenses(refined, views.work_to_lsr, rig)
     stats["seconds"] = time.perf_counter() - started
     return to_output(

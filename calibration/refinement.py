@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from calibration.alignment import Alignment, OutputView
 from calibration.dense import Choice, choose, enlarge_with_edges, refine_by_flow, unclaimed
+from calibration.errors import NoOverlapError
 from calibration.grid import ImageF32, Mask, Matrix, homography_map, inside, scaling
 from calibration.rectification import Rectification
 from calibration.stereo import StereoMap, search_rows
@@ -19,6 +20,7 @@ _CREDIBLE = 0.5  # cost above which a place is not shown by the other camera
 _POLISH_GAIN = 0.1  # what flow must win by over the search it starts from
 _FLOW_GAIN = 0.3  # what free flow must win by over the row-constrained search
 _MARGIN = 1.0
+_MIN_LIKENESS = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +98,22 @@ def _finish(choice: Choice, confirmed: Mask | None, method: str) -> RefinedMap:
         credible &= confirmed | (choice.cost < _CREDIBLE / 2)
     credible &= unclaimed(choice.map_xy, choice.cost)
     return RefinedMap(choice.map_xy, np.asarray(credible), choice.cost, method)
+
+
+def require_likeness(refined: RefinedMap) -> None:
+    """Refuse a map that hardly any pixel confirms.
+
+    Raises:
+        NoOverlapError: Less than 20 % of the common field looks alike in both views.
+
+    """
+    seen = refined.cost < 2.0
+    share = float(refined.credible[seen].mean()) if seen.any() else 0.0
+    if share < _MIN_LIKENESS:
+        raise NoOverlapError(
+            f"only {share:.0%} of the common field looks alike in both views, {_MIN_LIKENESS:.0%} are "
+            "needed; check that both show the same instant, in focus and well exposed"
+        )
 
 
 def to_output(

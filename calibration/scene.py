@@ -27,7 +27,7 @@ from calibration.grid import check_view, invert, resize_map
 from calibration.homography import HomographyFit, fit_homography, local_scale
 from calibration.mesh import fit_mesh, is_planar
 from calibration.rectification import rectify_from_matches
-from calibration.refinement import accept, refine_depth, refine_flow, to_output
+from calibration.refinement import accept, refine_depth, refine_flow, require_likeness, to_output
 from calibration.views import equalise_views, plane_map
 
 Refine: TypeAlias = Literal["none", "mesh", "flow", "dense"]
@@ -203,6 +203,7 @@ def align_scene(
             refined = accept(bent, views, hsr_size, "homography+mesh")
         else:
             refined = refine_flow(flat, bent, views, hsr_size)
+    require_likeness(refined)
     matrix = plane.matrix @ view.to_lsr
     stats["seconds"] = time.perf_counter() - started
     return to_output(

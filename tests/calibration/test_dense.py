@@ -87,6 +87,13 @@ def test_previous_map_bridges_a_pair_without_features(layers: Any, other_scene: 
         align_scene(layers.hsr, other_scene, previous=before)
 
 
+def test_map_that_hardly_any_pixel_confirms_is_refused(layers: Any, other_scene: np.ndarray) -> None:
+    mixed = other_scene.copy()
+    mixed[:, 30:50] = layers.lsr[:, 30:50]
+    with pytest.raises(NoOverlapError, match="looks alike in both views, 20% are needed"):
+        align_scene(layers.hsr, mixed)
+
+
 def test_unknown_step_is_refused(layers: Any) -> None:
     with pytest.raises(CalibrationError, match="none, mesh, flow, dense"):
         align_scene(layers.hsr, layers.lsr, refine="best")  # type: ignore[arg-type]
