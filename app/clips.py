@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import InputError
-from app.sync_streams import SyncReport, motion_correlations, sync_streams, with_offset
+from app.picture_search import motion_correlations
+from app.sync_streams import SyncReport, sync_streams, with_offset
 from calibration.sync import AUDIO_RATE, NO_AUDIO, AudioSync, sync_audio
 from drivers import Role, StreamPair, VideoClip, open_clip
 from drivers.iphone import check_pair, open_clips
