@@ -111,6 +111,8 @@ def run_raw_export(
 
 def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int]:
     times = source.mid_exposure_ns
+    if not len(times) or not pair.lsr.info.frame_count:
+        raise InputError(f"{job.take}: a stream of this take has no frames; there is nothing to export")
     origin = times[0] if source is pair.hsr else pair.lsr.mid_exposure_ns[0]
     seconds = (times - origin) * 1e-9
     end = np.inf if job.end_s is None else job.end_s

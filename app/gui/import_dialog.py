@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import pyqtSignal
@@ -33,7 +34,7 @@ class ImportDialog(QDialog):
     """Asks for two clips and imports them on a worker thread.
 
     Args:
-        folder: Where the take goes.
+        folder: Says where takes go now.
         tasks: Where the import runs.
         messages: For warnings.
 
@@ -43,7 +44,9 @@ class ImportDialog(QDialog):
     """Path of the new take."""
     _progressed = pyqtSignal(float)
 
-    def __init__(self, folder: Path, tasks: Tasks, messages: Messages, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, folder: Callable[[], Path], tasks: Tasks, messages: Messages, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Import clips")
         self._folder, self._tasks, self._messages = folder, tasks, messages
@@ -126,7 +129,7 @@ class ImportDialog(QDialog):
             return
         offset = None if self.find_offset.isChecked() else self.offset.value()
         factor = None if self.find_factor.isChecked() else self.factor.value()
-        transcode, notes, out = self.transcode.isChecked(), self.notes.text(), self._folder / name
+        transcode, notes, out = self.transcode.isChecked(), self.notes.text(), self._folder() / name
 
         def work(_: CancelToken) -> ImportResult:
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,7 @@ from PyQt6.QtGui import QCloseEvent, QUndoStack
 from PyQt6.QtWidgets import (
     QApplication,
     QDockWidget,
-    QFileDialog,
     QMainWindow,
-    QMessageBox,
     QScrollArea,
     QSplitter,
     QStackedWidget,
@@ -26,30 +24,27 @@ from app.gui.actions import CALM, CONNECTED, STREAMING, Actions
 from app.gui.alignment_lock import Geometry
 from app.gui.baseline import BaselinePresenter
 from app.gui.baseline_panel import BaselinePanel
-from app.gui.calibration_dialog import CalibrationDialog
 from app.gui.checks import Checklist
 from app.gui.combined import Combined
 from app.gui.controller import SessionController
+from app.gui.dialogs import Dialogs, confirmed
 from app.gui.exposure import ExposurePresenter, Quantity
 from app.gui.exposure_panel import ExposurePanel
 from app.gui.fused_pane import FusedPane, Show
-from app.gui.help_page import HelpPage
 from app.gui.image_view import ImageView
-from app.gui.import_dialog import ImportDialog
 from app.gui.jobs import JobQueue
 from app.gui.live_views import LiveViews
-from app.gui.message_line import LogWindow, MessageLine
+from app.gui.message_line import MessageLine
 from app.gui.messages import Messages
 from app.gui.presets import Memory, PresetBar
 from app.gui.raw_pane import RawPane
 from app.gui.recording import RecordingPresenter
 from app.gui.recording_panel import RecordingPanel
 from app.gui.rigs import RigFactory
-from app.gui.snapshot import save_snapshot
 from app.gui.status import StatusSampler
 from app.gui.status_bar import StatusBar
 from app.gui.take_page import TakePage
-from app.gui.tasks import CancelToken, Tasks
+from app.gui.tasks import Tasks
 from app.gui.theme import Theme, apply_theme
 from app.gui.trigger_panel import TriggerPanel, TriggerPresenter
 from app.session import State
@@ -110,7 +105,9 @@ class MainWindow(QMainWindow):
         self.checklist = Checklist(self.controller, self.baseline, self.tasks, self)
         self.trigger = TriggerPresenter(self.controller, self.tasks, self)
         self._closed = False
-        self._dialogs: dict[str, QWidget] = {}
+        self.dialogs = Dialogs(
+            self, self.baseline, self.recording, self.tasks, messages, options.log_file, self.show_take
+        )
         self.panes = {role: RawPane(role) for role in Role}
         self.views = LiveViews(self.controller, self.panes, [self._drain_status], self)
         self._status = StatusSampler(
@@ -220,13 +217,13 @@ class MainWindow(QMainWindow):
             "view_lsr": lambda _: self._show_views({Role.LSR}, combined=False),
             "view_combined": lambda _: self._show_views(set(), combined=True),
             "takes": self.show_takes,
-            "fuse_take": lambda _: self.take_page.ask(fused=True),
-            "export": lambda _: self.take_page.ask(fused=False),
-            "snapshot": lambda _: self._snapshot(),
+            "fuse_take": lambda _: self._ask_export(fused=True),
+            "export": lambda _: self._ask_export(fused=False),
+            "snapshot": lambda _: self.dialogs.snapshot(),
             "auto_exposure": lambda _: presenter.auto(presenter.selected),
-            "calibrate": lambda _: self._open("calibrate", self._calibration_dialog),
-            "open_rig": lambda _: self._choose_rig(),
-            "import": lambda _: self._open("import", self._import_dialog),
+            "calibrate": lambda _: self.dialogs.calibrate(),
+            "open_rig": lambda _: self.dialogs.open_rig(),
+            "import": lambda _: self.dialogs.import_clips(),
             **{f"preset_{n}": self._preset_handler(n) for n in range(1, 10)},
             "check_sync": lambda _: self.trigger.check(),
             "align": lambda _: self.baseline.relock(),
@@ -239,8 +236,8 @@ class MainWindow(QMainWindow):
             "histogram": self._show_histograms,
             "grid": self._show_grid,
             "dark": self._choose_theme,
-            "log": lambda _: self._open_log(),
-            "help": lambda _: self._open_help(),
+            "log": lambda _: self.dialogs.log(),
+            "help": lambda _: self.dialogs.help(),
             "quit": self._quit,
         }
 
@@ -264,7 +261,7 @@ class MainWindow(QMainWindow):
         controller.live_started.connect(self.combined.live_started)
         self.fused_pane.show_changed.connect(self._share_height)
         self.views.previewed.connect(self._observe)
-        self.message_line.details.clicked.connect(self._open_log)
+        self.message_line.details.clicked.connect(self.dialogs.log)
         for pane in self.panes.values():
             pane.chosen.connect(self.exposure.select)
         self._mark_selected(self.exposure.selected)
@@ -310,7 +307,15 @@ class MainWindow(QMainWindow):
         for role, pane in self.panes.items():
             pane.set_selected(role is selected)
 
+    def _ask_export(self, *, fused: bool) -> None:
+        if self.pages.currentWidget() is self.take_page and self.take_page.chosen is not None:
+            self.take_page.ask(fused=fused)
+        else:
+            self.show_takes(True)
+            self.messages.info("choose a take, then fuse or export it")
+
     def _show_views(self, roles: set[Role], *, combined: bool) -> None:
+        self.show_takes(False)
         for role, pane in self.panes.items():
             pane.setVisible(role in roles)
         self.raw_row.setVisible(bool(roles))
@@ -319,6 +324,7 @@ class MainWindow(QMainWindow):
             self.fused_pane.set_shown(Show.FUSED)
 
     def _show_combined(self, show: Show) -> None:
+        self.show_takes(False)
         self.fused_pane.setVisible(True)
         self.fused_pane.set_shown(show)
 
@@ -371,53 +377,10 @@ class MainWindow(QMainWindow):
     def _preset_handler(self, number: int) -> Callable[[bool], None]:
         return lambda _: self.presets.apply_number(number)
 
-    def _snapshot(self) -> None:
-        baseline, folder, name = self.baseline, self.recording.folder / "snapshots", self.recording.name
-
-        def work(_: CancelToken) -> list[Path]:
-            frames = baseline.newest_frames()
-            return save_snapshot(list(frames), folder, name) if frames is not None else []
-
-        def done(paths: list[Path]) -> None:
-            if paths:
-                self.messages.info(f"snapshot: {' and '.join(path.name for path in paths)} in {folder}")
-            else:
-                self.messages.warning("no frames of one pulse to save; start the live view first")
-
-        self.tasks.start("snapshot", work, done)
-
     def _observe(self, role: Role, _: int) -> None:
         newest = self.panes[role].newest
         if newest is not None:
             self.exposure.observe(role, newest)
-
-    def _calibration_dialog(self) -> QWidget:
-        baseline = self.baseline
-        dialog = CalibrationDialog(baseline.newest_frames, baseline.cameras, self.tasks, self.messages, self)
-        dialog.used.connect(baseline.use_rig)
-        return dialog
-
-    def _choose_rig(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Open rig", "", "Rig files (*.json);;All files (*)")
-        if chosen:
-            self.baseline.open_rig(Path(chosen))
-
-    def _import_dialog(self) -> QWidget:
-        dialog = ImportDialog(self.recording.folder, self.tasks, self.messages, self)
-        dialog.imported.connect(self.show_take)
-        return dialog
-
-    def _open_log(self) -> None:
-        self._open("log", lambda: LogWindow(self.messages, str(self._options.log_file), self))
-
-    def _open_help(self) -> None:
-        self._open("help", lambda: HelpPage(self))
-
-    def _open(self, key: str, make: Callable[[], QWidget]) -> None:
-        if key not in self._dialogs:
-            self._dialogs[key] = make()
-        self._dialogs[key].show()
-        self._dialogs[key].raise_()
 
     # -- end ------------------------------------------------------------------------------------------
 
@@ -425,30 +388,21 @@ class MainWindow(QMainWindow):
         """Ask while a take runs; then end it cleanly and give the cameras back."""
         if event is None:
             return
-        if not self._closed and self.controller.state in (State.ARMED, State.RECORDING):
-            answer = QMessageBox.question(
-                self,
-                "A take is being recorded",
-                f"Stop {self.recording.name} and quit? The take is kept.",
-                QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
-                QMessageBox.StandardButton.Cancel,
-            )
-            if answer is not QMessageBox.StandardButton.Yes:
-                event.ignore()
-                return
-        if not self._closed and self.jobs.active:
-            answer = QMessageBox.question(
-                self,
-                "Jobs are running",
-                f"Stop {self.jobs.active} job(s) and quit? A stopped fusion can be resumed later.",
-                QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
-                QMessageBox.StandardButton.Cancel,
-            )
-            if answer is not QMessageBox.StandardButton.Yes:
-                event.ignore()
-                return
+        if not self._closed and not self._may_close():
+            event.ignore()
+            return
         self.shut_down()
         event.accept()
+
+    def _may_close(self) -> bool:
+        if self.controller.state in (State.ARMED, State.RECORDING):
+            question = f"Stop {self.recording.name} and quit? The take is kept."
+            if not confirmed(self, "A take is being recorded", question):
+                return False
+        if self.jobs.active:
+            question = f"Stop {self.jobs.active} job(s) and quit? A stopped fusion can be resumed later."
+            return confirmed(self, "Jobs are running", question)
+        return True
 
     def shut_down(self) -> None:
         """End all threads and give the cameras back, without a question. Safe to call twice."""
