@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -26,6 +28,8 @@ from calibration import CalibrationError, CameraId, Rig, load_rig
 from drivers import CameraIdentity, Frame, RingBuffer, Role
 
 _NEXT_TRY_S = 0.3
+_RESIDUALS = 7
+_ENOUGH = 2
 
 
 class BaselinePresenter(QObject):
@@ -59,7 +63,7 @@ class BaselinePresenter(QObject):
         self._geometry = geometry
         self._lock: Lock | None = None
         self._before: Lock | None = None
-        self._residual: tuple[float, float] | None = None
+        self._residuals: deque[float] = deque(maxlen=_RESIDUALS)
         self._busy = False
         self.overlay = OverlayWorker(self.rings, self.ratio)
         self._serials: dict[Role, str] = {}
@@ -90,9 +94,10 @@ class BaselinePresenter(QObject):
     @property
     def residual_px(self) -> float | None:
         """How far the overlay is off along the rail [HSR px]; None when not known."""
-        if self._residual is None or self._lock is None:
+        if len(self._residuals) < _ENOUGH or self._lock is None:
             return None
-        return self._residual[0] * self._lock.alignment.scale
+        # Moving things pull single measurements about; their median stays with the scene.
+        return median(self._residuals) * self._lock.alignment.scale
 
     @property
     def measured_shift_px(self) -> float | None:
@@ -145,7 +150,7 @@ class BaselinePresenter(QObject):
         if geometry == self._geometry:
             return
         self._geometry = geometry
-        self._residual = None
+        self._residuals.clear()
         self._push()
 
     def show_overlay(self, mode: OverlayMode | None) -> None:
@@ -217,7 +222,7 @@ class BaselinePresenter(QObject):
 
     def take_residual(self, residual_px: tuple[float, float]) -> None:
         """Take over a measurement of the overlay worker [LSR px]."""
-        self._residual = residual_px
+        self._residuals.append(residual_px[0])
         self.changed.emit()
 
     def close(self) -> None:
@@ -248,7 +253,7 @@ class BaselinePresenter(QObject):
 
     def _use(self, lock: Lock) -> None:
         self._before, self._lock = self._lock, lock
-        self._residual = None
+        self._residuals.clear()
         self._push()
         self.locked.emit(lock)
 
@@ -270,7 +275,8 @@ class BaselinePresenter(QObject):
         serials = {role: identity.serial for role, identity in identities.items()}
         if serials != self._serials and self._lock is not None:
             # An alignment belongs to the cameras it was measured with.
-            self._lock = self._before = self._residual = None
+            self._lock = self._before = None
+            self._residuals.clear()
             self.changed.emit()
             self.locked.emit(None)
         self._serials = serials

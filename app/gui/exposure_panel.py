@@ -25,6 +25,7 @@ from app.gui.theme import set_flag
 from drivers import Limits, Role
 
 STEPS = 1000
+_AUTO_WIDTH = 64
 _NAMES = {Quantity.EXPOSURE: "Exposure", Quantity.GAIN: "Gain", Quantity.BLACK_LEVEL: "Black level"}
 _UNITS = {Quantity.EXPOSURE: " ms", Quantity.GAIN: " dB", Quantity.BLACK_LEVEL: " %"}
 _DECIMALS = {Quantity.EXPOSURE: 3, Quantity.GAIN: 1, Quantity.BLACK_LEVEL: 2}
@@ -149,14 +150,16 @@ class ExposurePanel(QWidget):
                 control = Control(role, quantity)
                 self._rows[control] = _Row(control, presenter, grid, row)
             note = QLabel("")
-            note.setWordWrap(True)
             set_flag(note, "dim", "true")
-            grid.addWidget(note, len(Quantity), 0, 1, 3)
             auto = QPushButton("Auto")
             auto.setObjectName(f"{role}_auto")
             auto.setToolTip("Find a good exposure once, from the next pictures")
             auto.clicked.connect(partial(self._find_exposure, role))
-            grid.addWidget(auto, len(Quantity), 3)
+            auto.setMaximumWidth(_AUTO_WIDTH)
+            below = QHBoxLayout()
+            below.addWidget(note, 1)
+            below.addWidget(auto)
+            grid.addLayout(below, len(Quantity), 0, 1, 4)
             self._autos.append(auto)
             self._limit_notes[role] = note
             layout.addWidget(box)
@@ -179,7 +182,7 @@ class ExposurePanel(QWidget):
             layout.addWidget(widget)
 
     def _show_plan(self, role: Role, fps: float, longest_us: float) -> None:
-        self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} pulses per second")
+        self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} per second")
 
     def set_allowed(self, *, exposure: bool, black_level: bool, auto: bool) -> None:
         """What may be changed in the present state; finding an exposure needs pictures."""
