@@ -1,4 +1,4 @@
-"""A thread that turns the newest raw frame of one stream into a preview, a little faster than is drawn."""
+"""A thread that turns the newest raw frame of one stream into a preview, at most 30 times a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.gui.mailbox import Mailbox
 from app.gui.preview import Preview, mark_saturated, screen_picture, statistics
 from drivers import Frame, OverwrittenError, RingBuffer
 
-_PERIOD_S = 1 / 32
+_PERIOD_S = 1 / 30
 _STATISTICS_S = 0.1
 
 
@@ -63,7 +63,7 @@ class PreviewWorker:
             pause = due - time.monotonic()
             if pause > 0 and self._stop.wait(pause):
                 return
-            due = max(due + _PERIOD_S, time.monotonic())
+            due = max(due + _PERIOD_S, time.monotonic() - _PERIOD_S / 2)
             newest = self.ring.latest()
             if newest is None:
                 continue
