@@ -194,15 +194,21 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
             seconds, ticks, stop_reason = report.seconds, report.pulses or 0, report.stop_reason
         else:
             session.start_live()
+            # The first frames pay for fresh memory; every program's CPU time is read after them.
+            time.sleep(_SETTLE_S)
+            before = sum(session.counters(role).received for role in Role)
             meter = _Meter()
             end = time.monotonic() + job.seconds
             while time.monotonic() < end:
                 time.sleep(min(1.0, max(0.0, end - time.monotonic())))
                 on_second()
+            _, cpu_s = meter.spent()
+            measured = sum(session.counters(role).received for role in Role) - before
             session.stop_live()
-            seconds, cpu_s = meter.spent()
+            seconds = (rig.box.ticks_given() or 0) / (job.hsr_fps * job.ratio)
             counts = {role: session.counters(role).received for role in Role}
             ticks = rig.box.ticks_given() or 0
+            cpu_s *= sum(counts.values()) / max(1, measured)
     slowest = np.asarray(grabs[Role.LSR], np.float64) / 1e6
     settled = memory[len(memory) // 10 :]
     return _row(
@@ -256,18 +262,24 @@ def _peer(
     groups = [(role,) for role in Role] if threads else [tuple(Role)]
     workers = [threading.Thread(target=loop, args=(group,), daemon=True) for group in groups]
     rig.box.start(job.hsr_fps * job.ratio, job.ratio)
-    meter = _Meter()
+    began = time.monotonic()
     for worker in workers:
         worker.start()
+    time.sleep(_SETTLE_S)
+    before = sum(counts.values())
+    meter = _Meter()
     end = time.monotonic() + job.seconds
     while time.monotonic() < end:
         time.sleep(min(1.0, max(0.0, end - time.monotonic())))
         on_second()
+    _, cpu_s = meter.spent()
+    measured = sum(counts.values()) - before
     rig.box.stop()
-    seconds, cpu_s = meter.spent()
+    seconds = time.monotonic() - began
     stop.set()
     for worker in workers:
         worker.join()
+    cpu_s *= sum(counts.values()) / max(1, measured)
     how = "one thread per camera" if threads else "its own loop"
     return _row(f"{program}, {how}", job, counts, rig.box.ticks_given() or 0, seconds, cpu_s)
 
