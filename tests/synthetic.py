@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 
-from conftest import RgbImage, textured
+from pictures import RgbImage, textured
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from app.codecs import CODECS, codec_for
 from app.errors import OutputError
 from app.export import SEGMENT_FRAMES, RgbImage, open_sink
 from app.outputs import check_output, partial_path
-from conftest import psnr
+from pictures import psnr
 
 RATE = Fraction(240)
 

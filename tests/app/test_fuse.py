@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from app.cli import run
-from conftest import RgbImage, psnr
+from pictures import RgbImage, psnr
 from synthetic import ClipPair, make_pair, moving_scene, shrink, write_lossless
 
 

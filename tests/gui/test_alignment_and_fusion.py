@@ -13,8 +13,8 @@ from app.gui.fused_pane import Show, compose
 from app.gui.live_fusion import REGIONS, Fused, LiveView, match_moments
 from app.gui.main_window import MainWindow
 from app.gui.overlay_worker import OverlayMode, combine, residual_shift
-from conftest import textured
 from drivers import Frame, PixelFormat, Role
+from pictures import textured
 
 
 def choose(window: MainWindow, show: Show) -> None:

@@ -17,8 +17,8 @@ from app.gui.main_window import MainWindow
 from app.gui.messages import Messages
 from app.gui.tasks import Tasks
 from calibration import CameraId, load_rig
-from conftest import RgbImage
 from drivers import Frame, PixelFormat, Role
+from pictures import RgbImage
 
 COLUMNS, ROWS, SQUARE = 7, 5, 30.0
 BASELINE = 60.0

@@ -15,8 +15,8 @@ from app.codecs import CODECS
 from app.export import open_sink
 from app.gui.import_dialog import ImportDialog
 from app.gui.main_window import MainWindow
-from conftest import RgbImage
 from drivers import is_take
+from pictures import RgbImage
 
 
 @pytest.fixture
