@@ -61,15 +61,15 @@ def command(
     refs: Annotated[int, typer.Option(min=1, max=2, help="HSR frames used for each output frame.")] = 1,
     align: Annotated[str, typer.Option(help="auto, none (same view already), or a rig file.")] = "auto",
     offset_ms: Annotated[
-        str, typer.Option(help="First HSR frame's time minus first LSR frame's [ms], or auto.")
+        str, typer.Option(help="First HSR frame's time minus first LSR frame's in ms, or auto.")
     ] = "auto",
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
     fps: Annotated[
         float | None, typer.Option(min=0.1, max=1000, help="Playback rate; real time if left out.")
     ] = None,
-    start: Annotated[float, typer.Option(min=0, help="Begin here [s of real time].")] = 0.0,
-    end: Annotated[float | None, typer.Option(min=0, help="Stop here [s of real time].")] = None,
+    start: Annotated[float, typer.Option(min=0, help="Begin here, in seconds of real time.")] = 0.0,
+    end: Annotated[float | None, typer.Option(min=0, help="Stop here, in seconds of real time.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a job that was stopped.")] = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
