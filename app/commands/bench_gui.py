@@ -12,7 +12,7 @@ from app.commands._common import JsonOption, emit, out, say
 
 
 def command(
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Length of the measurement [s].")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Length of the measurement in s.")] = 60.0,
     hsr_size: Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT.")] = "2304x1920",
     lsr_size: Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT.")] = "576x480",
     hsr_fps: Annotated[float, typer.Option(min=0.1, help="Pulses per second to the HSR camera.")] = 30.0,

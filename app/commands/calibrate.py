@@ -58,7 +58,7 @@ Inputs = Annotated[
 FrameOption = Annotated[int, typer.Option(min=0, help="Clips and takes: which HSR frame, from 0.")]
 OffsetOption = Annotated[
     float | None,
-    typer.Option(help="Clips: first HSR frame's time minus first LSR frame's [ms]; found if left out."),
+    typer.Option(help="Clips: first HSR frame's time minus first LSR frame's in ms; found if left out."),
 ]
 
 
@@ -266,15 +266,16 @@ def board(
     ],
     out: Annotated[Path, typer.Option(help="The rig file to write.")],
     corners: Annotated[str, typer.Option(help="Inner corners of the board, such as 9x6.")],
-    square_mm: Annotated[float, typer.Option(min=0.01, help="Side of one square [mm].")],
+    square_mm: Annotated[float, typer.Option(min=0.01, help="Side of one square in mm.")],
     marker_mm: Annotated[
-        float | None, typer.Option(min=0.01, help="ChArUco: side of a marker [mm]; without it, a chessboard.")
+        float | None,
+        typer.Option(min=0.01, help="ChArUco: side of a marker in mm; without it, a chessboard."),
     ] = None,
     dictionary: Annotated[str, typer.Option(help="ChArUco: marker dictionary.")] = "DICT_5X5_100",
     report: Annotated[Path | None, typer.Option(help="Write the quality report here (PNG).")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave out this view (may be repeated).")] = None,
     reference_mm: Annotated[
-        float, typer.Option(min=1, help="Usual distance of the scene, the reference plane [mm].")
+        float, typer.Option(min=1, help="Usual distance of the scene, the reference plane in mm.")
     ] = 2000.0,
     hsr_serial: Annotated[str, typer.Option(help="Serial number that the rig file is bound to.")] = "",
     lsr_serial: Annotated[str, typer.Option(help="Serial number that the rig file is bound to.")] = "",
@@ -358,9 +359,9 @@ def board(
 def relock_command(
     inputs: Inputs,
     rig: Annotated[Path, typer.Option(help="The rig file from before the move.")],
-    baseline_mm: Annotated[float, typer.Option(min=0.1, help="Where the rail stands now [mm].")],
+    baseline_mm: Annotated[float, typer.Option(min=0.1, help="Where the rail stands now in mm.")],
     distance_mm: Annotated[
-        float, typer.Option(min=1, help="Distance of the region along the LSR camera's axis [mm].")
+        float, typer.Option(min=1, help="Distance of the region along the LSR camera's axis in mm.")
     ],
     region: Annotated[
         str | None,

@@ -61,7 +61,7 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="Make a picture of the window and exit.")
     ] = None,
     after: Annotated[
-        float, typer.Option(min=0, help="Time from the first live pictures to the picture [s].")
+        float, typer.Option(min=0, help="Time from the first live pictures to the picture in s.")
     ] = 3.0,
 ) -> None:
     """Open the window: both live views, exposure, recording."""

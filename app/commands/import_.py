@@ -28,7 +28,7 @@ def command(
         str, typer.Option(help="How many times slower the LSR clip plays than it was filmed, or auto.")
     ] = "auto",
     offset_ms: Annotated[
-        str, typer.Option(help="First HSR frame's time minus first LSR frame's [ms], or auto.")
+        str, typer.Option(help="First HSR frame's time minus first LSR frame's in ms, or auto.")
     ] = "auto",
     transcode: Annotated[
         bool, typer.Option("--transcode", help="Store raw frames instead of referring to the clips.")
