@@ -62,6 +62,7 @@ def run(options: GuiOptions) -> int:
     from app.gui.main_window import MainWindow, WindowOptions
     from app.gui.messages import Messages
     from app.gui.rigs import open_rig
+    from app.gui.tasks import window_first
     from app.gui.theme import Theme, apply_theme
     from app.settings import load_settings
 
@@ -78,42 +79,43 @@ def run(options: GuiOptions) -> int:
     job = replace(options.job, serials=options.job.serials or settings.serials)
     messages = Messages()
     restore = install_excepthook(messages)
-    window = MainWindow(
-        WindowOptions(
-            open_rig=lambda: open_rig(job, emulate=options.emulate),
-            folder=options.folder or settings.take_folder,
-            log_file=options.log_file,
-            settings=settings,
-            settings_path=options.settings_path,
-        ),
-        messages,
-    )
-    for warning in loaded.warnings:
-        messages.warning(warning)
-    window.resize(*(options.size or settings.window))
-    window.show()
-    if options.take is not None:
-        window.show_take(options.take)
-    if options.view != "live":
-        window.fused_pane.set_shown(Show.ANAGLYPH if options.view == "overlay" else Show.WIPE)
-    saved: list[bool] = []
-    if options.screenshot is not None:
-        picture = options.screenshot
+    with window_first():
+        window = MainWindow(
+            WindowOptions(
+                open_rig=lambda: open_rig(job, emulate=options.emulate),
+                folder=options.folder or settings.take_folder,
+                log_file=options.log_file,
+                settings=settings,
+                settings_path=options.settings_path,
+            ),
+            messages,
+        )
+        for warning in loaded.warnings:
+            messages.warning(warning)
+        window.resize(*(options.size or settings.window))
+        window.show()
+        if options.take is not None:
+            window.show_take(options.take)
+        if options.view != "live":
+            window.fused_pane.set_shown(Show.ANAGLYPH if options.view == "overlay" else Show.WIPE)
+        saved: list[bool] = []
+        if options.screenshot is not None:
+            picture = options.screenshot
 
-        def take_picture() -> None:
-            saved.append(window.grab().save(str(picture)))
-            window.close()
+            def take_picture() -> None:
+                saved.append(window.grab().save(str(picture)))
+                window.close()
 
-        waiting = QTimer(window)
-        waiting.setSingleShot(True)
-        waiting.timeout.connect(take_picture)
-        # Cameras need their time to open; without any the picture is made all the same.
-        waiting.start(int((options.after_s + _LONGEST_START_S) * 1000))
-        window.controller.live_started.connect(lambda: waiting.start(int(options.after_s * 1000)))
-    try:
-        code = app.exec()
-    finally:
-        restore()
+            waiting = QTimer(window)
+            waiting.setSingleShot(True)
+            waiting.timeout.connect(take_picture)
+            # Cameras need their time to open; without any the picture is made all the same.
+            waiting.start(int((options.after_s + _LONGEST_START_S) * 1000))
+            window.controller.live_started.connect(lambda: waiting.start(int(options.after_s * 1000)))
+        try:
+            code = app.exec()
+        finally:
+            restore()
     if options.screenshot is not None and not any(saved):
         raise OutputError(
             f"{options.screenshot}: the picture cannot be written; give a .png in a folder that exists"

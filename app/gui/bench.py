@@ -76,12 +76,13 @@ def run_bench(
     from PyQt6.QtWidgets import QApplication
 
     from app.gui._bench_run import BenchRun
+    from app.gui.tasks import window_first
     from app.gui.theme import Theme, apply_theme
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise TypeError("another kind of Qt application runs in this process")
     apply_theme(app, Theme.DARK)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
+    with tempfile.TemporaryDirectory(dir=folder) as place, window_first():
         run = BenchRun(job, Path(place), record=record)
         return GuiBench(platform=app.platformName(), **run.measure(seconds))
