@@ -303,19 +303,27 @@ def _is_mirrored(
     return fit_stereo(flipped, board, hsr, lsr, refine=False).rms_px < _BROKEN_PX
 
 
-def baseline_sigma(pairs: Sequence[BoardPair], board: Board, fit: StereoFit, *, rounds: int = 16) -> float:
-    """Standard deviation of the baseline by bootstrap over views [mm].
+def pose_sigmas(
+    pairs: Sequence[BoardPair], board: Board, fit: StereoFit, *, rounds: int = 16
+) -> tuple[float, float]:
+    """Standard deviations of the baseline [mm] and of the rotation [deg], by bootstrap over views.
 
     Views are drawn with replacement and the cameras refined each time: a focal length that the views hardly
-    determine moves the baseline with it. Seeded.
+    determine moves the pose with it. Seeded.
     """
     rng = np.random.default_rng(_SEED)
-    lengths = []
+    lengths, angles = [], []
     for _ in range(rounds):
         drawn = [pairs[i] for i in rng.integers(0, len(pairs), len(pairs))]
         again = fit_stereo(drawn, board, fit.hsr, fit.lsr)
         lengths.append(float(np.linalg.norm(again.translation)))
-    return float(np.std(lengths, ddof=1))
+        angles.append(rotation_angle_deg(again.rotation @ fit.rotation.T))
+    return float(np.std(lengths, ddof=1)), float(np.sqrt(np.mean(np.square(angles))))
+
+
+def rotation_angle_deg(rotation: Matrix) -> float:
+    """Angle by which a 3x3 rotation turns [deg]."""
+    return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
 
 
 def make_rig(
@@ -337,7 +345,7 @@ def make_rig(
         fit: The fit.
         hsr: What the sharp camera is bound to.
         lsr: What the fast camera is bound to.
-        baseline_sigma_mm: From `baseline_sigma`.
+        baseline_sigma_mm: From `quality`.
         epipolar_p95_px: From `quality`.
         views: Pairs used.
         verdict: From `quality`.

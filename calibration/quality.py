@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.board import Board, BoardView
-from calibration.grid import Matrix
 from calibration.metric import (
     BoardPair,
     CameraFit,
     StereoFit,
-    baseline_sigma,
     fit_camera,
     fit_stereo,
+    pose_sigmas,
+    rotation_angle_deg,
 )
 
 CELLS = (8, 6)
@@ -41,6 +41,9 @@ class Quality:
         baseline_mm: Baseline [mm].
         baseline_sigma_mm: Its standard deviation [mm].
         rotation_deg: Angle between both cameras' axes systems [deg].
+        rotation_sigma_deg: Standard deviation of their rotation [deg].
+        hsr: The sharp camera's parameters with their standard deviations.
+        lsr: The same for the fast camera.
         coverage_hsr: (6, 8) corners seen per cell of the HSR picture.
         coverage_lsr: The same for the LSR picture.
         verdict: "good", "usable" or "redo".
@@ -59,6 +62,9 @@ class Quality:
     baseline_mm: float
     baseline_sigma_mm: float
     rotation_deg: float
+    rotation_sigma_deg: float
+    hsr: CameraFit
+    lsr: CameraFit
     coverage_hsr: npt.NDArray[np.int64]
     coverage_lsr: npt.NDArray[np.int64]
     verdict: str
@@ -140,12 +146,13 @@ def assess(
     """
     epipolar = epipolar_errors(pairs, fit)
     baseline = float(np.linalg.norm(fit.translation))
+    baseline_sigma, rotation_sigma = pose_sigmas(pairs, board, fit)
     figures = {
         "stereo_rms_px": fit.rms_px,
         "epipolar_p95_px": float(np.quantile(epipolar, 0.95)),
         "holdout_px": _holdout(pairs, board, hsr_size, lsr_size),
         "baseline_mm": baseline,
-        "baseline_sigma_mm": baseline_sigma(pairs, board, fit),
+        "baseline_sigma_mm": baseline_sigma,
     }
     coverage_h = _coverage([p.hsr for p in pairs], hsr_size)
     coverage_l = _coverage([p.lsr for p in pairs], lsr_size)
@@ -162,16 +169,15 @@ def assess(
         holdout_px=figures["holdout_px"],
         baseline_mm=baseline,
         baseline_sigma_mm=figures["baseline_sigma_mm"],
-        rotation_deg=_angle(fit.rotation),
+        rotation_deg=rotation_angle_deg(fit.rotation),
+        rotation_sigma_deg=rotation_sigma,
+        hsr=fit.hsr,
+        lsr=fit.lsr,
         coverage_hsr=coverage_h,
         coverage_lsr=coverage_l,
         verdict=verdict,
         reasons=reasons,
     )
-
-
-def _angle(rotation: Matrix) -> float:
-    return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
 
 
 def _judge(

@@ -63,14 +63,21 @@ def _figures(page: ImageU8, q: Quality, x: int, y: int) -> None:
         ("Epipolar error: median / p95", f"{q.epipolar_median_px:.3f} / {q.epipolar_p95_px:.3f} HSR px"),
         ("Hold-out transfer error, median", holdout),
         ("Baseline", f"{q.baseline_mm:.3f} +- {q.baseline_sigma_mm:.3f} mm"),
-        ("Angle between the cameras", f"{q.rotation_deg:.3f} deg"),
+        ("Angle between the cameras", f"{q.rotation_deg:.3f} +- {q.rotation_sigma_deg:.3f} deg"),
         ("Views", str(len(q.names))),
     )
     for k, (name, value) in enumerate(rows):
         if k == 0:
             value += f"{q.lsr_rms_px:.3f} px"
         _text(page, name, x, y + 28 * k, 0.55)
-        _text(page, value, x + 400, y + 28 * k, 0.55)
+        _text(page, value, x + 340, y + 28 * k, 0.55)
+    for side, (name, camera) in enumerate((("HSR", q.hsr), ("LSR", q.lsr))):
+        at = (camera.matrix[0, 0], camera.matrix[1, 1], camera.matrix[0, 2], camera.matrix[1, 2])
+        for k, (symbol, value_px, sigma) in enumerate(
+            zip(("fx", "fy", "cx", "cy"), at, camera.sigmas, strict=True)
+        ):
+            text = f"{name} {symbol}  {value_px:.1f} +- {sigma:.2f} px"
+            _text(page, text, x + 660 + 300 * side, y + 28 * k, 0.55)
 
 
 def _bars(page: ImageU8, q: Quality, x: int, y: int, width: int, height: int) -> None:
