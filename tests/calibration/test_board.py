@@ -56,6 +56,7 @@ def test_cameras_of_unlike_resolution_and_lens(calibrated: tuple[StereoFit, Qual
     assert fit.lsr.matrix[0, 0] == pytest.approx(true_rig.lsr.k[0, 0], rel=0.01)
     turned = np.degrees(np.linalg.norm(cv2.Rodrigues(fit.rotation @ true_rig.r.T)[0]))
     assert turned < 0.2
+    assert 0 < turned < 4 * max(quality.rotation_sigma_deg, 0.01)
     assert quality.stereo_rms_px < 0.2
     assert quality.epipolar_p95_px < 1.0
     assert quality.holdout_px < 1.0
