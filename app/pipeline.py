@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from calibration import (
 )
 from drivers import Gop, Pairing, StreamPair, pair_streams, to_rgb8
 from fusion import Fuser
+from fusion.weights import fingerprint
 
 RgbImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -42,6 +44,7 @@ class FusionOptions:
         align: "auto" aligns the views by the scene, "none" says that they are one view already,
             anything else is the path of a rig file.
         device: "auto", "cpu" or "cuda".
+        weights: A weights file of the operator's own, written by `twinrate train`; None takes a shipped one.
         start_s: First moment to fuse, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.
 
@@ -51,6 +54,7 @@ class FusionOptions:
     references: int = 1
     align: str = "auto"
     device: str = "auto"
+    weights: Path | None = None
     start_s: float = 0.0
     end_s: float | None = None
 
@@ -128,6 +132,7 @@ class Pipeline:
             references=options.references,
             device=options.device,
             noise_variance=self.noise_variance,
+            weights=options.weights,
         )
         self.rate = nominal_rate(pair.lsr.info.fps)
 
@@ -297,10 +302,11 @@ class Pipeline:
         return {
             "hsr": asdict(self.pair.hsr.info),
             "lsr": asdict(self.pair.lsr.info),
-            "options": asdict(self.options),
+            "options": {**asdict(self.options), "weights": str(self.options.weights or "shipped")},
             "method": self.fuser.method,
             "recursion": self.fuser.recursion,
             "model": self.fuser.model,
+            "weights_sha256": fingerprint(self.fuser.weights) if self.fuser.weights else None,
             "device": self.fuser.device,
             "scale": self.alignment.scale,
             "alignment": {

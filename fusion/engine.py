@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synth
 from fusion.inference import BACK_PROJECTIONS, AWnetSynthesiser, LiveSynthesiser
 from fusion.live import LiveNet
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import NOISE_FREE, ModelCard, load_weights, nearest, shipped, trustworthy
+from fusion.weights import NOISE_FREE, ModelCard, load_weights, nearest, own, shipped, trustworthy
 
 METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
 """Fusion methods by name; which of the networks can run depends on the weights that are there."""
@@ -44,16 +45,19 @@ class Fuser:
         noise_variance: Variance of the LSR frames' noise, of values in 0..1.
         recursion: "recurrent" (paper 3.2.3: warp the frame made just before), "direct" (warp the
             synchronised frame itself), or None for the better one of this method.
+        weights: A file written by `twinrate train`, used instead of the shipped ones; it decides the method.
 
     Attributes:
         method: The method that runs.
         model: Name of the weights file in use, "none" for a method without weights.
+        weights: The weights file in use, None for a method without weights.
         device: "cpu" or "cuda".
         recursion: The recursion in use.
         note: What the operator should know about the choice of model, in one sentence, or "".
 
     Raises:
-        MethodError: Unknown method or recursion, or a number of references the method cannot use.
+        MethodError: Unknown method or recursion, or a number of references the method or the weights cannot
+            use.
         DeviceError: The device is unknown or not there.
         WeightsError: The method needs weights that are not installed.
         FusionInputError: Scale or noise variance out of range.
@@ -69,6 +73,7 @@ class Fuser:
         device: str = "auto",
         noise_variance: float = 0.0,
         recursion: str | None = None,
+        weights: Path | None = None,
     ) -> None:
         if not (np.isfinite(scale) and scale >= 1):
             raise FusionInputError(
@@ -81,18 +86,22 @@ class Fuser:
             raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
         if not 1 <= references <= _MOST_REFERENCES:
             raise MethodError(f"{references} references: choose 1 or {_MOST_REFERENCES}")
-        cards = [
-            card
-            for card in shipped()
-            if card.method == method
-            or (method is None and trustworthy(card, scale=scale, noise_variance=noise_variance))
-        ]
-        card = nearest(cards, scale=scale, noise_variance=noise_variance, references=references)
+        if weights is not None:
+            card: ModelCard | None = _given(weights, method, references)
+        else:
+            cards = [
+                card
+                for card in shipped()
+                if card.method == method
+                or (method is None and trustworthy(card, scale=scale, noise_variance=noise_variance))
+            ]
+            card = nearest(cards, scale=scale, noise_variance=noise_variance, references=references)
         if method is None:
             method = card.method if card else "classical"
         self.method = method
         self.device = _choose_device(device, learned=method in _LEARNED)
         self.model = "none"
+        self.weights: Path | None = None
         self.note = ""
         self._synthesiser = self._build(card, scale, references, noise_variance)
         self.recursion = recursion or self._synthesiser.recursion
@@ -117,7 +126,7 @@ class Fuser:
                 f"{self.method} has no trained weights for {references} reference(s) in this installation "
                 "and is never run untrained; use classical"
             )
-        self.model = card.name
+        self.model, self.weights = card.name, card.path
         if abs(card.scale / scale - 1) > 0.01:
             self.note = f"no model for scale {scale:g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
@@ -189,6 +198,18 @@ class Fuser:
             cancelled=cancelled or _never,
             same_view=same_view,
         )
+
+
+def _given(weights: Path, method: str | None, references: int) -> ModelCard:
+    card = own(weights)
+    if method not in (None, card.method):
+        raise MethodError(f"{weights}: holds a {card.method} model, not {method}; leave the method out")
+    if card.references != references:
+        raise MethodError(
+            f"{weights}: made for {card.references} reference(s), not {references}; "
+            f"give --refs {card.references}"
+        )
+    return card
 
 
 def runnable() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -60,6 +61,27 @@ def shipped(folder: Path = FOLDER) -> list[ModelCard]:
     return [_read_card(path) for path in sorted(folder.glob("*.json"))]
 
 
+def own(path: Path) -> ModelCard:
+    """The card of a user's weights file, which `twinrate train` wrote beside it.
+
+    Args:
+        path: The safetensors file.
+
+    Raises:
+        WeightsError: The file or its card is missing, or the card is damaged.
+
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such weights file; give one written by twinrate train")
+    card = path.with_suffix(".json")
+    if card == path or not card.is_file():
+        raise WeightsError(
+            f"{path}: its model card {card.name} is not beside it; give the .safetensors file that "
+            "twinrate train wrote and keep the two together"
+        )
+    return _read_card(card)
+
+
 def nearest(
     cards: list[ModelCard], *, scale: float, noise_variance: float, references: int
 ) -> ModelCard | None:
@@ -80,6 +102,11 @@ def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool
     """
     near = abs(math.log(card.scale / scale)) <= math.log(_FARTHEST_SCALE)
     return card.default and near and (noise_variance < NOISE_FREE or card.noise_variance >= NOISE_FREE)
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a weights file, in hexadecimal: which weights made a clip can be proven later."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def save_weights(path: Path, network: nn.Module, *, layout: str, half: bool = False) -> None:
@@ -144,7 +171,7 @@ def _read_card(path: Path) -> ModelCard:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
-            f"{path}: not a readable model card ({error!r}); install Twinrate again"
+            f"{path}: not a readable model card ({error!r}); install Twinrate or train the model again"
         ) from error
     if not weights.is_file():
         raise WeightsError(f"{weights}: the card is there but not the weights; install Twinrate again")

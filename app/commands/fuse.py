@@ -64,6 +64,9 @@ def command(
         str, typer.Option(help="First HSR frame's time minus first LSR frame's in ms, or auto.")
     ] = "auto",
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of your own from twinrate train, instead of shipped ones.")
+    ] = None,
     codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
     fps: Annotated[
         float | None, typer.Option(min=0.1, max=1000, help="Playback rate; real time if left out.")
@@ -86,6 +89,7 @@ def command(
             references=refs,
             align=align,
             device=device.value,
+            weights=weights,
             start_s=start,
             end_s=end,
         ),

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fusion import FusionError
+from fusion import Fuser, FusionError
 from fusion.live import LiveNet
-from fusion.weights import load_weights, nearest, save_card, save_weights, shipped, trustworthy
+from fusion.weights import fingerprint, load_weights, nearest, save_card, save_weights, shipped, trustworthy
 
 CARD = {"method": "live", "scale": 4, "noise_variance": 0.0, "references": 1, "default": True}
 
@@ -89,3 +89,33 @@ def test_damaged_cards_are_named(stored):
     stored.unlink()
     with pytest.raises(FusionError, match="card is there but not the weights"):
         shipped(stored.parent)
+
+
+def test_weights_of_the_users_own_run_unasked_and_say_which_they_are(stored):
+    mine = stored.rename(stored.with_name("mine.safetensors"))
+    stored.with_suffix(".json").rename(mine.with_suffix(".json"))
+    save_card(mine, {**CARD, "default": False})
+    fuser = Fuser(scale=3, weights=mine)
+    assert (fuser.method, fuser.model, fuser.weights) == ("live", "mine", mine)
+    assert "made for scale 4" in fuser.note
+    before = fingerprint(mine)
+    save_weights(mine, LiveNet(), layout="live-1")
+    assert fingerprint(mine) != before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": "gone.safetensors"}, "gone.safetensors: there is no such weights file"),
+        ({"weights": "bare.safetensors"}, "its model card bare.json is not beside it"),
+        ({"weights": "live_x4.json"}, "live_x4.json: its model card live_x4.json is not beside it"),
+        ({"method": "classical"}, "holds a live model, not classical"),
+        ({"references": 2}, r"made for 1 reference\(s\), not 2; give --refs 1"),
+    ],
+)
+def test_weights_that_do_not_fit_the_wish_are_refused_in_one_sentence(stored, options, message):
+    stored.with_name("bare.safetensors").write_bytes(stored.read_bytes())
+    weights = stored.with_name(options.pop("weights", stored.name))
+    with pytest.raises(FusionError, match=message) as caught:
+        Fuser(**{"scale": 4, **options}, weights=weights)
+    assert "\n" not in str(caught.value)
