@@ -38,7 +38,7 @@ cli.add_typer(calibrate.app, name="calibrate")
 cli.command("sync")(sync.command)
 cli.command("fuse")(fuse.command)
 cli.command("evaluate")(evaluate.command)
-cli.command("train")(train.command)
+cli.add_typer(train.app, name="train")
 cli.add_typer(bench.app, name="bench")
 cli.command("doctor")(doctor.command)
 

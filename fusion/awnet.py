@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fusion.dynamic_filter import dynamic_filter
-from fusion.errors import FusionInputError
+from fusion.errors import FusionInputError, WeightsError
 from fusion.flownet import FlowNet
 from fusion.fusionnet import FusionNet
 from fusion.warp import backward_warp
+from fusion.weights import load_weights
 
 TAPS = 25
 MULTIPLE = 64
@@ -70,23 +74,60 @@ class AWnet(nn.Module):
 
     Args:
         references: Number of references N.
+        matched: Beyond the paper, FlowNet sees each reference after the LSR camera's loss of detail, so that
+            it compares like with like. The published model sees it sharp.
+        direct: The ablation ConvDP (paper Table 6): the U-Net writes the picture itself, without filters.
 
     """
 
-    def __init__(self, references: int = 1) -> None:
+    def __init__(self, references: int = 1, *, matched: bool = False, direct: bool = False) -> None:
         super().__init__()
-        self.references = references
+        self.references, self.matched, self.direct = references, matched, direct
         self.flow = FlowNet()
         masks = 1 if references == 1 else references + 1
-        self.fusion = FusionNet(inputs=3 + 8 * references, outputs=TAPS * references + masks)
+        outputs = 3 if direct else TAPS * references + masks
+        self.fusion = FusionNet(inputs=3 + 8 * references, outputs=outputs, direct=direct)
 
-    def forward(self, reference: Tensor, lsr_up: Tensor, *more: Tensor) -> Fused:
+    @property
+    def layout(self) -> str:
+        """Name of the layout in weights files: `awnet-1`, `awnet-2-matched`, `awnet-1-direct`, ..."""
+        options = [name for name in ("matched", "direct") if getattr(self, name)]
+        return "-".join(["awnet", str(self.references), *options])
+
+    @classmethod
+    def from_layout(cls, layout: str) -> AWnet:
+        """An untrained network of the layout so named.
+
+        Raises:
+            WeightsError: It is no layout of this network.
+
+        """
+        found = re.fullmatch(r"awnet-(\d)(-matched)?(-direct)?", layout)
+        if found is None:
+            raise WeightsError(f"{layout}: no layout of AWnet; choose the method these weights belong to")
+        return cls(int(found[1]), matched=bool(found[2]), direct=bool(found[3]))
+
+    def start_at_plain_warp(self) -> None:
+        """Let an untrained network filter nothing and mix the warped references and the frame evenly."""
+        if self.direct:
+            return
+        tail = self.fusion.tail
+        assert tail.bias is not None
+        nn.init.normal_(tail.weight, std=1e-3)
+        nn.init.zeros_(tail.bias)
+        with torch.no_grad():
+            tail.bias[TAPS // 2 : TAPS * self.references : TAPS] = 1.0
+
+    def forward(
+        self, reference: Tensor, lsr_up: Tensor, *more: Tensor, matched: Sequence[Tensor] = ()
+    ) -> Fused:
         """Fuse the references into one upscaled frame.
 
         Args:
             reference: (B, 3, H, W) in 0..1; H and W multiples of 64.
             lsr_up: (B, 3, H, W) in 0..1, the frame to sharpen, already at the reference's size.
             more: Further references, like the first.
+            matched: The references after the LSR camera's loss of detail, where the network wants them.
 
         Returns:
             The fused picture and how it came about.
@@ -98,13 +139,19 @@ class AWnet(nn.Module):
         references = (reference, *more)
         if len(references) != self.references:
             raise FusionInputError(f"made for {self.references} reference(s), given {len(references)}")
-        check_inputs([*references, lsr_up])
-        flows = [self.flow(lsr_up, image) for image in references]
+        if len(matched) != (self.references if self.matched else 0):
+            raise FusionInputError(f"{self.layout} given {len(matched)} matched reference(s)")
+        check_inputs([*references, lsr_up, *matched])
+        flows = [self.flow(lsr_up, image) for image in matched or references]
         pairs = [backward_warp(image, flow) for image, flow in zip(references, flows, strict=True)]
         warped = [pair[0] for pair in pairs]
         differences = [image - lsr_up for image in warped]
         stack = torch.cat((*warped, lsr_up, *flows, *differences), dim=1).detach()
         raw = self.fusion(stack)
+        if self.direct:
+            empty = lsr_up[:, :0]
+            nothing = torch.zeros_like(lsr_up[:, :1])
+            return Fused(raw, torch.cat(warped, dim=1), empty, empty, torch.cat(flows, dim=1), nothing)
         return blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
 
 
@@ -134,3 +181,25 @@ def blend(
         out = out + share * dynamic_filter(image, own)
         weight = weight + share * own.sum(dim=1, keepdim=True)
     return Fused(out, torch.cat(list(warped), dim=1), shares, taps, torch.cat(list(flow), dim=1), weight)
+
+
+def load_awnet(path: Path) -> AWnet:
+    """The network of a weights file, in whichever layout it was trained.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or for another method.
+
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            layout = (file.metadata() or {}).get("layout", "an unnamed layout")
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error}); copy or train it again"
+        ) from error
+    try:
+        network = AWnet.from_layout(layout)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: made for {error}") from error
+    load_weights(path, network, layout=network.layout)
+    return network

@@ -1,12 +1,14 @@
 """FlowNet of AWnet: a pyramid, warping and cost-volume network (PWC-Net, Sun et al., CVPR 2018; paper 3.2.1).
 
 Written from the layer table of the paper and of its published model: dense decoders at five levels, a dilated
-context network at the finest one, 9,374,340 parameters.
+context network at the finest one, 9,374,340 parameters. `SMALL` is the same idea for live preview on a GPU:
+its pyramid begins at a quarter of the size, on folded pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +20,51 @@ from fusion.warp import backward_warp
 FLOW_UNIT = 20.0
 """Pixels of the full frame per unit of the flow inside the network."""
 
-_WIDTHS = (16, 32, 64, 96, 128, 196)
-_DENSE = (128, 128, 96, 64, 32)
-_CONTEXT = ((128, 1), (128, 2), (128, 4), (96, 8), (64, 16), (32, 1))
+_FINEST = 4
 _RADIUS = 4
 _SLOPE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLayout:
+    """Layers of a flow network.
+
+    Attributes:
+        fold: Pixels folded into channels before the first layer, along one axis; 1 for none.
+        widths: Channels of the pyramid's levels. Each halves the size, the first only where nothing is
+            folded.
+        dense: Channels of each decoder's dense convolutions.
+        context: Channels and dilation of the context network's convolutions.
+
+    """
+
+    fold: int
+    widths: tuple[int, ...]
+    dense: tuple[int, ...]
+    context: tuple[tuple[int, int], ...]
+
+    @property
+    def scales(self) -> list[int]:
+        """Full-size pixels per pixel of each level."""
+        first = self.fold if self.fold > 1 else 2
+        return [first * 2**level for level in range(len(self.widths))]
+
+
+PUBLISHED = FlowLayout(
+    fold=1,
+    widths=(16, 32, 64, 96, 128, 196),
+    dense=(128, 128, 96, 64, 32),
+    context=((128, 1), (128, 2), (128, 4), (96, 8), (64, 16), (32, 1)),
+)
+"""The model of the paper."""
+
+SMALL = FlowLayout(
+    fold=4,
+    widths=(32, 48, 64, 96, 128),
+    dense=(64, 48, 32),
+    context=((48, 1), (48, 2), (48, 4), (32, 1)),
+)
+"""For live preview on a GPU; multiples of 64 as well."""
 
 
 def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -35,10 +77,10 @@ def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> n
 class _Decoder(nn.Module):
     """One level: five dense convolutions, a flow, and what the next finer level gets of both."""
 
-    def __init__(self, inputs: int, *, feature_up: bool) -> None:
+    def __init__(self, inputs: int, dense: Sequence[int], *, feature_up: bool) -> None:
         super().__init__()
         layers = []
-        for width in _DENSE:
+        for width in dense:
             layers.append(_conv(inputs, width))
             inputs += width
         self.dense = nn.ModuleList(layers)
@@ -51,30 +93,47 @@ class _Decoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         for layer in self.dense:
             x = torch.cat((layer(x), x), dim=1)
-        return self.flow(x), x
+        return _precise(self.flow, x), x
+
+
+def _precise(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer in float32: half precision rounds a flow of 20 px by a tenth of a pixel."""
+    with torch.autocast(x.device.type, enabled=False):
+        out: Tensor = layer(x.float())
+    return out
 
 
 class FlowNet(nn.Module):
-    """Optical flow from the output grid (first image) into the reference (second image)."""
+    """Optical flow from the output grid (first image) into the reference (second image).
 
-    def __init__(self) -> None:
+    Args:
+        layout: The layers.
+
+    """
+
+    def __init__(self, layout: FlowLayout = PUBLISHED) -> None:
         super().__init__()
-        pyramid, inputs = [], 3
-        for width in _WIDTHS:
+        self.layout = layout
+        widths = layout.widths
+        pyramid, inputs = [], 3 * layout.fold**2
+        for level, width in enumerate(widths):
+            stride = 1 if level == 0 and layout.fold > 1 else 2
             pyramid.append(
-                nn.Sequential(_conv(inputs, width, stride=2), _conv(width, width), _conv(width, width))
+                nn.Sequential(_conv(inputs, width, stride=stride), _conv(width, width), _conv(width, width))
             )
             inputs = width
         self.pyramid = nn.ModuleList(pyramid)
         volume = (2 * _RADIUS + 1) ** 2
-        decoders = [_Decoder(volume, feature_up=True)]
+        self._finest = layout.scales.index(_FINEST)
+        finer = widths[self._finest : -1]
+        decoders = [_Decoder(volume, layout.dense, feature_up=True)]
         decoders += [
-            _Decoder(volume + width + 4, feature_up=index < 3)
-            for index, width in enumerate(reversed(_WIDTHS[1:-1]))
+            _Decoder(volume + width + 4, layout.dense, feature_up=index < len(finer) - 1)
+            for index, width in enumerate(reversed(finer))
         ]
         self.decoders = nn.ModuleList(decoders)
         layers, inputs = [], decoders[-1].width
-        for width, dilation in _CONTEXT:
+        for width, dilation in layout.context:
             layers.append(_conv(inputs, width, dilation=dilation))
             inputs = width
         self.context = nn.Sequential(*layers, nn.Conv2d(inputs, 2, 3, padding=1))
@@ -85,8 +144,9 @@ class FlowNet(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Pyramid features of (B, 3, H, W) from 1/2 size down to 1/64."""
+        """Pyramid features of (B, 3, H, W), finest first."""
         levels = []
+        image = F.pixel_unshuffle(image, self.layout.fold)
         for level in self.pyramid:
             image = level(image)
             levels.append(image)
@@ -103,28 +163,38 @@ class FlowNet(nn.Module):
             (B, 2, H, W): where in `reference` each pixel of `image` is found, as an offset [px].
 
         """
-        flow = self.coarse_to_fine(self.features(image), self.features(reference))
-        full = F.interpolate(flow, scale_factor=4, mode="bilinear", align_corners=False)
-        return full * FLOW_UNIT
+        return full_size(self.coarse_to_fine(self.features(image), self.features(reference))[-1])
 
-    def coarse_to_fine(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
-        """Flow at a quarter of the size, in units of `FLOW_UNIT`, from two feature pyramids."""
-        flow = feature = None
+    def coarse_to_fine(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
+        """Flow at every level from two feature pyramids.
+
+        Returns:
+            In units of `FLOW_UNIT`, coarsest first; the last is at a quarter of the size and refined by the
+            context network.
+
+        """
+        flows: list[Tensor] = []
+        feature = None
         for index, decoder in enumerate(self.decoders):
-            level = len(_WIDTHS) - 1 - index
+            level = len(first) - 1 - index
             a, b = first[level], second[level]
-            if flow is None or feature is None:
+            if feature is None:
                 x = F.leaky_relu(correlation(a, b, _RADIUS), _SLOPE)
             else:
                 before = self.decoders[index - 1]
                 assert isinstance(before, _Decoder)
                 assert before.feature_up is not None
-                flow, feature = before.flow_up(flow), before.feature_up(feature)
-                warped, _ = backward_warp(b, flow * (FLOW_UNIT / 2 ** (level + 1)))
+                flow, feature = _precise(before.flow_up, flows[-1]), before.feature_up(feature)
+                warped, _ = backward_warp(b, flow * (FLOW_UNIT / self.layout.scales[level]))
                 volume = F.leaky_relu(correlation(a, warped, _RADIUS), _SLOPE)
                 x = torch.cat((volume, a, flow, feature), dim=1)
             flow, feature = decoder(x)
-        assert flow is not None
+            flows.append(flow)
         assert feature is not None
-        refined: Tensor = flow + self.context(feature)
-        return refined
+        flows[-1] = flows[-1] + _precise(self.context[-1], self.context[:-1](feature))
+        return flows
+
+
+def full_size(flow: Tensor) -> Tensor:
+    """Flow of the finest level (B, 2, H/4, W/4), in units of `FLOW_UNIT`, as (B, 2, H, W) in pixels."""
+    return FLOW_UNIT * F.interpolate(flow, scale_factor=_FINEST, mode="bilinear", align_corners=False)

@@ -45,7 +45,12 @@ class AWnetSynthesiser:
         references = _as_many(references, self._network.references)
         up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
         images = [pad_to_multiple(to_planes(r.image, self._device), MULTIPLE) for r in references]
-        fused = self._network(images[0], up, *images[1:])
+        matched = [
+            pad_to_multiple(to_planes(r.matched, self._device), MULTIPLE)
+            for r in references
+            if self._network.matched
+        ]
+        fused = self._network(images[0], up, *images[1:], matched=matched)
         seen = []
         for index, reference in enumerate(references):
             if reference.valid is not None:

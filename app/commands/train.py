@@ -1,75 +1,285 @@
-"""`twinrate train`: learn the weights of the live network from a folder of clips."""
+"""`twinrate train`: learn the weights of a fusion network from a folder of clips."""
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands import train_files
 from app.commands._common import JsonOption, emit, progress_bar, say
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
+    from fusion.training.clips import Clip
+    from fusion.training.crops import SampleOptions
+    from fusion.training.loop import LoopOptions, Trainer
+
+app = typer.Typer(
+    invoke_without_command=True,
+    help="Train a fusion network; stopped at any time, it goes on exactly where it was.",
+)
+app.command("pack")(train_files.pack)
+app.command("split")(train_files.split)
+app.command("join")(train_files.join)
+
+_WIDTH = 640
+_JUDGED_WIDTH, _JUDGED_FRAMES = 448, 60
+_MINUTES = 30.0
+_TELL_SECONDS = 20.0
+
+
+class Model(str, Enum):
+    """What is trained."""
+
+    LIVE = "live"
+    AWNET = "awnet"
+
+
+class Stages(str, Enum):
+    """Steps of the paper's recipe."""
+
+    ALL = "all"
+    ZERO = "0"
+    ONE = "1"
+    TWO = "2"
+    THREE = "3"
+
+
+class ScheduleShape(str, Enum):
+    """How the learning rate goes."""
+
+    TRAPEZOID = "trapezoid"
+    COSINE = "cosine"
+
+
+class Precision(str, Enum):
+    """Number format of the computation."""
+
+    NO = "no"
+    BF16 = "bf16"
+
+
+class Device(str, Enum):
+    """Where training runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+
+
+class NoisePlace(str, Enum):
+    """Where noise is put."""
+
+    LSR = "lsr"
+    UPSCALED = "upscaled"
+
+
+@app.callback()
 def command(
-    data: Annotated[Path, typer.Option("--data", help="Folder of clips or of folders of pictures.")],
-    out: Annotated[Path, typer.Option("--out", help="The run's folder; the same one again goes on there.")],
+    context: typer.Context,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of clips or of folders of pictures, or a pack.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run's folder; the same one again goes on there.")
+    ] = None,
+    model: Annotated[Model, typer.Option(help="The network to train.")] = Model.LIVE,
+    stage: Annotated[
+        Stages,
+        typer.Option(
+            help="awnet: 0 synthetic flow, 1 flow on video, 2 fusion, 3 both together; each goes on from the "
+            "one before it in the run's folder."
+        ),
+    ] = Stages.ALL,
     scale: Annotated[int, typer.Option(min=2, max=16, help="Output pixels per LSR pixel.")] = 4,
     noise_variance: Annotated[
         float, typer.Option(min=0.0, max=0.1, help="Most noise on LSR frames, of values in 0..1.")
     ] = 0.0,
+    noise_on: Annotated[
+        NoisePlace, typer.Option(help="Noise on the LSR frame, or on the upscaled one as in the paper.")
+    ] = NoisePlace.LSR,
     refs: Annotated[int, typer.Option(min=1, max=2, help="HSR frames used for each output frame.")] = 1,
+    matched: Annotated[
+        bool,
+        typer.Option(
+            "--matched/--sharp",
+            help="awnet: its flow sees the reference as blurred as the LSR frame, or sharp as in the paper.",
+        ),
+    ] = True,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="awnet: the ablation that writes pixels without filters.")
+    ] = False,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Time budget; 30 where no number of steps is given.")
+        float | None,
+        typer.Option(min=0.01, help="Time budget [min]; awnet: split 40/5/25/30 % over steps 0 to 3."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps in all, instead of a time budget.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps in all (awnet: in each stage), instead of a time budget."),
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="awnet: the paper's rates and numbers of steps (days).")
+    ] = False,
     validate: Annotated[
         list[str] | None,
         typer.Option("--validate", help="A clip not to train on but to judge by; repeatable."),
     ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="A folder whose clips are only judged by; for packs.")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Weights to start from: a file, or a folder written by split.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples in a step.")] = 4,
+    crop: Annotated[
+        str | None, typer.Option(help="Crops, WIDTHxHEIGHT [px]; 192x192, awnet 384x256.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-7, help="Highest learning rate; the recipe's where left out.")
+    ] = None,
+    schedule: Annotated[ScheduleShape, typer.Option(help="live: shape of the learning rate.")] = (
+        ScheduleShape.TRAPEZOID
+    ),
+    cooldown: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="live: last part of the run, with a falling rate.")
+    ] = 0.4,
+    slow: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="live: the last layer's share of the learning rate.")
+    ] = 0.2,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare samples; 0: a thread.")] = 0,
+    precision: Annotated[Precision, typer.Option(help="bf16: mixed precision, for GPUs.")] = Precision.NO,
+    device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = Device.AUTO,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between states on disk.")] = 200,
+    validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the first weights and of all draws.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Train the live network; stopped at any time, it goes on exactly where it was."""
-    from fusion.training.clips import find_clips, load_clips
+    """Train a fusion network; stopped at any time, it goes on exactly where it was."""
+    if context.invoked_subcommand is not None:
+        return
+    if data is None or out is None:
+        raise typer.BadParameter(f"--{'data' if data is None else 'out'} is missing")
+    from fusion.training.crops import SampleOptions
     from fusion.training.loop import LoopOptions
-    from fusion.training.recipe import finish, train_live
-    from fusion.training.samples import SampleOptions
+    from fusion.training.schedule import Schedule
 
-    held_out = validate or []
-    learn = find_clips(data, without=held_out)
-    judge = [path for path in find_clips(data) if path not in learn]
-    cache = out / "cache"
-    with progress_bar("decoding", len(learn) + len(judge)) as bar:
-        clips = load_clips(learn, cache, on_clip=bar.advance)
-        judged = load_clips(judge, cache, width=448, most=60, on_clip=bar.advance)
-    if steps is None and minutes is None:
-        minutes = 30.0
-    trainer = train_live(
-        clips,
-        judged,
-        out,
-        SampleOptions(scale=scale, noise_variance=noise_variance, references=refs),
-        LoopOptions(steps=steps, minutes=None if steps else minutes),
-        batch=batch,
-        seed=seed,
+    clips, judged = _footage(data, validate or [], validation, out)
+    if steps is None and minutes is None and not published:
+        minutes = _MINUTES
+    samples = SampleOptions(
+        scale=scale,
+        noise_variance=noise_variance,
+        references=refs,
+        noise_on=noise_on.value,
+        crop=_size(crop or ("192x192" if model is Model.LIVE else "384x256")),
     )
-    begun = trainer.step
-    with progress_bar("training", steps) as bar:
-        bar.advance(begun)
-        trainer.run(lambda _step, _loss: bar.advance())
-    weights = finish(trainer, out, scale=scale, noise_variance=noise_variance, references=refs)
-    say(
-        f"{weights}: {trainer.step} steps in {trainer.seconds:.0f} s, curve in {out / 'curve.png'}",
-        quiet=json,
+    loop = LoopOptions(
+        steps=steps,
+        minutes=None if steps else minutes,
+        slow=slow,
+        schedule=Schedule(schedule.value, cooldown),
+        workers=workers,
+        precision=precision.value,
+        device=device.value,
+        save_every=save_every,
+        validate_every=validate_every,
     )
+    if start and start.is_dir():
+        from fusion.training.shards import join_weights
+
+        join_weights(start, joined := out / "start.safetensors")
+        start = joined
+    if model is Model.LIVE:
+        loop = replace(loop, learning_rate=learning_rate or loop.learning_rate)
+        weights = _live(clips, judged, out, samples, loop, batch, seed, start, json)
+    else:
+        from fusion.training.runs import stage_loops, train_awnet
+
+        stages = range(4) if stage is Stages.ALL else [int(stage.value)]
+        weights = train_awnet(
+            data,
+            clips,
+            judged,
+            out,
+            samples,
+            stage_loops(stages, loop, published=published, learning_rate=learning_rate),
+            stages=stages,
+            matched=matched,
+            direct=direct,
+            batch=batch,
+            seed=seed,
+            start=start,
+            on_stage=lambda number, trainer: _tell(number, trainer, json),
+        )
+    say(f"{weights}: done; curves and pictures are in {out}", quiet=json)
     emit(
         {
             "weights": str(weights),
-            "steps": trainer.step,
-            "seconds": round(trainer.seconds, 1),
             "clips": [clip.name for clip in clips],
             "validation": [clip.name for clip in judged],
         },
         as_json=json,
     )
+
+
+def _footage(
+    data: Path, validate: list[str], validation: Path | None, out: Path
+) -> tuple[list[Clip], list[Clip]]:
+    from fusion.training.clips import find_clips, load_clips
+
+    learn = find_clips(data, without=validate)
+    judge = [path for path in find_clips(data) if path not in learn] if validate else []
+    judge += find_clips(validation) if validation else []
+    cache = out / "cache"
+    with progress_bar("decoding", len(learn) + len(judge)) as bar:
+        clips = load_clips(learn, cache, width=_WIDTH, on_clip=bar.advance)
+        judged = load_clips(judge, cache, width=_JUDGED_WIDTH, most=_JUDGED_FRAMES, on_clip=bar.advance)
+    return clips, judged
+
+
+def _live(
+    clips: list[Clip],
+    judged: list[Clip],
+    out: Path,
+    samples: SampleOptions,
+    loop: LoopOptions,
+    batch: int,
+    seed: int,
+    start: Path | None,
+    quiet: bool,
+) -> Path:
+    from fusion.training.recipe import finish, train_live
+
+    trainer = train_live(clips, judged, out, samples, loop, batch=batch, seed=seed, start=start)
+    with progress_bar("training", loop.steps) as bar:
+        bar.advance(trainer.step)
+        trainer.run(lambda _step, _loss: bar.advance())
+    say(f"{trainer.step} steps in {trainer.seconds:.0f} s", quiet=quiet)
+    return finish(trainer, out, samples, loop)
+
+
+def _tell(number: int, trainer: Trainer, quiet: bool) -> Callable[[int, Tensor], None]:
+    say(f"step {number} of the recipe, {trainer.step} training steps done", quiet=quiet)
+    began = time.monotonic()
+
+    def on_step(step: int, loss: Tensor) -> None:
+        nonlocal began
+        if time.monotonic() - began > _TELL_SECONDS:
+            began = time.monotonic()
+            say(f"  {step}: loss {float(loss):.5f}, {trainer.seconds:.0f} s", quiet=quiet)
+
+    return on_step
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if found is None:
+        raise typer.BadParameter(f"--crop {text!r} is not a size such as 384x256")
+    return int(found[2]), int(found[1])

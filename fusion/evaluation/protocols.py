@@ -46,6 +46,12 @@ def lsr_frame(frame: ByteImage, scale: int, *, noise_variance: float = 0.0, seed
     return to_bytes(small)
 
 
+def whole(frame: ByteImage, multiple: int) -> ByteImage:
+    """Cut a frame to multiples of `multiple` pixels."""
+    height, width = (side - side % multiple for side in frame.shape[:2])
+    return np.ascontiguousarray(frame[:height, :width])
+
+
 def septuplets(
     synthesiser: Synthesiser,
     name: str,

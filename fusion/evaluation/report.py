@@ -13,7 +13,7 @@ import numpy as np
 
 from fusion.engine import Fuser
 from fusion.errors import FusionInputError
-from fusion.evaluation.protocols import GOP, Figure, gops, septuplets
+from fusion.evaluation.protocols import GOP, Figure, gops, septuplets, whole
 from fusion.resample import ByteImage
 from fusion.training.clips import find_clips, load_clip
 
@@ -111,7 +111,7 @@ def evaluate(
     with tempfile.TemporaryDirectory() as cache:
         for path in find_clips(folder):
             clip = load_clip(path, Path(cache), width=_WIDTH[protocol], most=_MOST[protocol])
-            frames = [_whole(frame) for frame in clip.frames]
+            frames = [whole(frame, _MULTIPLE) for frame in clip.frames]
             if len(frames) < GOP or 0 in frames[0].shape:
                 raise FusionInputError(
                     f"{path}: needs at least {GOP} frames of {_MULTIPLE}x{_MULTIPLE} pixels; leave it out"
@@ -165,8 +165,3 @@ def _row(
         by_clip={clip: float(np.mean([f.psnr for f in figures if f.clip == clip])) for clip in clips},
         by_distance={d: float(np.mean([f.psnr for f in figures if f.distance == d])) for d in distances},
     )
-
-
-def _whole(frame: ByteImage) -> ByteImage:
-    height, width = (side - side % _MULTIPLE for side in frame.shape[:2])
-    return np.ascontiguousarray(frame[:height, :width])

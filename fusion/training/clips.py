@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, overload
 
 import cv2
 import numpy as np
@@ -19,6 +19,26 @@ from fusion.resample import ByteImage, downscale, to_bytes
 _CLIPS = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 _FEWEST = 3
+_SEPTUPLETS = "sequences"
+_SEPTUPLET_LIST = "sep_trainlist.txt"
+
+
+class Frames(Protocol):
+    """Frames of one size, (T, H, W, 3) uint8 RGB, by index or by slice."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, H, W, 3)."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[ByteImage]: ...
+
+    @overload
+    def __getitem__(self, index: int, /) -> ByteImage: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> npt.NDArray[np.uint8]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,16 +47,55 @@ class Clip:
 
     Attributes:
         name: File or folder name.
-        frames: (T, H, W, 3) uint8 RGB, memory-mapped.
+        frames: (T, H, W, 3) uint8 RGB, memory-mapped or read when asked for.
 
     """
 
     name: str
-    frames: npt.NDArray[np.uint8]
+    frames: Frames
+
+
+class PictureFrames:
+    """Frames that stay on disk as pictures, for data sets too large to be decoded beforehand.
+
+    Args:
+        pictures: Files of one size, in order.
+
+    """
+
+    def __init__(self, pictures: Sequence[Path]) -> None:
+        self._pictures = list(pictures)
+        self._size: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, H, W, 3)."""
+        if not self._size:
+            self._size = read_picture(self._pictures[0]).shape
+        return (len(self._pictures), *self._size)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __iter__(self) -> Iterator[ByteImage]:
+        return (read_picture(path) for path in self._pictures)
+
+    @overload
+    def __getitem__(self, index: int, /) -> ByteImage: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> npt.NDArray[np.uint8]: ...
+    def __getitem__(self, index: int | slice, /) -> ByteImage:
+        """Read one picture (H, W, 3), or several (T, H, W, 3)."""
+        if isinstance(index, slice):
+            return np.stack([read_picture(path) for path in self._pictures[index]])
+        return read_picture(self._pictures[index])
 
 
 def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
-    """Clips and frame folders directly inside `folder`, by name.
+    """Clips and frame folders of a data folder, by name.
+
+    They lie directly inside `folder` or inside its subfolder `clips`. A folder laid out like Vimeo90K gives
+    the septuplets of its training list.
 
     Args:
         folder: Where to look.
@@ -48,10 +107,13 @@ def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
     """
     if not folder.is_dir():
         raise TrainingError(f"{folder}: there is no such folder; give a folder of clips or frame folders")
+    if (folder / _SEPTUPLETS).is_dir():
+        return _septuplets(folder)
+    inside = folder / "clips"
     found = [
         path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in _CLIPS or (path.is_dir() and any(_pictures(path)))
+        for path in sorted((inside if inside.is_dir() else folder).iterdir())
+        if path.suffix.lower() in _CLIPS or (path.is_dir() and any(find_pictures(path)))
     ]
     missing = set(without) - {path.name for path in found} - {path.stem for path in found}
     if missing:
@@ -64,8 +126,17 @@ def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
     return kept
 
 
+def find_pictures(folder: Path) -> Iterator[Path]:
+    """Picture files directly inside `folder`, by name; none where there is no such folder."""
+    if not folder.is_dir():
+        return iter(())
+    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _PICTURES)
+
+
 def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> Clip:
     """Decode a clip, or take it from the cache.
+
+    Septuplets of Vimeo90K's layout stay on disk as they are: there are too many of them to be decoded.
 
     Args:
         path: A clip or a folder of pictures.
@@ -77,19 +148,13 @@ def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> 
         TrainingError: The clip cannot be decoded, has too few frames, or pictures of several sizes.
 
     """
+    if path.parent.parent.name == _SEPTUPLETS:
+        return Clip(f"{path.parent.name}/{path.name}", PictureFrames(list(find_pictures(path))))
     cache.mkdir(parents=True, exist_ok=True)
     stamp = f"{path.resolve()}|{path.stat().st_mtime_ns}|{width}|{most}"
     stored = cache / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npy"
     if not stored.exists():
-        frames: list[ByteImage] = []
-        size: tuple[int, ...] = ()
-        for frame in _decode(path):
-            if frames and frame.shape != size:
-                raise TrainingError(f"{path}: frames of different sizes in one clip; sort them into folders")
-            size = frame.shape
-            frames.append(_fit(frame, width))
-            if len(frames) == most:
-                break
+        frames = list(decode_clip(path, width=width, most=most))
         if len(frames) < _FEWEST:
             raise TrainingError(f"{path}: {len(frames)} frames; training needs at least {_FEWEST}")
         partial = stored.with_suffix(f".{os.getpid()}.npy")
@@ -115,14 +180,59 @@ def load_clips(
     return clips
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _PICTURES)
+def decode_clip(path: Path, *, width: int, most: int) -> Iterator[ByteImage]:
+    """The first `most` frames of a clip or a folder of pictures, at most `width` columns wide.
+
+    Raises:
+        TrainingError: The clip cannot be decoded, or holds pictures of several sizes.
+
+    """
+    size: tuple[int, ...] = ()
+    for index, frame in enumerate(_decode(path)):
+        if index == most:
+            break
+        if size and frame.shape != size:
+            raise TrainingError(f"{path}: frames of different sizes in one clip; sort them into folders")
+        size = frame.shape
+        yield fit_width(frame, width)
+
+
+def read_picture(path: Path) -> ByteImage:
+    """(H, W, 3) uint8 RGB.
+
+    Raises:
+        TrainingError: It is no picture.
+
+    """
+    image: npt.NDArray[Any] | None = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise TrainingError(f"{path}: not a readable picture; remove or replace it")
+    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+
+
+def fit_width(frame: ByteImage, width: int) -> ByteImage:
+    """Reduce a frame to at most `width` columns."""
+    if frame.shape[1] <= width:
+        return frame
+    height = max(1, round(frame.shape[0] * width / frame.shape[1]))
+    return to_bytes(downscale(frame, height, width))
+
+
+def _septuplets(folder: Path) -> list[Path]:
+    listed = folder / _SEPTUPLET_LIST
+    if not listed.is_file():
+        raise TrainingError(f"{listed}: missing; a folder with {_SEPTUPLETS} needs Vimeo90K's training list")
+    names = listed.read_text(encoding="utf-8").split()
+    gone = next((name for name in names if not (folder / _SEPTUPLETS / name).is_dir()), None)
+    if gone or not names:
+        raise TrainingError(f"{listed}: names {gone or 'no septuplets'}, which is not there; unpack it whole")
+    return [folder / _SEPTUPLETS / name for name in names]
 
 
 def _decode(path: Path) -> Iterator[ByteImage]:
     if path.is_dir():
-        for picture in _pictures(path):
-            yield _read_picture(picture)
+        for picture in find_pictures(path):
+            yield read_picture(picture)
         return
     import av  # the training machine needs it only where clips are not decoded yet
 
@@ -132,17 +242,3 @@ def _decode(path: Path) -> Iterator[ByteImage]:
                 yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
     except (av.FFmpegError, IndexError) as error:
         raise TrainingError(f"{path}: cannot be decoded ({error}); remove or replace it") from error
-
-
-def _read_picture(path: Path) -> ByteImage:
-    image: npt.NDArray[Any] | None = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise TrainingError(f"{path}: not a readable picture; remove or replace it")
-    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-
-
-def _fit(frame: ByteImage, width: int) -> ByteImage:
-    if frame.shape[1] <= width:
-        return frame
-    height = max(1, round(frame.shape[0] * width / frame.shape[1]))
-    return to_bytes(downscale(frame, height, width))

@@ -5,28 +5,24 @@ from __future__ import annotations
 import copy
 import csv
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, send_to_device
 from torch import Tensor, nn
 
 from fusion.errors import TrainingError
 from fusion.training.curve import draw_curve
-from fusion.training.samples import Batch
+from fusion.training.loading import batches
+from fusion.training.schedule import Schedule
+from fusion.training.state import State, average, load_state, save_state
 
-_STATE = "state.safetensors"
 _CURVE = "curve.csv"
-_COOLDOWN = 0.4
-_WARM_UP = 50
-_SLOW = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +31,56 @@ class LoopOptions:
 
     Attributes:
         steps: Steps in all, or None where `minutes` decides.
-        minutes: Time budget; the last part of it lowers the learning rate to zero.
-        learning_rate: AdamW's, after a short warm-up.
+        minutes: Time budget, with everything: reading, validating, saving.
+        learning_rate: AdamW's highest.
+        schedule: How the rate goes from there.
+        slow: Share of the rate for parameters that must learn slowly.
+        weight_decay: AdamW's.
         clip: Largest norm of the gradient.
         average: Decay of the averaged weights, which are the ones saved and judged.
         save_every: Steps between states on disk.
         validate_every: Steps between validations.
+        workers: Processes that make batches; 0 for one thread.
+        precision: "no" for float32, "bf16" for mixed precision.
+        device: "auto" or "cpu".
 
     """
 
     steps: int | None = None
     minutes: float | None = None
     learning_rate: float = 5e-4
+    schedule: Schedule = field(default_factory=Schedule)
+    slow: float = 0.2
+    weight_decay: float = 1e-4
     clip: float = 1.0
     average: float = 0.998
     save_every: int = 200
     validate_every: int = 1000
+    workers: int = 0
+    precision: str = "no"
+    device: str = "auto"
 
 
-Loss = Callable[[nn.Module, Batch], Tensor]
+Loss = Callable[[nn.Module, Any], Tensor]
 Validate = Callable[[nn.Module, int], dict[str, float]]
 
 
 class Trainer:
     """Trains one network in one folder; started again in the same folder it goes on where it was.
 
+    Several processes, started with `accelerate launch`, train together: each takes its own batches and
+    gradients are averaged; the first one writes.
+
     Args:
-        network: The network; its weights are replaced where the folder holds a state.
-        sampler: Step number to batch; must give the same batch for the same step.
-        loss: The loss of the network on a batch.
+        network: The network; its weights are replaced where the folder holds a state. Parameters that need no
+            gradient stay as they are.
+        sampler: Step number to batch (tensors in named tuples and lists); must give the same batch for the
+            same step.
+        loss: The loss of the network on a batch, both on the device.
         folder: Where the state, the curve and the averaged weights are kept.
         options: How the run goes.
         identity: What must be the same for a resume to make sense.
-        slow: Parameters learned at a fifth of the rate.
+        slow: Parameters learned more slowly.
         validate: Measures the averaged network; its figures go into the curve.
 
     Raises:
@@ -78,7 +91,7 @@ class Trainer:
     def __init__(
         self,
         network: nn.Module,
-        sampler: Callable[[int], Batch],
+        sampler: Callable[[int], Any],
         loss: Loss,
         folder: Path,
         options: LoopOptions,
@@ -89,90 +102,137 @@ class Trainer:
     ) -> None:
         if options.steps is None and options.minutes is None:
             raise TrainingError("give a number of steps or of minutes to train for")
-        self.network, self._sampler, self._loss = network, sampler, loss
+        self._sampler, self._loss = sampler, loss
         self._folder, self._options, self._validate = folder, options, validate
-        self._identity = json.dumps(identity, sort_keys=True)
+        self._identity = identity | {"learning_rate": options.learning_rate, "slow": options.slow}
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self._accelerator = Accelerator(cpu=options.device == "cpu", kwargs_handlers=[unused])
+        if self._accelerator.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
+            torch.set_float32_matmul_precision("high")
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._judged = copy.deepcopy(network).eval().requires_grad_(False)
         slow_ones = {id(parameter) for parameter in slow}
-        fast = [parameter for parameter in network.parameters() if id(parameter) not in slow_ones]
-        groups = [{"params": fast, "share": 1.0}, {"params": list(slow), "share": _SLOW}]
-        self._optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=1e-4)
-        self.averaged = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        learning = [p for p in network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in learning if id(p) not in slow_ones], "share": 1.0},
+            {"params": [p for p in learning if id(p) in slow_ones], "share": options.slow},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay)
+        self.network: nn.Module = network
         self.step = 0
         self.seconds = 0.0
-        self._cooldown_from: int | None = None
-        self._last: int | None = options.steps
-        if options.steps is not None:
-            self._cooldown_from = int(options.steps * (1 - _COOLDOWN))
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / _STATE).exists():
-            self._resume()
-        else:
+        state = load_state(folder, self._identity)
+        if state:
+            network.load_state_dict(state.network)
+        self._wrapped, self._optimizer = self._accelerator.prepare(network, optimizer)
+        own = network.state_dict()
+        self.averaged = {name: tensor.detach().clone() for name, tensor in own.items()}
+        if state:
+            self._resume(state)
+        elif self._accelerator.is_main_process:
             (folder / _CURVE).write_text("step,seconds,loss,learning_rate,figures\n", encoding="utf-8")
             (folder / "run.json").write_text(
-                json.dumps({"identity": identity, "options": asdict(options)}, indent=1), encoding="utf-8"
+                json.dumps({"identity": self._identity, "options": asdict(options)}, indent=1),
+                encoding="utf-8",
             )
 
-    def run(self, on_step: Callable[[int, float], None] | None = None) -> None:
-        """Train until the budget is used up; `on_step` hears the step and the loss."""
-        losses: list[float] = []
-        with ThreadPoolExecutor(1) as loader:
-            coming = loader.submit(self._sampler, self.step)
-            while self._last is None or self.step < self._last:
-                began = time.monotonic()
-                batch = coming.result()
-                coming = loader.submit(self._sampler, self.step + 1)
-                losses.append(self._one(batch))
-                self.step += 1
-                self.seconds += time.monotonic() - began
-                if on_step:
-                    on_step(self.step, losses[-1])
-                decided = self._decide_end()
-                if self.step % self._options.save_every == 0 or decided or self.step == self._last:
-                    self._record(sum(losses) / len(losses))
-                    losses.clear()
-            coming.cancel()
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is used up."""
+        return self._progress() >= 1
+
+    def run(self, on_step: Callable[[int, Tensor], None] | None = None) -> None:
+        """Train until the budget is used up; `on_step` hears the step and the loss, on the device."""
+        if self.finished:
+            return
+        began = time.monotonic() - self.seconds
+        losses: list[Tensor] = []
+        processes = self._accelerator.num_processes
+        first = self.step * processes + self._accelerator.process_index
+        device = self._accelerator.device
+        for batch in batches(
+            self._sampler,
+            first,
+            stride=processes,
+            workers=self._options.workers,
+            pinned=device.type == "cuda",
+        ):
+            losses.append(self._one(send_to_device(batch, device, non_blocking=True)))
+            self.step += 1
+            self.seconds = self._agreed(time.monotonic() - began)
+            if on_step:
+                on_step(self.step, losses[-1])
+            last = self._progress() >= 1
+            if self.step % self._options.save_every == 0 or last:
+                self._record(float(torch.stack(losses).mean()))
+                losses.clear()
+            if last:
+                break
+
+    def described(self, options: LoopOptions) -> dict[str, Any]:
+        """The run as a model card tells it."""
+        settings = {k: v for k, v in self._identity.items() if k != "clips"}
+        return settings | {
+            "steps": self.step,
+            "seconds": round(self.seconds),
+            "schedule": asdict(options.schedule),
+            "weight_decay": options.weight_decay,
+            "average": options.average,
+            "precision": options.precision,
+            "clips": [name for name, _ in self._identity.get("clips", [])],
+        }
 
     def load_averaged(self, network: nn.Module) -> nn.Module:
         """Put the averaged weights into `network`."""
         network.load_state_dict(self.averaged)
         return network
 
-    def _one(self, batch: Batch) -> float:
-        self.network.train()
+    def _one(self, batch: Any) -> Tensor:
+        self._wrapped.train()
+        rate = self._learning_rate()
         for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate() * group["share"]
-        loss = self._loss(self.network, batch)
+            group["lr"] = rate * group["share"]
+        half = self._options.precision == "bf16"
+        with torch.autocast(self._accelerator.device.type, dtype=torch.bfloat16, enabled=half):
+            loss = self._loss(self._wrapped, batch)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._options.clip)
-        if torch.isfinite(norm):
-            self._optimizer.step()
+        self._accelerator.backward(loss)
+        learning = [
+            p for group in self._optimizer.param_groups for p in group["params"] if p.grad is not None
+        ]
+        norm = self._accelerator.clip_grad_norm_(learning, self._options.clip)
+        # A batch without a finite gradient teaches nothing; asking for it would hold up the device.
+        for parameter in learning:
+            parameter.grad = torch.where(torch.isfinite(norm), parameter.grad, 0.0)
+        self._optimizer.step()
         decay = min(self._options.average, (self.step + 1) / (self.step + 10))
-        for name, tensor in self.network.state_dict().items():
-            self.averaged[name].lerp_(tensor.detach(), 1 - decay)
-        return float(loss.detach())
+        average(self.averaged, self.network.state_dict(), decay)
+        return loss.detach()
+
+    def _agreed(self, seconds: float) -> float:
+        """The same time in all processes, so that they stop after the same step."""
+        if self._accelerator.num_processes > 1:
+            here = torch.tensor(seconds, device=self._accelerator.device)
+            return float(self._accelerator.reduce(here, "mean"))
+        return seconds
+
+    def _progress(self) -> float:
+        if self._options.steps is not None:
+            return self.step / self._options.steps
+        assert self._options.minutes is not None
+        return self.seconds / (60 * self._options.minutes)
 
     def _learning_rate(self) -> float:
-        rate = self._options.learning_rate * min(1.0, (self.step + 1) / _WARM_UP)
-        if self._cooldown_from is not None and self._last is not None and self.step >= self._cooldown_from:
-            rate *= (self._last - self.step) / max(self._last - self._cooldown_from, 1)
-        return rate
-
-    def _decide_end(self) -> bool:
-        minutes = self._options.minutes
-        if self._last is not None or minutes is None:
-            return False
-        if self.seconds < 60 * minutes * (1 - _COOLDOWN):
-            return False
-        # From here on the number of steps is fixed and saved, so a resumed run ends the same way.
-        self._cooldown_from = self.step
-        self._last = max(self.step + 1, int(self.step / (1 - _COOLDOWN)))
-        return True
+        return self._options.learning_rate * self._options.schedule.share(self.step, self._progress())
 
     def _record(self, loss: float) -> None:
+        if not self._accelerator.is_main_process:
+            return
         figures: dict[str, float] = {}
-        if self._validate and (self.step % self._options.validate_every == 0 or self.step == self._last):
-            figures = self._validate(self._averaged_network(), self.step)
+        if self._validate and (self.step % self._options.validate_every == 0 or self.finished):
+            figures = self._validate(self.load_averaged(self._judged).to(self._accelerator.device), self.step)
         with (self._folder / _CURVE).open("a", encoding="utf-8", newline="") as file:
             csv.writer(file).writerow(
                 [
@@ -184,67 +244,18 @@ class Trainer:
                 ]
             )
         draw_curve(self._folder / _CURVE, self._folder / "curve.png")
-        self._save()
+        moments = self._optimizer.state_dict()["state"]
+        state = State(self.network.state_dict(), self.averaged, moments, self.step, self.seconds)
+        save_state(self._folder, state, self._identity)
 
-    def _averaged_network(self) -> nn.Module:
-        return self.load_averaged(copy.deepcopy(self.network)).eval()
-
-    def _save(self) -> None:
-        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"averaged.{name}": tensor for name, tensor in self.averaged.items()}
-        for index, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
-        progress = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "cooldown_from": self._cooldown_from,
-            "last": self._last,
-        }
-        partial = self._folder / f"{_STATE}.partial"
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            partial,
-            metadata={"identity": self._identity, "progress": json.dumps(progress)},
-        )
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(self._folder / _STATE)
-
-    def _resume(self) -> None:
-        path = self._folder / _STATE
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        except (SafetensorError, OSError) as error:
-            raise TrainingError(
-                f"{path}: the training state is damaged ({error}); start in a new folder"
-            ) from error
-        if metadata.get("identity") != self._identity:
-            raise TrainingError(
-                f"{self._folder}: holds a run with other settings; go on with those, or use a new folder"
-            )
-        progress = json.loads(metadata["progress"])
-        self.step, self.seconds = progress["step"], progress["seconds"]
-        if self._options.steps is None:
-            self._cooldown_from, self._last = progress["cooldown_from"], progress["last"]
-        self.network.load_state_dict(_part(state, "network."))
-        self.averaged = _part(state, "averaged.")
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _part(state, "optimizer.").items():
-            index, key = name.split(".", 1)
-            moments.setdefault(int(index), {})[key] = tensor
+    def _resume(self, state: State) -> None:
+        self.step, self.seconds = state.step, state.seconds
+        for name, tensor in state.averaged.items():
+            self.averaged[name].copy_(tensor)
         whole = self._optimizer.state_dict()
-        whole["state"] = moments
+        whole["state"] = state.optimizer
         self._optimizer.load_state_dict(whole)
-        self._cut_curve()
-
-    def _cut_curve(self) -> None:
         curve = self._folder / _CURVE
         lines = curve.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines[1:] if int(line.split(",", 1)[0]) <= self.step]
         curve.write_text("\n".join([lines[0], *kept]) + "\n", encoding="utf-8")
-
-
-def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Recipes: which network, which loss, which samples, and what is measured on the way."""
+"""The recipe of `live`: its loss, its samples, and the weights and card that a run ends with."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusion.evaluation.protocols import lsr_frame, septuplets
-from fusion.gop import prepare_reference
 from fusion.inference import BACK_PROJECTIONS, LiveSynthesiser
 from fusion.live import LiveNet, LiveReference
-from fusion.resample import back_project, to_bytes, upscale
+from fusion.resample import back_project
 from fusion.training.clips import Clip
+from fusion.training.crops import SampleOptions
+from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, Trainer
-from fusion.training.samples import Batch, SampleOptions, Sampler
-from fusion.weights import save_card, save_weights
+from fusion.training.samples import Batch, Sampler
+from fusion.weights import load_weights, save_card, save_weights
 
 
 def live_loss(network: nn.Module, batch: Batch, back_projections: int) -> Tensor:
@@ -43,6 +41,7 @@ def train_live(
     *,
     batch: int = 4,
     seed: int = 0,
+    start: Path | None = None,
 ) -> Trainer:
     """Set up the training of `live`.
 
@@ -54,22 +53,33 @@ def train_live(
         loop: How the run goes.
         batch: Samples in a step.
         seed: Of the first weights and of all draws.
+        start: Weights to start from; random ones where left out.
+
+    Raises:
+        TrainingError: The folder or the footage cannot be used.
+        WeightsError: The weights to start from are not those of `live` for so many references.
 
     """
     torch.manual_seed(seed)
     network = LiveNet(samples.references, samples.scale)
+    if start:
+        load_weights(start, network, layout=f"live-{samples.references}")
     corrections = back_projections_for(samples.noise_variance)
 
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:
         assert isinstance(averaged, LiveNet)
-        return judge(averaged, validation, samples, folder / f"step_{step:06d}.png")
+        device = next(averaged.parameters()).device.type
+        synthesiser = LiveSynthesiser(averaged, samples.scale, device, back_projections=corrections)
+        picture = folder / f"step_{step:06d}.png"
+        return judge(synthesiser, validation, samples.scale, picture, noise_variance=samples.noise_variance)
 
     identity = {
         "network": f"live-{samples.references}",
         "samples": asdict(samples),
         "batch": batch,
         "seed": seed,
-        "clips": [[clip.name, list(clip.frames.shape)] for clip in clips],
+        "start": start.name if start else None,
+        "clips": described(clips),
     }
     return Trainer(
         network,
@@ -84,61 +94,37 @@ def train_live(
     )
 
 
-def finish(trainer: Trainer, folder: Path, *, scale: int, noise_variance: float, references: int) -> Path:
+def finish(trainer: Trainer, folder: Path, samples: SampleOptions, loop: LoopOptions) -> Path:
     """Write the averaged weights and their card into the run's folder; return the weights file.
 
     The card says nothing of quality: whether the model may become a default is decided by evaluation.
     """
-    name = (
-        f"live_x{scale}"
-        + ("_noise" if noise_variance else "")
-        + (f"_refs{references}" if references > 1 else "")
+    path = folder / f"{model_name('live', samples)}.safetensors"
+    save_weights(
+        path, trainer.load_averaged(LiveNet(samples.references)), layout=f"live-{samples.references}"
     )
-    path = folder / f"{name}.safetensors"
-    save_weights(path, trainer.load_averaged(LiveNet(references)), layout=f"live-{references}")
-    card = {
-        "method": "live",
-        "scale": scale,
-        "noise_variance": noise_variance,
-        "references": references,
-        "default": False,
-        "steps": trainer.step,
-        "seconds": round(trainer.seconds),
-    }
-    save_card(path, card)
+    save_card(path, card("live", samples) | {"recipe": trainer.described(loop)})
     return path
 
 
-def judge(network: LiveNet, clips: Sequence[Clip], samples: SampleOptions, picture: Path) -> dict[str, float]:
-    """Mean PSNR [dB] on the middle frame of clips never trained on, and a figure of the first clip.
-
-    The figure shows the upscaled frame, the result and the truth side by side.
-    """
-    synthesiser = LiveSynthesiser(
-        network, samples.scale, back_projections=back_projections_for(samples.noise_variance)
-    )
-    values = []
-    for clip in clips:
-        middle = len(clip.frames) // 2
-        frames = [_even(frame, samples.scale) for frame in clip.frames[middle - 1 : middle + 2]]
-        figures = septuplets(
-            synthesiser,
-            clip.name,
-            frames,
-            samples.scale,
-            positions=[0],
-            noise_variance=samples.noise_variance,
-        )
-        values += [figure.psnr for figure in figures]
-        if clip is clips[0]:
-            lsr = lsr_frame(frames[0], samples.scale, noise_variance=samples.noise_variance)
-            up = upscale(lsr, *frames[0].shape[:2])
-            made = synthesiser.synthesise(lsr, up, [prepare_reference(frames[2], None, lsr.shape[:2])])
-            row = np.concatenate([to_bytes(up), made.image, frames[0]], axis=1)
-            cv2.imwrite(str(picture), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
-    return {"psnr": float(np.mean(values))}
+def model_name(method: str, samples: SampleOptions) -> str:
+    """Name of the weights file, without its ending."""
+    noise = "_noise" if samples.noise_variance else ""
+    references = f"_refs{samples.references}" if samples.references > 1 else ""
+    return f"{method}_x{samples.scale}{noise}{references}"
 
 
-def _even(frame: np.ndarray, scale: int) -> np.ndarray:
-    height, width = (side - side % scale for side in frame.shape[:2])
-    return np.ascontiguousarray(frame[:height, :width])
+def card(method: str, samples: SampleOptions) -> dict[str, object]:
+    """The part of a model card that the program reads."""
+    return {
+        "method": method,
+        "scale": samples.scale,
+        "noise_variance": samples.noise_variance,
+        "references": samples.references,
+        "default": False,
+    }
+
+
+def described(clips: Sequence[Clip]) -> list[list[object]]:
+    """What identifies footage: names and sizes."""
+    return [[clip.name, list(clip.frames.shape)] for clip in clips]

@@ -17,11 +17,12 @@ from safetensors import safe_open
 from fusion import FusionError
 from fusion.errors import TrainingError
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
+from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions
 from fusion.training.recipe import train_live
-from fusion.training.samples import SampleOptions, Sampler
+from fusion.training.samples import Sampler
 
-SAMPLES = SampleOptions(crop=48)
+SAMPLES = SampleOptions(crop=(48, 48))
 LOOP = LoopOptions(steps=8, save_every=2, validate_every=4)
 
 
@@ -57,7 +58,7 @@ def test_a_batch_depends_on_seed_and_step_only():
 
 @pytest.mark.parametrize(("scale", "references", "noise"), [(4, 1, 0.0), (8, 2, 0.01), (3, 1, 0.0)])
 def test_a_batch_has_the_shapes_and_the_noise_asked_for(scale, references, noise):
-    options = SampleOptions(scale=scale, references=references, noise_variance=noise, crop=48)
+    options = SampleOptions(scale=scale, references=references, noise_variance=noise, crop=(48, 48))
     sampler = Sampler([clip()], options, batch=3)
     batch = sampler(0)
     assert batch.target.shape == batch.lsr_up.shape == (3, 3, 48, 48)
@@ -102,7 +103,7 @@ def test_training_overfits_one_sample(tmp_path):
     trainer = train_live([clip()], [], tmp_path, SAMPLES, LoopOptions(steps=200, learning_rate=1e-3))
     trainer._sampler = lambda _step: sampler(0)
     losses = []
-    trainer.run(lambda _step, loss: losses.append(loss))
+    trainer.run(lambda _step, loss: losses.append(float(loss)))
     assert np.mean(losses[-5:]) < 0.75 * losses[0]
 
 

@@ -1,0 +1,169 @@
+"""Crops for training: a target frame and sharp references some frames away, still as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fusion.errors import TrainingError
+from fusion.resample import ByteImage, FloatImage, downscale, to_bytes
+from fusion.training.clips import Clip
+
+NOISE_PLACES = ("lsr", "upscaled")
+"""Where noise is put: on the LSR frame as its sensor does, or on the upscaled one (paper 3.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """What samples look like.
+
+    Attributes:
+        scale: Output pixels per LSR pixel.
+        noise_variance: Gaussian noise on the LSR frame, of values in 0..1; half of the samples get less.
+        crop: Rows and columns of the crops [px].
+        farthest: Most frames between the target and its reference.
+        references: 1, or 2: one before and one after the target.
+        zoom: Share of samples taken from a larger field and reduced: sharper and faster.
+        jitter: Share of samples whose reference was exposed and coloured a little differently.
+        blur: Share of samples whose reference is motion-blurred (mean of neighbouring frames, paper eq. 1).
+        noise_on: One of `NOISE_PLACES`.
+
+    """
+
+    scale: int = 4
+    noise_variance: float = 0.0
+    crop: tuple[int, int] = (192, 192)
+    farthest: int = 4
+    references: int = 1
+    zoom: float = 0.4
+    jitter: float = 0.2
+    blur: float = 0.1
+    noise_on: str = "lsr"
+
+
+class Crops(NamedTuple):
+    """A batch as the cameras saw it.
+
+    Attributes:
+        target: (B, 3, H, W) uint8, the frame to make.
+        references: For each reference (B, 3, H, W) uint8.
+        seed: For all further draws.
+
+    """
+
+    target: Tensor
+    references: list[Tensor]
+    seed: int
+
+
+class CropSampler:
+    """Draws crops; the same seed and step always give the same ones, on any machine.
+
+    Args:
+        clips: Footage.
+        options: What samples look like.
+        batch: Samples in a batch.
+        seed: First part of every draw's seed.
+
+    Raises:
+        TrainingError: No clip has frames as large as the crop, or the noise has no such place.
+
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], options: SampleOptions, *, batch: int = 4, seed: int = 0
+    ) -> None:
+        if options.noise_on not in NOISE_PLACES:
+            raise TrainingError(f"noise on {options.noise_on!r}: choose {' or '.join(NOISE_PLACES)}")
+        height, width = options.crop
+        self._clips = [c for c in clips if min(c.frames.shape[1:3]) >= min(height, width)]
+        self._clips = [c for c in self._clips if c.frames.shape[1] >= height and c.frames.shape[2] >= width]
+        if not self._clips:
+            raise TrainingError(
+                f"no clip has frames of {width}x{height} pixels; give larger frames or take smaller crops"
+            )
+        self._options = options
+        self._batch = batch
+        self._seed = seed
+        # Long clips count more, but not in proportion: their frames are alike.
+        lengths = np.sqrt([len(clip.frames) for clip in self._clips])
+        self._share = lengths / lengths.sum()
+
+    def __call__(self, step: int) -> Crops:
+        """The crops of one step."""
+        drawn = [self._draw(np.random.default_rng((self._seed, step, k))) for k in range(self._batch)]
+        return Crops(
+            target=_stack([target for target, _ in drawn]),
+            references=[
+                _stack([references[k] for _, references in drawn]) for k in range(self._options.references)
+            ],
+            seed=int(np.random.default_rng((self._seed, step)).integers(2**62)),
+        )
+
+    def _draw(self, rng: np.random.Generator) -> tuple[ByteImage, list[ByteImage]]:
+        options = self._options
+        frames = self._clips[rng.choice(len(self._clips), p=self._share)].frames
+        count = len(frames)
+        target = int(rng.integers(count))
+        stride = int(rng.integers(1, options.farthest + 1)) * int(rng.choice((-1, 1)))
+        positions = []
+        for k in range(options.references):
+            position = target + (stride if k == 0 else -stride)
+            positions.append(position if 0 <= position < count else 2 * target - position)
+        turn = rng.integers(0, 2, 3)
+        window = self._window(rng, frames.shape[1:3], transposed=bool(turn[2]))
+        if window is None:
+            turn[2] = 0
+            window = self._window(rng, frames.shape[1:3], transposed=False)
+            assert window is not None
+        references = []
+        for position in (min(max(position, 0), count - 1) for position in positions):
+            if rng.random() < options.blur:
+                near = frames[max(position - 1, 0) : position + 2][(slice(None), *window)]
+                image = self._fit(near.mean(axis=0, dtype=np.float32), turn)
+            else:
+                image = self._fit(frames[position][window], turn)
+            if rng.random() < options.jitter:
+                gain = 1 + rng.uniform(-0.08, 0.08) + rng.uniform(-0.03, 0.03, 3)
+                image = np.asarray(image * gain + rng.uniform(-4, 4), dtype=np.float32)
+            references.append(_bytes(image))
+        return _bytes(self._fit(frames[target][window], turn)), references
+
+    def _window(
+        self, rng: np.random.Generator, size: tuple[int, ...], *, transposed: bool
+    ) -> tuple[slice, slice] | None:
+        height, width = self._options.crop[::-1] if transposed else self._options.crop
+        largest = min(size[0] / height, size[1] / width, 2.0)
+        if largest < 1:
+            return None
+        zoom = rng.uniform(1, largest) if rng.random() < self._options.zoom else 1.0
+        rows, columns = int(height * zoom), int(width * zoom)
+        top, left = int(rng.integers(size[0] - rows + 1)), int(rng.integers(size[1] - columns + 1))
+        return slice(top, top + rows), slice(left, left + columns)
+
+    def _fit(self, part: ByteImage | FloatImage, turn: npt.NDArray[np.int64]) -> ByteImage | FloatImage:
+        if turn[2]:
+            part = part.swapaxes(0, 1)
+        if part.shape[:2] != self._options.crop:
+            part = downscale(part, *self._options.crop)
+        if turn[0]:
+            part = part[::-1]
+        if turn[1]:
+            part = part[:, ::-1]
+        return part
+
+
+def _bytes(image: ByteImage | FloatImage) -> ByteImage:
+    return (
+        image.astype(np.uint8, copy=False) if image.dtype == np.uint8 else to_bytes(image.astype(np.float32))
+    )
+
+
+def _stack(images: Sequence[ByteImage]) -> Tensor:
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,146 @@
+"""Whole trainings of `awnet`: its steps one after the other, each in its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fusion.awnet import AWnet, load_awnet
+from fusion.errors import TrainingError, WeightsError
+from fusion.training.awnet_recipe import PUBLISHED, SHORT, AWnetRecipe, Stage
+from fusion.training.clips import Clip
+from fusion.training.crops import SampleOptions
+from fusion.training.loop import LoopOptions, Trainer
+from fusion.training.pictures import load_cutouts, load_pictures
+from fusion.training.recipe import card, model_name
+from fusion.weights import save_card, save_weights
+
+
+def stage_loops(
+    stages: Sequence[int], loop: LoopOptions, *, published: bool, learning_rate: float | None = None
+) -> list[LoopOptions]:
+    """How each of the chosen steps goes.
+
+    Args:
+        stages: Numbers of steps, 0 to 3.
+        loop: What they have in common. Its minutes are split over the chosen steps; its number of steps
+            counts for each of them.
+        published: The paper's rates and numbers of steps instead.
+        learning_rate: Instead of the recipe's.
+
+    """
+    recipe = PUBLISHED if published else SHORT
+    shares = sum(SHORT[number].share for number in stages)
+
+    def own(number: int) -> LoopOptions:
+        stage: Stage = recipe[number]
+        minutes = None if loop.minutes is None else loop.minutes * SHORT[number].share / shares
+        full = stage.steps if published and loop.steps is None and minutes is None else loop.steps
+        return replace(
+            loop,
+            steps=full,
+            minutes=minutes,
+            learning_rate=learning_rate or stage.learning_rate,
+            slow=stage.slow,
+            schedule=stage.schedule,
+        )
+
+    return [own(number) for number in stages]
+
+
+def train_awnet(
+    data: Path,
+    clips: Sequence[Clip],
+    validation: Sequence[Clip],
+    folder: Path,
+    samples: SampleOptions,
+    loops: Sequence[LoopOptions],
+    *,
+    stages: Sequence[int],
+    matched: bool = True,
+    direct: bool = False,
+    batch: int = 4,
+    seed: int = 0,
+    start: Path | None = None,
+    on_stage: Callable[[int, Trainer], Callable[[int, Tensor], None] | None] | None = None,
+) -> Path:
+    """Train the chosen steps; steps that are done already are only read.
+
+    Args:
+        data: The data folder, for photos and cut-outs.
+        clips: Footage to learn from.
+        validation: Footage never trained on; may be empty.
+        folder: Gets a folder and a weights file for each step, and the model with its card at last.
+        samples: What samples look like.
+        loops: How each chosen step goes.
+        stages: Numbers of steps, 0 to 3, ascending.
+        matched: As in `AWnet`.
+        direct: As in `AWnet`.
+        batch: Samples in a step.
+        seed: Of the first weights and of all draws.
+        start: Weights to start from; where left out, those of the step before the first chosen one.
+        on_stage: Told each step's number and its trainer; what it returns hears every training step.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        TrainingError: The step before the first chosen one is missing, or as `Trainer` and `CropSampler` say.
+        WeightsError: The weights to start from are damaged or of another layout.
+
+    """
+    torch.manual_seed(seed)
+    network = AWnet(samples.references, matched=matched, direct=direct)
+    network.start_at_plain_warp()
+    before = folder / f"stage{stages[0] - 1}.safetensors"
+    if start is None and stages[0] > 0:
+        if not before.is_file():
+            raise TrainingError(
+                f"{before}: missing; train step {stages[0] - 1} first, or give weights to start"
+            )
+        start = before
+    if start:
+        _take_over(network, start)
+    recipe = AWnetRecipe(
+        network,
+        clips,
+        validation,
+        load_pictures(data, clips),
+        samples,
+        cutouts=load_cutouts(data),
+        batch=batch,
+        seed=seed,
+    )
+    told: dict[str, Any] = {"start": start.name if start else None}
+    for number, loop in zip(stages, loops, strict=True):
+        trainer = recipe.trainer(number, folder / f"stage{number}", loop)
+        trainer.run(on_stage(number, trainer) if on_stage else None)
+        trainer.load_averaged(trainer.network)
+        told[f"stage{number}"] = trainer.described(loop)
+        save_weights(folder / f"stage{number}.safetensors", network, layout=network.layout, half=True)
+    path = folder / f"{model_name('awnet', samples)}.safetensors"
+    save_weights(path, network, layout=network.layout, half=True)
+    save_card(path, card("awnet", samples) | {"layout": network.layout, "recipe": told})
+    return path
+
+
+def _take_over(network: AWnet, start: Path) -> None:
+    """Start from other weights: whole where the layout is the same, else FlowNet alone.
+
+    FlowNet is the same whatever the number of references, so a model with two starts from one with one.
+    """
+    given = load_awnet(start)
+    if given.matched != network.matched:
+        raise WeightsError(
+            f"{start}: made for {given.layout}, not for {network.layout}: its flow saw other pictures; "
+            "choose --matched or --sharp as it was"
+        )
+    if given.layout == network.layout:
+        network.load_state_dict(given.state_dict())
+    else:
+        network.flow.load_state_dict(given.flow.state_dict())

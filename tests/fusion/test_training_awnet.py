@@ -1,0 +1,207 @@
+"""The recipe of AWnet: every step learns, goes on exactly after a kill, and leaves weights that run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fusion_scene import pan, texture
+from safetensors import safe_open
+
+from fusion.awnet import AWnet, load_awnet
+from fusion.errors import FusionInputError, TrainingError, WeightsError
+from fusion.flownet import PUBLISHED, SMALL, FlowNet
+from fusion.training.awnet_recipe import AWnetRecipe, FlowLevels, level_loss
+from fusion.training.clips import Clip
+from fusion.training.crops import SampleOptions
+from fusion.training.loop import LoopOptions
+from fusion.training.runs import stage_loops, train_awnet
+from fusion.training.schedule import Schedule
+from fusion.weights import save_weights
+
+SAMPLES = SampleOptions(crop=(64, 64))
+STEADY = Schedule(cooldown=0.0, warm_up=1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+def clip(seed=0):
+    return Clip(f"pan{seed}", np.stack(pan(8, 64, 80, (1.5, -1), seed)))
+
+
+def recipe(network, **options):
+    return AWnetRecipe(
+        network, [clip()], [clip(1)], [texture(80, 96, k) for k in range(3)], SAMPLES, **options
+    )
+
+
+def train(folder, stage=1, steps=4, on_step=None):
+    torch.manual_seed(0)
+    trainer = recipe(AWnet(matched=True), batch=1).trainer(
+        stage, folder, LoopOptions(steps=steps, save_every=2, validate_every=100, learning_rate=1e-4)
+    )
+    trainer.run(on_step)
+    return trainer
+
+
+@pytest.mark.parametrize(("stage", "steps", "rate", "fall"), [(0, 16, 3e-4, 0.9), (2, 8, 1e-3, 0.9)])
+def test_a_step_of_the_recipe_overfits_one_sample(stage, steps, rate, fall, tmp_path):
+    network = AWnet(matched=True)
+    network.start_at_plain_warp()
+    loop = LoopOptions(steps=steps, learning_rate=rate, schedule=STEADY, validate_every=1000)
+    trainer = recipe(network, batch=1).trainer(stage, tmp_path, loop)
+    sampler = trainer._sampler
+    trainer._sampler = lambda _step: sampler(0)
+    losses = []
+    before = {name: p.clone() for name, p in network.named_parameters()}
+    trainer.run(lambda _step, loss: losses.append(float(loss)))
+    assert np.mean(losses[-3:]) < fall * losses[0]
+    moved = {name.split(".")[0] for name, p in network.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == ({"flow"} if stage == 0 else {"fusion"})
+
+
+def test_the_last_step_moves_both_networks_and_the_second_only_the_flow(tmp_path):
+    for stage, expected in ((1, {"flow"}), (3, {"flow", "fusion"})):
+        network = AWnet(matched=True)
+        network.start_at_plain_warp()
+        before = {name: p.clone() for name, p in network.named_parameters()}
+        loop = LoopOptions(steps=2, schedule=STEADY, validate_every=1000)
+        recipe(network, batch=1).trainer(stage, tmp_path / str(stage), loop).run()
+        moved = {n.split(".")[0] for n, p in network.named_parameters() if not torch.equal(p, before[n])}
+        assert moved == expected
+
+
+def test_a_killed_step_ends_as_if_it_had_not_been_killed(tmp_path):
+    train(tmp_path / "whole")
+    code = (
+        "import os, signal, sys; sys.path[:0] = sys.argv[2:]\n"
+        "import torch; torch.set_num_threads(1)\n"
+        "from pathlib import Path; from test_training_awnet import train\n"
+        "train(Path(sys.argv[1]), on_step=lambda s, _: os.kill(os.getpid(), signal.SIGKILL) if s == 3 else 0)"
+    )
+    here = Path(__file__).parent
+    arguments = [sys.executable, "-c", code, str(tmp_path / "killed"), str(here), str(here.parents[1])]
+    done = subprocess.run(arguments, check=False)
+    assert done.returncode == -signal.SIGKILL if os.name == "posix" else done.returncode
+    assert train(tmp_path / "killed").step == 4
+    states = []
+    for run in ("whole", "killed"):
+        with safe_open(tmp_path / run / "state.safetensors", framework="pt") as file:
+            states.append({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    with pytest.raises(TrainingError, match=r"other settings \(stage\)"):
+        train(tmp_path / "killed", stage=0)
+
+
+def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
+    loops = stage_loops([2, 3], LoopOptions(steps=1, validate_every=1), published=False)
+    with pytest.raises(TrainingError, match=r"stage1\.safetensors: missing"):
+        train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, stages=[2, 3])
+    save_weights(tmp_path / "stage0.safetensors", AWnet(matched=True), layout="awnet-1-matched", half=True)
+    first = stage_loops([1], LoopOptions(steps=1, precision="bf16"), published=False)
+    train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, first, stages=[1], batch=1)
+    path = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, loops, stages=[2, 3], batch=1)
+    network = load_awnet(path)
+    assert (network.layout, path.name) == ("awnet-1-matched", "awnet_x4.safetensors")
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert card["recipe"]["start"] == "stage1.safetensors"
+    assert card["recipe"]["stage3"]["steps"] == 1
+    assert card["recipe"]["stage3"]["slow"] == 0.3
+    assert (tmp_path / "stage3" / "step_000001.png").stat().st_size > 0
+    two = SampleOptions(crop=(64, 64), references=2, scale=8)
+    loops = stage_loops([3], LoopOptions(steps=1), published=False)
+    options = {"stages": [3], "start": path, "batch": 1}
+    with pytest.raises(WeightsError, match="--matched or --sharp"):
+        train_awnet(tmp_path, [clip()], [], tmp_path / "x", two, loops, matched=False, **options)
+    second = train_awnet(tmp_path, [clip()], [], tmp_path / "two", two, loops, **options)
+    assert second.name == "awnet_x8_refs2.safetensors"
+    assert load_awnet(second).references == 2
+
+
+def test_the_recipe_is_the_papers_unless_time_is_short():
+    steady = LoopOptions()
+    full = stage_loops(range(4), steady, published=True)
+    assert [(loop.steps, loop.learning_rate) for loop in full[1:]] == [
+        (40_000, 1e-6),
+        (100_000, 1e-4),
+        (100_000, 1e-5),
+    ]
+    assert full[3].learning_rate * full[3].slow == pytest.approx(3e-6)
+    assert {loop.schedule.share(10, 0.9) for loop in full} == {1.0}
+    brisk = stage_loops([2, 3], LoopOptions(minutes=11), published=False)
+    assert [loop.minutes for loop in brisk] == pytest.approx([5, 6])
+
+
+def test_schedules_end_at_zero():
+    for schedule in (Schedule(), Schedule("cosine")):
+        assert schedule.share(0, 0.0) == pytest.approx(1 / 50)
+        assert schedule.share(60, 0.1) > 0.9
+        assert schedule.share(999, 1.0) == pytest.approx(0)
+    with pytest.raises(TrainingError, match="choose trapezoid or cosine"):
+        Schedule("square")
+
+
+def test_levels_of_the_true_flow_cost_nothing():
+    truth = torch.full((1, 2, 64, 64), 3.0)
+    levels = [torch.full((1, 2, 64 // s, 64 // s), 3 / 20) for s in (64, 32, 16, 8, 4)]
+    assert float(level_loss(levels, truth)) == pytest.approx(0, abs=1e-6)
+    levels[-1] = levels[-1] + torch.tensor([0.3, 0.4])[:, None, None]
+    assert float(level_loss(levels, truth)) == pytest.approx(0.5 * 4 / 9, rel=1e-5)
+
+
+def test_the_small_flow_network_is_small_and_has_the_published_ones_interface():
+    assert FlowNet().layout is PUBLISHED
+    small = FlowNet(SMALL)
+    assert sum(p.numel() for p in small.parameters()) < 3_000_000
+    images = torch.rand(2, 1, 3, 64, 128)
+    assert small(*images).shape == FlowNet()(*images).shape == (1, 2, 64, 128)
+    sizes = [tuple(flow.shape[-2:]) for flow in FlowLevels(small)(*images)]
+    assert sizes == [(1, 2), (2, 4), (4, 8), (8, 16), (16, 32)]
+
+
+def test_layouts_have_names_and_foreign_ones_are_refused(tmp_path):
+    network = AWnet(2, matched=True, direct=True)
+    assert network.layout == "awnet-2-matched-direct"
+    assert AWnet.from_layout(network.layout).layout == network.layout
+    with pytest.raises(WeightsError, match="no layout of AWnet"):
+        AWnet.from_layout("live-1")
+    with pytest.raises(WeightsError, match="not a whole"):
+        load_awnet(tmp_path / "gone.safetensors")
+    with pytest.raises(FusionInputError, match="0 matched"):
+        AWnet(matched=True)(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+
+
+def test_the_ablation_has_36_convolutions_and_writes_pixels():
+    network = AWnet(direct=True)
+    convolutions = [m for m in network.fusion.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 36
+    fused = network(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+    assert fused.out.shape == fused.warped.shape == (1, 3, 64, 64)
+    assert fused.taps.shape[1] == fused.mask.shape[1] == 0
+    fused.out.sum().backward()
+    assert network.fusion.head.weight.grad is not None
+
+
+def test_an_untrained_network_starts_as_an_even_mix_of_warp_and_frame():
+    for references in (1, 2):
+        network = AWnet(references)
+        network.start_at_plain_warp()
+        images = [torch.rand(1, 3, 64, 64) for _ in range(references + 1)]
+        fused = network(*images)
+        warped = fused.warped.reshape(1, references, 3, 64, 64)
+        reached = (warped != 0).all(dim=2).all(dim=1, keepdim=True)
+        expected = (warped.sum(dim=1) + images[1]) / (references + 1)
+        assert torch.allclose(fused.out * reached, expected * reached, atol=0.02)
