@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fusion.awnet import AWnet
+from fusion.awnet import load_awnet
 from fusion.classical import Classical
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
@@ -130,9 +130,7 @@ class Fuser:
         if abs(card.scale / scale - 1) > 0.01:
             self.note = f"no model for scale {scale:g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
-            awnet = AWnet(references)
-            load_weights(card.path, awnet, layout=f"awnet-{references}")
-            return AWnetSynthesiser(awnet, self.device)
+            return AWnetSynthesiser(load_awnet(card.path), self.device)
         live = LiveNet(references)
         load_weights(card.path, live, layout=f"live-{references}")
         return LiveSynthesiser(

@@ -283,3 +283,8 @@ def _size(text: str) -> tuple[int, int]:
     if found is None:
         raise typer.BadParameter(f"--crop {text!r} is not a size such as 384x256")
     return int(found[2]), int(found[1])
+
+
+if __name__ == "__main__":
+    # The rest of the program needs libraries that a machine lent for training may lack.
+    app()
