@@ -98,6 +98,7 @@ class Channel:
         self._thread: threading.Thread | None = None
         self._drain = threading.Event()
         self._drain_until = 0.0
+        self._free_running = False
         self._last_id = -1
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
 
@@ -120,6 +121,7 @@ class Channel:
         self.counters = LiveCounters()
         self.failure = None
         self.deviations = ()
+        self._free_running = not settings.triggered
         self._drain.clear()
         self.camera.arm()
 
@@ -207,8 +209,8 @@ class Channel:
             self._on_change()
 
     def _never_ends(self) -> bool:
-        """Draining is pointless: the camera no longer waits for pulses and delivers for ever."""
-        free = any(text.startswith("TriggerMode ") for text in self.deviations)
+        """Draining is pointless: the camera waits for no pulses and delivers for ever."""
+        free = self._free_running or any(text.startswith("TriggerMode ") for text in self.deviations)
         return free or time.monotonic() > self._drain_until
 
     def _wait_for_disk(self) -> None:

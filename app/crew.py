@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from app.channel import Channel, restore_turns, shorten_turns
 from app.errors import AppError
-from drivers import Applied, Camera, CameraSettings, DriverError, Role
-from drivers.trigger import PulseSource, TriggerPlan
+from drivers import Applied, Camera, CameraSettings, DriverError, RingBuffer, Role
+from drivers.trigger import PulseSource, TriggerPlan, check_exposure
 
 
 class SessionError(AppError):
@@ -24,21 +24,36 @@ class SessionSettings:
         hsr: Settings of the sharp, slow camera.
         lsr: Settings of the coarse, fast camera.
         plan: Pulses.
+        free_running: Each camera runs at its own `frame_rate` without pulses, to aim and focus; no takes.
 
     """
 
     hsr: CameraSettings
     lsr: CameraSettings
     plan: TriggerPlan
+    free_running: bool = False
 
     def camera(self, role: Role) -> CameraSettings:
-        """Settings of one camera, triggered as the plan says."""
+        """Settings of one camera, triggered as the plan says unless it runs free."""
         return replace(
             self.hsr if role is Role.HSR else self.lsr,
-            triggered=True,
+            triggered=not self.free_running,
             trigger_source=self.plan.line,
             trigger_activation=self.plan.activation,
         )
+
+    def fps(self, role: Role) -> float:
+        """Frames per second of one camera [1/s]."""
+        return self.camera(role).frame_rate if self.free_running else self.plan.fps(role)
+
+    def check_exposure(self, role: Role, exposure_us: float) -> None:
+        """Refuse an exposure that reaches into the next frame.
+
+        Raises:
+            TriggerPlanError: It is too long; the message says what is possible.
+
+        """
+        check_exposure(role, exposure_us, self.fps(role))
 
     def with_camera(self, role: Role, camera: CameraSettings) -> SessionSettings:
         """The same with other settings of one camera."""
@@ -80,6 +95,18 @@ class Crew:
             raise SessionError("no camera is connected")
         return self.channels[role]
 
+    def ring(self, role: Role) -> RingBuffer:
+        """One camera's frames since it was armed.
+
+        Raises:
+            SessionError: No frame can be there yet.
+
+        """
+        ring = self.channel(role).ring
+        if ring is None:
+            raise SessionError("there are no frames before the session is live")
+        return ring
+
     def configured(self) -> SessionSettings:
         """The settings in force.
 
@@ -118,7 +145,7 @@ class Crew:
     def configure(self, settings: SessionSettings) -> dict[Role, tuple[Applied, ...]]:
         """Write all settings to both cameras; see `Session.configure`."""
         for role in Role:
-            settings.plan.check_exposure(role, settings.camera(role).exposure_us)
+            settings.check_exposure(role, settings.camera(role).exposure_us)
         applied = {r: c.camera.configure(settings.camera(r)) for r, c in self.channels.items()}
         self.settings = settings
         return applied
@@ -129,7 +156,7 @@ class Crew:
         armed: list[Channel] = []
         try:
             for role, channel in self.channels.items():
-                channel.arm(settings.camera(role), settings.plan.fps(role))
+                channel.arm(settings.camera(role), settings.fps(role))
                 armed.append(channel)
         except DriverError:
             for channel in armed:
@@ -141,6 +168,8 @@ class Crew:
 
     def fire(self, ticks: int | None) -> None:
         """Start the pulses; `ticks` of the fast line where the source can count."""
+        if self.configured().free_running:
+            return
         plan = self.configured().plan
         self.pulses.start(plan.lsr_fps, plan.ratio, ticks if self.pulses.counts_pulses else None)
 

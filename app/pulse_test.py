@@ -60,6 +60,8 @@ def pulse_test(session: Session) -> dict[Role, PulseFinding]:
     settings = session.settings
     if settings is None:
         raise SessionError("the cameras are not configured yet; call configure first")
+    if settings.free_running:
+        raise SessionError("the cameras run free and wait for no pulses; configure them for the trigger plan")
     plan = settings.plan
     session.start_live()
     try:

@@ -106,6 +106,8 @@ def _camera_metadata(channel: Channel, settings: CameraSettings, fps: float) -> 
         frame_rate=fps,
         nodes={
             "BlackLevel": f"{settings.black_level_percent:g}",
+            "BalanceRatioRed": f"{settings.red_balance:.6g}",
+            "BalanceRatioBlue": f"{settings.blue_balance:.6g}",
             "TriggerSource": settings.trigger_source,
             "TriggerActivation": settings.trigger_activation,
         },

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -14,8 +13,10 @@ from pydantic import JsonValue
 from app.channel import LiveCounters
 from app.crew import Crew, SessionError, SessionSettings
 from app.recording import TakeReport, take_metadata
+from app.session_controls import SessionControls
 from app.session_state import Alarm, State
-from app.watch import SILENCE_S, Hooks, Watch
+from app.take_run import TakeRun
+from app.watch import Hooks, Watch
 from drivers import (
     Applied,
     Camera,
@@ -25,20 +26,17 @@ from drivers import (
     OverwrittenError,
     RingBuffer,
     Role,
-    TakeError,
 )
 from drivers.grasshopper import open_camera
-from drivers.recorder import Recorder, RecorderStatus
+from drivers.recorder import RecorderStatus
 from drivers.trigger import PulseSource
 
 __all__ = ["Alarm", "LiveCounters", "Session", "SessionError", "SessionSettings", "State"]
 
-_GRACE_S = 0.15
-"""How long to wait for frames after the last counted pulse; draining catches what is later still [s]."""
 _ALARMS_KEPT = 100
 
 
-class Session:
+class Session(SessionControls):
     """Two cameras and a pulse source.
 
     All public methods may be called from any thread; rings may be read from any. Listeners run on the thread
@@ -63,9 +61,11 @@ class Session:
         extra: Callable[[], Mapping[str, JsonValue]] | None = None,
         reserve_bytes: int | None = None,
     ) -> None:
-        self._crew = Crew(pulses, open_with, self._hold_back if paced else None)
+        super().__init__(
+            Crew(pulses, open_with, self._hold_back if paced else None), lambda: self._run is not None
+        )
         self._extra = extra
-        self._reserve = {} if reserve_bytes is None else {"reserve_bytes": reserve_bytes}
+        self._reserve_bytes = reserve_bytes
         self._state = State.DISCONNECTED
         self._lock = threading.RLock()
         self._watch: Watch | None = None
@@ -74,10 +74,7 @@ class Session:
         self._state_listeners: list[Callable[[State], None]] = []
         self._alarm_listeners: list[Callable[[Alarm], None]] = []
         self._alarms: deque[Alarm] = deque(maxlen=_ALARMS_KEPT)
-        self._recorder: Recorder | None = None
-        self._take_path = Path()
-        self._first: dict[Role, int] = {}
-        self._was_live = False
+        self._run: TakeRun | None = None
 
     # -- what is going on -----------------------------------------------------------------------------
 
@@ -88,7 +85,7 @@ class Session:
 
     @property
     def settings(self) -> SessionSettings | None:
-        """What `configure` was last given, with later changes of exposure and gain."""
+        """What `configure` was last given, with later changes by the setters."""
         return self._crew.settings
 
     @property
@@ -116,10 +113,7 @@ class Session:
             SessionError: No frame can be there yet.
 
         """
-        ring = self._crew.channel(role).ring
-        if ring is None:
-            raise SessionError("there are no frames before the session is live")
-        return ring
+        return self._crew.ring(role)
 
     def measure_grabs(self) -> dict[Role, list[int]]:
         """From now on note how long each frame takes from its hand-over into the ring [ns], per stream."""
@@ -145,8 +139,8 @@ class Session:
 
     def status(self) -> RecorderStatus | None:
         """Frames on disk, queue and time left of the running take; None without one."""
-        recorder = self._recorder
-        return recorder.status() if recorder is not None and recorder.recording else None
+        run = self._run
+        return run.status() if run is not None else None
 
     # -- connect and configure ------------------------------------------------------------------------
 
@@ -185,32 +179,6 @@ class Session:
         with self._lock:
             self._require("configure", State.IDLE)
             return self._crew.configure(settings)
-
-    def set_exposure_us(self, role: Role, value: float) -> Applied:
-        """Change SFNC ExposureTime now, live or not.
-
-        Raises:
-            TriggerPlanError: It does not fit between pulses.
-            CameraSettingError: The camera refuses it.
-
-        """
-        settings = self._crew.configured()
-        settings.plan.check_exposure(role, value)
-        applied = self._crew.channel(role).set_exposure_us(value)
-        self._remember(role, exposure_us=applied.applied)
-        return applied
-
-    def set_gain_db(self, role: Role, value: float) -> Applied:
-        """Change SFNC Gain now, live or not.
-
-        Raises:
-            CameraSettingError: The camera refuses it.
-
-        """
-        self._crew.configured()
-        applied = self._crew.channel(role).set_gain_db(value)
-        self._remember(role, gain_db=applied.applied)
-        return applied
 
     # -- live -----------------------------------------------------------------------------------------
 
@@ -253,13 +221,18 @@ class Session:
             rig_hash: Hash of the rig file in use.
 
         Raises:
+            SessionError: The cameras run free: their frames could not be paired.
             TakeError: The folder exists or cannot be written, or the disk has no room.
 
         """
         with self._lock:
             self._require("record", State.IDLE, State.LIVE)
             settings = self._crew.configured()
-            self._was_live = self._state is State.LIVE
+            if settings.free_running:
+                raise SessionError(
+                    "free-running cameras cannot be paired; configure them for trigger pulses before a take"
+                )
+            was_live = self._state is State.LIVE
             metadata = take_metadata(
                 self._crew,
                 name=name,
@@ -267,23 +240,12 @@ class Session:
                 rig_hash=rig_hash,
                 extra=self._extra() if self._extra is not None else None,
             )
-            if not self._was_live:
+            if not was_live:
                 self._crew.arm()
-            recorder = Recorder({role: self.ring(role) for role in Role}, **self._reserve)
-            self._first = {role: _written_so_far(self.ring(role)) for role in Role}
-            try:
-                recorder.start(
-                    out,
-                    metadata,
-                    pre_seconds=pre_seconds if self._was_live else 0.0,
-                    seconds=seconds if self._was_live else None,
-                )
-            except DriverError:
-                if not self._was_live:
-                    self._crew.halt()
-                raise
-            self._recorder, self._take_path = recorder, out
-            if not self._was_live:
+            run = TakeRun(self._crew, out, was_live=was_live, reserve_bytes=self._reserve_bytes)
+            run.start(metadata, pre_seconds=pre_seconds, seconds=seconds)
+            self._run = run
+            if not was_live:
                 self._enter(State.ARMED)
                 self._crew.fire(settings.plan.ticks(seconds) if seconds is not None else None)
             self._enter(State.RECORDING)
@@ -297,26 +259,17 @@ class Session:
         """
         with self._lock:
             self._require("stop recording", State.RECORDING)
-            recorder = self._recorder
-            if recorder is None:
+            run = self._run
+            if run is None:
                 raise SessionError("no take is open")
             self._enter(State.FINISHING)
-            after = State.LIVE if self._was_live else State.IDLE
-            pulses = None
             try:
-                if not self._was_live:
-                    self._crew.halt()
-                    pulses = self._crew.pulses.ticks_given()
-                failed = self._crew.failure()
-                if failed is not None:
-                    recorder.abort(str(failed[1]))
-                recording = recorder.stop()
+                return run.stop()
             finally:
-                self._recorder = None
-                self._enter(after)
+                self._run = None
+                self._enter(State.LIVE if run.was_live else State.IDLE)
                 with self._crew.changed:
                     self._crew.changed.notify_all()
-            return TakeReport(self._take_path, recording, pulses, self._crew.configured().plan.ratio)
 
     def record(
         self,
@@ -345,49 +298,14 @@ class Session:
 
         """
         self._require("record", State.IDLE)
-        plan = self._crew.configured().plan
         self.start_recording(out, seconds=seconds, name=name, notes=notes, rig_hash=rig_hash)
-        wanted = {Role.LSR: plan.ticks(seconds), Role.HSR: plan.ticks(seconds) // plan.ratio}
-        last, seen = time.monotonic(), -1
-        patience = SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
+        run = self._run
         try:
-            while not (should_stop is not None and should_stop()):
-                with self._crew.changed:
-                    self._crew.changed.wait(0.05)
-                received = self._crew.channels[Role.LSR].counters.received
-                total = received + self._crew.channels[Role.HSR].counters.received
-                if total != seen:
-                    seen, last = total, time.monotonic()
-                    if on_frame is not None:
-                        on_frame(received)
-                if all(self._crew.channels[role].counters.received >= n for role, n in wanted.items()):
-                    break
-                if not self._going_on():
-                    break
-                if time.monotonic() - last > (_GRACE_S if self._all_given(wanted) else patience):
-                    self._give_up_waiting(total)
-                    break
+            if run is not None:
+                run.follow(seconds, on_frame, should_stop)
         finally:
             report = self.stop_recording()
         return report
-
-    def _going_on(self) -> bool:
-        status = self.status()
-        return status is not None and status.stop_reason is None and self._crew.all_running
-
-    def _all_given(self, wanted: Mapping[Role, int]) -> bool:
-        given = self._crew.pulses.ticks_given()
-        return given is not None and given >= wanted[Role.LSR]
-
-    def _give_up_waiting(self, total: int) -> None:
-        recorder = self._recorder
-        if recorder is None:
-            return
-        if self._crew.pulses.counts_pulses and total:
-            # Every pulse has been given; whatever has not come by now is lost and will be counted as such.
-            return
-        what = "no more pulses came" if total else "no pulse came"
-        recorder.abort(f"{what}; check the box and its wires (the trigger plan shows how)")
 
     # -- end ------------------------------------------------------------------------------------------
 
@@ -424,11 +342,8 @@ class Session:
         return self._fired_ns if self._state is State.LIVE else None
 
     def _end_take(self, reason: str) -> bool:
-        recorder = self._recorder
-        if recorder is None or not recorder.recording:
-            return False
-        recorder.abort(reason)
-        return True
+        run = self._run
+        return run is not None and run.abort(reason)
 
     def _leave(self, role: Role) -> bool | None:
         with self._lock:
@@ -472,25 +387,6 @@ class Session:
                 f"cannot {action} while {self._state}; this needs the state {' or '.join(map(str, states))}"
             )
 
-    def _remember(self, role: Role, **changes: float) -> None:
-        settings = self._crew.configured()
-        camera = settings.hsr if role is Role.HSR else settings.lsr
-        self._crew.settings = settings.with_camera(role, replace(camera, **changes))  # type: ignore[arg-type]
-
     def _hold_back(self, role: Role) -> bool:
-        recorder = self._recorder
-        if recorder is None or not recorder.recording:
-            return False
-        ring = self.ring(role)
-        newest = ring.latest()
-        try:
-            taken_up = self._first[role] + recorder.writer.frames_written(role)
-        except TakeError:
-            # The take was closed between the two questions.
-            return False
-        return newest is not None and newest + 1 - taken_up > ring.capacity // 2
-
-
-def _written_so_far(ring: RingBuffer) -> int:
-    newest = ring.latest()
-    return 0 if newest is None else newest + 1
+        run = self._run
+        return run is not None and run.holds_back(role)

@@ -86,7 +86,7 @@ class Watch:
             self._silent = False
             return
         newest = max(c.counters.last_host_ns for c in self._crew.channels.values())
-        patience = SILENCE_S + 2e-6 * self._crew.configured().plan.period_us(Role.HSR)
+        patience = SILENCE_S + 2.0 / self._crew.configured().fps(Role.HSR)
         quiet = time.monotonic_ns() - max(newest, since) > patience * 1e9
         if quiet and not self._silent:
             self._hooks.alarm(None, "no pulse came; check the box and its wires (the trigger plan shows how)")

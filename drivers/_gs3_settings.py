@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from drivers._nodes import Nodes
 from drivers.camera import Applied, CameraSettings
 
@@ -45,6 +47,8 @@ def expected_values(settings: CameraSettings, applied: tuple[Applied, ...]) -> d
     values: dict[str, float | str] = {a.name: a.applied for a in applied if a.name in _WATCHED}
     values["PixelFormat"] = str(settings.pixel_format)
     values["ExposureAuto"] = values["GainAuto"] = "Off"
+    if any(a.name == "BalanceRatioRed" for a in applied):
+        values["BalanceWhiteAuto"] = "Off"
     values["TriggerMode"] = "On" if settings.triggered else "Off"
     if settings.triggered:
         values["TriggerSource"] = settings.trigger_source
@@ -78,9 +82,34 @@ def _set_exposure(nodes: Nodes, settings: CameraSettings, applied: list[Applied]
     applied.append(nodes.set_real("Gain", settings.gain_db))
     applied.append(nodes.set_real("BlackLevel", settings.black_level_percent))
     if nodes.exists("BalanceWhiteAuto"):
-        nodes.choose("BalanceWhiteAuto", "Off")
+        applied.extend(set_white_balance(nodes, settings.red_balance, settings.blue_balance))
     if nodes.exists("GammaEnabled"):
         nodes.set_boolean("GammaEnabled", False)
+
+
+def set_white_balance(nodes: Nodes, red: float, blue: float) -> tuple[Applied, Applied]:
+    """Write both ratios; they are locked until BalanceWhiteAuto is off.
+
+    Raises:
+        CameraSettingError: A ratio is refused.
+
+    """
+    nodes.choose("BalanceWhiteAuto", "Off")
+    written = []
+    for colour, value in (("Red", red), ("Blue", blue)):
+        nodes.choose("BalanceRatioSelector", colour)
+        written.append(replace(nodes.set_real("BalanceRatio", value), name=f"BalanceRatio{colour}"))
+    return written[0], written[1]
+
+
+def white_balance(nodes: Nodes) -> tuple[Applied, Applied]:
+    """Both ratios as the camera has them now."""
+    found = []
+    for colour in ("Red", "Blue"):
+        nodes.choose("BalanceRatioSelector", colour)
+        value = nodes.real("BalanceRatio")
+        found.append(Applied(f"BalanceRatio{colour}", value, value))
+    return found[0], found[1]
 
 
 def _set_rate(nodes: Nodes, settings: CameraSettings, applied: list[Applied]) -> None:

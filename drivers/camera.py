@@ -22,6 +22,8 @@ class CameraSettings:
         exposure_us: SFNC ExposureTime [us].
         gain_db: SFNC Gain [dB].
         black_level_percent: SFNC BlackLevel [%].
+        red_balance: SFNC BalanceRatio of red, a factor on the red pixels.
+        blue_balance: SFNC BalanceRatio of blue.
         frame_rate: SFNC AcquisitionFrameRate [1/s], used when free-running.
         triggered: Wait for hardware pulses (TriggerMode On) rather than free-run.
         trigger_source: SFNC TriggerSource, such as Line0 or Line3.
@@ -39,6 +41,8 @@ class CameraSettings:
     exposure_us: float = 2000.0
     gain_db: float = 0.0
     black_level_percent: float = 0.0
+    red_balance: float = 1.0
+    blue_balance: float = 1.0
     frame_rate: float = 30.0
     triggered: bool = True
     trigger_source: str = "Line0"
@@ -88,7 +92,7 @@ class StreamCounters:
 
 
 class Camera(Protocol):
-    """A live camera; one thread owns it. While it streams only exposure and gain are written."""
+    """A live camera; one thread owns it. While it streams only light, colour and a free rate are written."""
 
     role: Role
 
@@ -146,6 +150,35 @@ class Camera(Protocol):
 
     def set_gain_db(self, value: float) -> Applied:
         """Change SFNC Gain while streaming."""
+        ...
+
+    def set_white_balance(self, red: float, blue: float) -> tuple[Applied, Applied]:
+        """Change SFNC BalanceRatio of red and blue, factors on these pixels, while streaming or not."""
+        ...
+
+    def start_white_balance(self) -> None:
+        """Let the camera find both ratios from the pictures it takes now (BalanceWhiteAuto Once)."""
+        ...
+
+    def settled_white_balance(self) -> tuple[Applied, Applied] | None:
+        """Both ratios once the camera has found them; None while it still looks."""
+        ...
+
+    def set_frame_rate(self, value: float) -> Applied:
+        """Change SFNC AcquisitionFrameRate of a free-running camera.
+
+        Raises:
+            CameraSettingError: Out of range, or the camera waits for pulses, which set the rate then.
+
+        """
+        ...
+
+    def white_balance_limits(self) -> Limits:
+        """Range of BalanceRatio."""
+        ...
+
+    def frame_rate_limits(self) -> Limits:
+        """Range of AcquisitionFrameRate with the present region [1/s]."""
         ...
 
     def exposure_limits_us(self) -> Limits:

@@ -8,7 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from drivers._gs3_settings import REAL_FEATURES, apply_settings, expected_values
+from drivers._gs3_settings import (
+    REAL_FEATURES,
+    apply_settings,
+    expected_values,
+    set_white_balance,
+    white_balance,
+)
 from drivers._nodes import GONE, Nodes, error_code
 from drivers._spinnaker import identity_of, list_cameras, load_pyspin
 from drivers.camera import Applied, CameraIdentity, CameraSettings, Limits, StreamCounters
@@ -270,6 +276,34 @@ class Grasshopper3:
         """Change SFNC Gain while streaming."""
         return self._changed(self._nodes.set_real("Gain", value))
 
+    def set_white_balance(self, red: float, blue: float) -> tuple[Applied, Applied]:
+        """Change SFNC BalanceRatio of red and blue; see `Camera.set_white_balance`."""
+        applied = set_white_balance(self._nodes, red, blue)
+        self._expected["BalanceWhiteAuto"] = "Off"
+        return applied
+
+    def start_white_balance(self) -> None:
+        """Let the camera find both ratios; see `Camera.start_white_balance`."""
+        # The camera itself switches it off again, which is no deviation.
+        self._expected.pop("BalanceWhiteAuto", None)
+        self._nodes.choose("BalanceWhiteAuto", "Once")
+
+    def settled_white_balance(self) -> tuple[Applied, Applied] | None:
+        """Both ratios once the camera has found them; None while it still looks."""
+        if self._nodes.symbol("BalanceWhiteAuto") != "Off":
+            return None
+        self._expected["BalanceWhiteAuto"] = "Off"
+        return white_balance(self._nodes)
+
+    def set_frame_rate(self, value: float) -> Applied:
+        """Change SFNC AcquisitionFrameRate; see `Camera.set_frame_rate`."""
+        if self._settings is not None and self._settings.triggered:
+            raise CameraSettingError(
+                f"camera {self._identity.serial} waits for pulses, which set its frame rate; change the "
+                "trigger plan instead"
+            )
+        return self._nodes.set_real("AcquisitionFrameRate", value)
+
     def _changed(self, applied: Applied) -> Applied:
         self._expected[applied.name] = applied.applied
         return applied
@@ -281,6 +315,14 @@ class Grasshopper3:
     def gain_limits_db(self) -> Limits:
         """Range of Gain now."""
         return self._nodes.limits("Gain")
+
+    def white_balance_limits(self) -> Limits:
+        """Range of BalanceRatio."""
+        return self._nodes.limits("BalanceRatio")
+
+    def frame_rate_limits(self) -> Limits:
+        """Range of AcquisitionFrameRate with the present region [1/s]."""
+        return self._nodes.limits("AcquisitionFrameRate")
 
     def region(self) -> tuple[int, int, int, int]:
         """OffsetX, OffsetY, Width and Height as they are now [px]."""

@@ -23,6 +23,26 @@ def readout_us(rows: int) -> float:
     return rows * ROW_TIME_US + READOUT_OVERHEAD_US
 
 
+def longest_exposure_us(fps: float) -> float:
+    """Longest exposure that never meets the next frame at `fps` per second [us]."""
+    return 1e6 / fps - EXPOSURE_GUARD_US
+
+
+def check_exposure(role: Role, exposure_us: float, fps: float) -> None:
+    """Refuse an exposure that reaches into the next frame.
+
+    Raises:
+        TriggerPlanError: It is too long; the message says what is possible.
+
+    """
+    limit = longest_exposure_us(fps)
+    if exposure_us > limit:
+        raise TriggerPlanError(
+            f"an exposure of {exposure_us:g} us of the {role.name} camera does not fit between frames at "
+            f"{fps:g} per second; use at most {limit:.0f} us or a lower rate"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class TriggerPlan:
     """Pulses for both cameras. Make one with `plan_trigger`, which refuses impossible ones.
@@ -62,7 +82,7 @@ class TriggerPlan:
 
         A triggered camera accepts longer ones and then ignores pulses without any sign in its frame ids.
         """
-        return self.period_us(role) - EXPOSURE_GUARD_US
+        return longest_exposure_us(self.fps(role))
 
     def ticks(self, seconds: float) -> int:
         """Pulses of the fast line for `seconds`, in whole groups of m."""
@@ -75,12 +95,7 @@ class TriggerPlan:
             TriggerPlanError: It is too long; the message says what is possible.
 
         """
-        limit = self.max_exposure_us(role)
-        if exposure_us > limit:
-            raise TriggerPlanError(
-                f"an exposure of {exposure_us:g} us of the {str(role).upper()} camera does not fit between "
-                f"pulses at {self.fps(role):g} per second; use at most {limit:.0f} us or fewer pulses"
-            )
+        check_exposure(role, exposure_us, self.fps(role))
 
     def wiring(self) -> str:
         """How to connect the box, for the operator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections import OrderedDict
 from typing import Any
@@ -16,7 +17,7 @@ from drivers.spinnaker_emulator.nodemap import Key, NodeState
 from drivers.spinnaker_emulator.nodes import IValue, NodeMap, absent_node, make_node
 from drivers.spinnaker_emulator.painter import Shot
 from drivers.spinnaker_emulator.specs import Kind, NodeSpec, Scalar
-from drivers.spinnaker_emulator.stream import Arrival, Stream, Wiring, fetch
+from drivers.spinnaker_emulator.stream import Arrival, Stream, Wiring
 from drivers.spinnaker_emulator.world import World
 
 # PySpin's spelling (N802) is the interface emulated here; docstrings stay with the idea of each class.
@@ -169,6 +170,30 @@ class Device:
             self.nodes.force("TLParamsLocked", 0)
             self.host.force("StreamIsGrabbing", False)
             self.world.keeper.changed.notify_all()
+
+
+def fetch(stream: Stream, world: World, timeout_ms: int) -> Arrival:
+    """Wait for the next frame.
+
+    Raises:
+        SpinnakerException: -1011 when none came in time, -1012 when the acquisition ended meanwhile.
+
+    """
+    deadline = time.monotonic() + timeout_ms / 1000.0
+    with world.keeper.changed:
+        while True:
+            if not stream.open:
+                text = "Device has been disconnected." if stream.gone else "Stream has been aborted."
+                raise SpinnakerException(text, ErrorCode.ABORT)
+            arrival = stream.take()
+            if arrival is not None:
+                return arrival
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise SpinnakerException(
+                    "Failed waiting for EventData on NEW_BUFFER_DATA event.", ErrorCode.TIMEOUT
+                )
+            world.keeper.changed.wait(min(left, stream.wait_s()))
 
 
 class CameraPtr:

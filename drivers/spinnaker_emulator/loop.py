@@ -89,13 +89,7 @@ class PictureLoop:
         """The picture with exposure and gain applied, kept until one of them changes."""
         developed = self._developed[index]
         if developed is None or developed[0] is not stored or developed[1] != shot.exposure:
-            table = _table(shot.exposure, sixteen_bit=shot.pixel_format.dtype == np.uint16)
-            picture: Image
-            if table.dtype == np.uint8:
-                picture = np.asarray(cv2.LUT(stored, table), np.uint8)
-            else:
-                picture = np.asarray(np.take(table, stored), np.uint16)
-            developed = self._developed[index] = (stored, shot.exposure, picture)
+            developed = self._developed[index] = (stored, shot.exposure, _developed(stored, shot))
         return developed[2]
 
     def _index(self, time_ns: int) -> int:
@@ -199,9 +193,28 @@ def _noise_deviation(exposure: Exposure) -> float:
     return round(127.5 / math.sqrt(max(electrons, 1.0)), 2)
 
 
-@lru_cache(maxsize=16)
-def _table(exposure: Exposure, *, sixteen_bit: bool) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def _developed(stored: Codes, shot: Shot) -> Image:
+    """Square roots of light as the camera's numbers."""
+    exposure, pixel_format = shot.exposure, shot.pixel_format
+    sixteen_bit = pixel_format.dtype == np.uint16
+    table = _table(exposure, 1.0, sixteen_bit=sixteen_bit)
+    picture: Image
+    if sixteen_bit:
+        picture = np.asarray(np.take(table, stored), np.uint16)
+    else:
+        picture = np.asarray(cv2.LUT(stored, table), np.uint8)
+    coloured = (sensor.red_and_blue(array, pixel_format) for array in (picture, stored))
+    for target, codes, factor in zip(*coloured, (exposure.red, exposure.blue), strict=False):
+        if factor != 1.0:
+            target[...] = np.take(_table(exposure, factor, sixteen_bit=sixteen_bit), codes)
+    return picture
+
+
+@lru_cache(maxsize=64)
+def _table(
+    exposure: Exposure, factor: float, *, sixteen_bit: bool
+) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     codes = np.arange(256, dtype=np.float32) / np.float32(255.0)
-    signal = codes * codes * np.float32(_BRIGHTEST * exposure.scale())
+    signal = codes * codes * np.float32(_BRIGHTEST * exposure.scale() * factor)
     signal += np.float32(exposure.black_level_percent / 100.0)
     return sensor.quantise(signal, sixteen_bit=sixteen_bit)

@@ -81,7 +81,7 @@ def signal(scene: Scene, geometry: RigGeometry, shot: Shot, seed: int) -> npt.ND
     rng = np.random.Generator(
         np.random.SFC64([seed, list(Role).index(shot.role), shot.start_ns & (2**63 - 1)])
     )
-    return sensor.add_noise(values, shot.exposure, rng)
+    return sensor.balance(sensor.add_noise(values, shot.exposure, rng), shot.exposure, name)
 
 
 def picture(scene: Scene, geometry: RigGeometry, shot: Shot, seed: int) -> Image:
@@ -95,4 +95,5 @@ def true_picture(
 ) -> npt.NDArray[np.uint8]:
     """The shot's field of view sampled at `height` x `width` without noise, RGB uint8."""
     values = sensor.noise_free(_radiance(scene, geometry, shot, height, width), shot.exposure, shot.role)
+    values = sensor.balance(values, shot.exposure, PixelFormat.RGB8)
     return np.asarray(np.clip(np.rint(values * np.float32(255.0)), 0, 255), np.uint8)

@@ -239,16 +239,22 @@ class TakeTruth:
         scene: The scene, rebuilt from the take.
         region: The LSR camera's region.
         black_level_percent: The LSR camera's pedestal.
+        red: Its white balance, factor on red.
+        blue: Its white balance, factor on blue.
 
     """
 
     scene: SceneTruth
     region: Region
     black_level_percent: float
+    red: float
+    blue: float
 
     def frame(self, lsr_frame: Frame, height: int, width: int) -> npt.NDArray[np.uint8]:
         """True frame for one LSR frame of the take; see `SceneTruth.at`."""
-        exposure = Exposure(lsr_frame.exposure_us, lsr_frame.gain_db, self.black_level_percent)
+        exposure = Exposure(
+            lsr_frame.exposure_us, lsr_frame.gain_db, self.black_level_percent, self.red, self.blue
+        )
         return self.scene.at(lsr_frame.mid_exposure_ns, exposure, self.region, height, width)
 
 
@@ -270,4 +276,8 @@ def truth_from_take(take: Take) -> TakeTruth:
         lsr.height * lsr.binning,
         lsr.binning,
     )
-    return TakeTruth(rig_from_metadata(described), region, float(lsr.nodes.get("BlackLevel", "0")))
+    pedestal, red, blue = (
+        float(lsr.nodes.get(name, usual))
+        for name, usual in (("BlackLevel", "0"), ("BalanceRatioRed", "1"), ("BalanceRatioBlue", "1"))
+    )
+    return TakeTruth(rig_from_metadata(described), region, pedestal, red, blue)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from drivers.frame import Image, Role
+from drivers.frame import Image, PixelFormat, Role
 
 REFERENCE_EXPOSURE_US = 2000.0
 _WHITE = 0.9
@@ -30,12 +31,16 @@ class Exposure:
         exposure_us: Exposure time [us].
         gain_db: Gain [dB].
         black_level_percent: Pedestal [% of full scale].
+        red: White balance, a factor on the red pixels.
+        blue: White balance, a factor on the blue pixels.
 
     """
 
     exposure_us: float
     gain_db: float
     black_level_percent: float
+    red: float = 1.0
+    blue: float = 1.0
 
     @property
     def gain(self) -> float:
@@ -75,6 +80,39 @@ def add_noise(
     deviation /= electrons
     signal += deviation
     return signal
+
+
+def red_and_blue(picture: npt.NDArray[Any], pixel_format: PixelFormat) -> tuple[npt.NDArray[Any], ...]:
+    """Views of the red and of the blue samples of a picture; none of a grey one."""
+    if pixel_format.value.startswith("Bayer"):
+        return picture[0::2, 0::2], picture[1::2, 1::2]
+    return (picture[..., 0], picture[..., 2]) if pixel_format.channels == 3 else ()
+
+
+def balance(
+    signal: npt.NDArray[np.float32], exposure: Exposure, pixel_format: PixelFormat
+) -> npt.NDArray[np.float32]:
+    """White balance, as the camera applies it to what lies above the pedestal (in place)."""
+    pedestal = np.float32(exposure.black_level_percent / 100.0)
+    for part, factor in zip(red_and_blue(signal, pixel_format), (exposure.red, exposure.blue), strict=False):
+        if factor != 1.0:
+            part -= pedestal
+            part *= np.float32(factor)
+            part += pedestal
+    return signal
+
+
+def grey_world(picture: Image, exposure: Exposure, pixel_format: PixelFormat) -> tuple[float, float] | None:
+    """Red and blue factors that make a picture grey on the whole; None for one without colour or light."""
+    coloured = red_and_blue(picture, pixel_format)
+    if not coloured:
+        return None
+    green = picture[0::2, 1::2] if picture.ndim == 2 else picture[..., 1]
+    pedestal = np.iinfo(picture.dtype).max * exposure.black_level_percent / 100.0
+    red, blue, middle = (float(part[::4, ::4].mean()) - pedestal for part in (*coloured, green))
+    if min(red, blue, middle) <= 1.0:
+        return None
+    return middle / red * exposure.red, middle / blue * exposure.blue
 
 
 def quantise(signal: npt.NDArray[np.float32], *, sixteen_bit: bool) -> Image:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from drivers.frame import Image, PixelFormat, Role
-from drivers.spinnaker_emulator import painter
+from drivers.spinnaker_emulator import painter, sensor
 from drivers.spinnaker_emulator.clock import CameraClock, PulseRun
-from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 from drivers.spinnaker_emulator.faults import Faults
 from drivers.spinnaker_emulator.gs3 import ROW_TIME_US
 from drivers.spinnaker_emulator.image import STATUS_MISSING_PACKETS, STATUS_OK, Header, ImagePtr
@@ -23,6 +21,8 @@ from drivers.spinnaker_emulator.sensor import Exposure
 from drivers.spinnaker_emulator.world import World
 
 _LEAD_SLOW_PERIODS = 2
+_RED, _BLUE = 0, 1  # entries of BalanceRatioSelector
+_SETTLED = 0.01  # a step of the white balance below this part is the last
 _UNLIMITED_RATE = 30.0
 """Frames per second of a free-running camera whose rate nobody set, as long as its region allows them."""
 
@@ -188,7 +188,9 @@ class Stream:
         return self._shot(at_ns, exposure_us)
 
     def _shot(self, at_ns: int, exposure_us: float) -> Shot:
-        exposure = Exposure(exposure_us, self._nodes.number("Gain"), self._nodes.number("BlackLevel"))
+        number = self._nodes.number
+        red, blue = (float(self._nodes.raw("BalanceRatio", colour)) for colour in (_RED, _BLUE))
+        exposure = Exposure(exposure_us, number("Gain"), number("BlackLevel"), red, blue)
         binning = self._binning
         region = Region(
             int(self._nodes.number("OffsetX")) * binning,
@@ -305,8 +307,23 @@ class Stream:
         if arrival.header.status != STATUS_OK:
             # Packets that never came leave the buffer as it was; here, without light.
             out[out.shape[0] * 2 // 3 :] = 0
+        if self._nodes.raw("BalanceWhiteAuto") == "Once":
+            self._balance(arrival.shot, out)
         self.fetched += 1
         return ImagePtr(out, arrival.header, arrival.slot, self.release)
+
+    def _balance(self, shot: Shot, picture: Image) -> None:
+        """One step of what the camera does by itself while BalanceWhiteAuto is Once, until it has settled."""
+        found = sensor.grey_world(picture, shot.exposure, shot.pixel_format)
+        if found is None:
+            return
+        low, high, _ = self._nodes.limits("BalanceRatio")
+        ratios = [min(max(ratio, low), high) for ratio in found]
+        for colour, ratio in zip((_RED, _BLUE), ratios, strict=True):
+            self._nodes.force("BalanceRatio", ratio, colour)
+        before = (shot.exposure.red, shot.exposure.blue)
+        if all(abs(now / old - 1) < _SETTLED for now, old in zip(ratios, before, strict=True)):
+            self._nodes.force("BalanceWhiteAuto", "Off")
 
     def _buffer(self, slot: int) -> Image:
         out = self._buffers[slot]
@@ -330,7 +347,8 @@ class Stream:
         runs = self._world.box.runs
         if self.triggered and runs:
             return self._loop(runs[-1].tick_hz / (runs[-1].ratio if self._wiring.slow else 1))
-        return self._loop(self._free_rate())
+        # Any loop shows the nearest moment: a free rate may change without new pictures.
+        return self._world.loops.get(self._role) or self._loop(self._free_rate())
 
     def _loop(self, rate_hz: float) -> PictureLoop:
         loops = self._world.loops
@@ -362,27 +380,3 @@ def _enabled_chunks(nodes: NodeState) -> frozenset[str] | None:
         return None
     numbers = nodes.entries("ChunkSelector")
     return frozenset(name for name, number in numbers.items() if nodes.raw("ChunkEnable", number))
-
-
-def fetch(stream: Stream, world: World, timeout_ms: int) -> Arrival:
-    """Wait for the next frame.
-
-    Raises:
-        SpinnakerException: -1011 when none came in time, -1012 when the acquisition ended meanwhile.
-
-    """
-    deadline = time.monotonic() + timeout_ms / 1000.0
-    with world.keeper.changed:
-        while True:
-            if not stream.open:
-                text = "Device has been disconnected." if stream.gone else "Stream has been aborted."
-                raise SpinnakerException(text, ErrorCode.ABORT)
-            arrival = stream.take()
-            if arrival is not None:
-                return arrival
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise SpinnakerException(
-                    "Failed waiting for EventData on NEW_BUFFER_DATA event.", ErrorCode.TIMEOUT
-                )
-            world.keeper.changed.wait(min(left, stream.wait_s()))

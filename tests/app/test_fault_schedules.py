@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,18 +14,12 @@ from drivers import Role, Take, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.spinnaker_emulator.clock import CameraClock
 from drivers.spinnaker_emulator.faults import Faults
+from emulated import until
 
 SCHEDULES = 200
 SECONDS = 0.2
 SLOW, FAST = 6, 48
 RATIO = 8
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not condition():
-        time.sleep(0.005)
-    return condition()
 
 
 def some(rng: random.Random, among: range, most: int) -> set[int]:

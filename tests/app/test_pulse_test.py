@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from app.capture import CaptureJob, emulated_session
 from app.pulse_test import pulse_test
 from app.session import Session, State
 from drivers import Role
-from drivers.spinnaker_emulator import VirtualRig, install
+from drivers.spinnaker_emulator import VirtualRig
 from drivers.spinnaker_emulator.stream import Wiring
-
-JOB = CaptureJob(Path(), 0.1, emulate=True, hsr_size=(96, 80), lsr_size=(48, 40))
-
-
-@pytest.fixture
-def rig() -> Iterator[VirtualRig]:
-    rig = install()
-    yield rig
-    rig.uninstall()
-
-
-@pytest.fixture
-def session(rig: VirtualRig) -> Iterator[Session]:
-    with emulated_session(rig) as session:
-        session.connect(rig.serials)
-        session.configure(JOB.settings())
-        yield session
 
 
 def test_right_wiring(session: Session) -> None:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +13,10 @@ import pytest
 from app.capture import CaptureJob, emulated_session, run_job
 from app.session import Session, SessionError, State
 from drivers import CameraNotFoundError, Role, TakeError, TriggerPlanError
-from drivers.spinnaker_emulator import VirtualRig, install, truth_from_take
+from drivers.spinnaker_emulator import VirtualRig, truth_from_take
 from drivers.take import Take
 
 SMALL = {"emulate": True, "hsr_size": (384, 320), "lsr_size": (96, 80)}
-
-
-@pytest.fixture
-def rig() -> Iterator[VirtualRig]:
-    rig = install()
-    yield rig
-    rig.uninstall()
-
-
-@pytest.fixture
-def session(rig: VirtualRig) -> Iterator[Session]:
-    with emulated_session(rig) as session:
-        session.connect(rig.serials)
-        yield session
 
 
 def test_a_take_holds_every_pulse_and_pairs_by_id(tmp_path: Path) -> None:

@@ -4,41 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from app.capture import CaptureJob, emulated_session
+from app.capture import emulated_session
 from app.session import Session, State
 from drivers import CameraError, CameraInUseError, Role, Take, TakeWriter
 from drivers.spinnaker_emulator import VirtualRig, install
-
-JOB = CaptureJob(Path(), 0.1, emulate=True, hsr_size=(96, 80), lsr_size=(48, 40))
-
-
-@pytest.fixture
-def rig() -> Iterator[VirtualRig]:
-    rig = install()
-    yield rig
-    rig.uninstall()
-
-
-@pytest.fixture
-def session(rig: VirtualRig) -> Iterator[Session]:
-    with emulated_session(rig) as session:
-        session.connect(rig.serials)
-        session.configure(JOB.settings())
-        yield session
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
+from emulated import JOB, until
 
 
 def test_lost_damaged_and_ignored_frames_are_all_counted(

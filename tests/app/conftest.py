@@ -1,0 +1,29 @@
+"""The emulated rig and a session on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.capture import emulated_session
+from app.session import Session
+from drivers.spinnaker_emulator import VirtualRig, install
+from emulated import JOB
+
+
+@pytest.fixture
+def rig() -> Iterator[VirtualRig]:
+    """An installed rig whose pulses wait for the reader."""
+    rig = install()
+    yield rig
+    rig.uninstall()
+
+
+@pytest.fixture
+def session(rig: VirtualRig) -> Iterator[Session]:
+    """A session on it, connected and configured with `emulated.JOB`."""
+    with emulated_session(rig) as session:
+        session.connect(rig.serials)
+        session.configure(JOB.settings())
+        yield session
