@@ -210,9 +210,9 @@ def _given(weights: Path, method: str | None, references: int) -> ModelCard:
     return card
 
 
-def runnable() -> list[str]:
-    """Methods that can run in this installation, simplest first."""
-    there = {card.method for card in shipped()}
+def runnable(references: int = 1) -> list[str]:
+    """Methods that can run in this installation with so many references, simplest first."""
+    there = {card.method for card in shipped() if card.references == references}
     return [method for method in reversed(METHODS) if method not in _LEARNED or method in there]
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.commands._common import JsonOption, emit, progress_bar, say
+
+if TYPE_CHECKING:
+    from fusion.evaluation import Row
+
+_TABLE_5_SCALE = 8
+_NOISES = (0.0, 0.001, 0.01)
+_NAME_WIDTH = 28
 
 
 class Protocol(str, Enum):
@@ -16,18 +24,49 @@ class Protocol(str, Enum):
 
     SEPTUPLET = "septuplet"
     GOP = "gop"
+    ENDS = "ends"
+    ASIDE = "aside"
+
+
+class Table(str, Enum):
+    """Tables that a paper would print."""
+
+    METHODS = "methods"
+    FIVE = "5"
+    NOISE = "noise"
 
 
 def command(
-    data: Annotated[Path, typer.Option("--data", help="Folder of clips or of folders of pictures.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", help="Folder of clips or of folders of pictures; Vimeo90K, KITTI, light fields."
+        ),
+    ],
     scale: Annotated[int, typer.Option(min=2, max=16, help="Output pixels per LSR pixel.")] = 4,
     method: Annotated[
         list[str] | None, typer.Option(help="A method to judge; repeatable. All that can run if left out.")
     ] = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="Weights of your own to judge as well; repeatable.")
+    ] = None,
+    refs: Annotated[
+        list[int] | None, typer.Option(min=1, max=2, help="ends: 1 or 2 sharp frames; repeatable.")
+    ] = None,
     protocol: Annotated[
         Protocol,
-        typer.Option(help="septuplet: reference two frames later, 448 px wide; gop: GoPs of 8, 640 px wide."),
+        typer.Option(
+            help="septuplet: reference two frames later, 448 px wide; gop: GoPs of 8, 640 px wide; ends: "
+            "five frames between two sharp ones; aside: reference from elsewhere (KITTI, light fields)."
+        ),
     ] = Protocol.SEPTUPLET,
+    table: Annotated[
+        Table | None,
+        typer.Option(
+            help="methods: PSNR and SSIM of each clip; 5: one against two references at 1/8 (paper Table 5); "
+            "noise: variances 0, 0.001 and 0.01 with the mean weight W (paper Fig. 5)."
+        ),
+    ] = None,
     noise_variance: Annotated[
         float, typer.Option(min=0.0, max=0.1, help="Noise put on the LSR frames, of values in 0..1.")
     ] = 0.0,
@@ -39,26 +78,71 @@ def command(
     """Judge fusion methods against truth: every frame is reduced, fused again and compared."""
     from fusion.engine import runnable
     from fusion.evaluation import evaluate
-    from fusion.training.clips import find_clips
 
-    methods = method or runnable()
-    with progress_bar("judging", len(find_clips(data))) as bar:
-        rows = evaluate(
-            data,
-            scale=scale,
-            methods=methods,
-            protocol=protocol.value,
-            noise_variance=noise_variance,
-            recursion=recursion,
-            on_clip=lambda _name: bar.advance(),
-        )
+    references: Sequence[int] = refs or [1]
+    noises: Sequence[float] = [noise_variance]
+    if table is Table.FIVE:
+        protocol, scale, references = Protocol.ENDS, _TABLE_5_SCALE, refs or [1, 2]
+    elif table is Table.NOISE:
+        noises = _NOISES
+    methods = method or ([] if weights else runnable(max(references)))
+    rows: list[Row] = []
+    with progress_bar("judging") as bar:
+        for noise in noises:
+            rows += evaluate(
+                data,
+                scale=scale,
+                methods=methods,
+                weights=weights or [],
+                references=references,
+                protocol=protocol.value,
+                noise_variance=noise,
+                recursion=recursion,
+                on_clip=lambda _name: bar.advance(),
+            )
+    _say_rows(rows, quiet=json)
+    if table is Table.METHODS:
+        _say_clips(rows, quiet=json)
+    if protocol is Protocol.GOP:
+        _say_distances(rows, quiet=json)
+    if table is Table.FIVE:
+        _say_gain(rows, quiet=json)
+    emit({"rows": [row.to_json() for row in rows]}, as_json=json)
+
+
+def _say_rows(rows: Sequence[Row], *, quiet: bool) -> None:
     say(
-        f"{'method':<12}{'model':<20}{'frames':>7}{'PSNR dB':>9}{'SSIM':>8}{'W':>7}{'s/frame':>9}", quiet=json
+        f"{'method':<12}{'model':<20}{'refs':>5}{'noise':>7}{'frames':>7}{'PSNR dB':>9}{'SSIM':>8}{'W':>7}"
+        f"{'s/frame':>9}",
+        quiet=quiet,
     )
     for row in rows:
         say(
-            f"{row.method:<12}{row.model:<20}{row.frames:>7}{row.psnr:>9.2f}{row.ssim:>8.4f}"
-            f"{row.weight:>7.3f}{row.seconds:>9.3f}",
-            quiet=json,
+            f"{row.method:<12}{row.model:<20}{row.references:>5}{row.noise_variance:>7g}{row.frames:>7}"
+            f"{row.psnr:>9.2f}{row.ssim:>8.4f}{row.weight:>7.3f}{row.seconds:>9.3f}",
+            quiet=quiet,
         )
-    emit({"rows": [row.to_json() for row in rows]}, as_json=json)
+
+
+def _say_clips(rows: Sequence[Row], *, quiet: bool) -> None:
+    say(f"\n{'clip':<{_NAME_WIDTH}}" + "".join(f"{row.method:>17}" for row in rows), quiet=quiet)
+    for clip in rows[0].by_clip:
+        cells = "".join(f"{row.by_clip[clip]:>9.2f}{row.ssim_by_clip[clip]:>8.4f}" for row in rows)
+        say(f"{clip[:_NAME_WIDTH]:<{_NAME_WIDTH}}{cells}", quiet=quiet)
+    cells = "".join(f"{row.psnr:>9.2f}{row.ssim:>8.4f}" for row in rows)
+    say(f"{'mean':<{_NAME_WIDTH}}{cells}", quiet=quiet)
+
+
+def _say_distances(rows: Sequence[Row], *, quiet: bool) -> None:
+    distances = sorted(rows[0].by_distance)
+    say(f"\n{'PSNR dB at distance':<{_NAME_WIDTH}}" + "".join(f"{d:>+7}" for d in distances), quiet=quiet)
+    for row in rows:
+        cells = "".join(f"{row.by_distance[d]:>7.2f}" for d in distances)
+        say(f"{row.method:<{_NAME_WIDTH}}{cells}", quiet=quiet)
+
+
+def _say_gain(rows: Sequence[Row], *, quiet: bool) -> None:
+    for one in (row for row in rows if row.references == 1):
+        two = next((r for r in rows if r.method == one.method and r.references > 1), None)
+        if two:
+            say(f"{one.method}: two references bring {two.psnr - one.psnr:+.2f} dB", quiet=quiet)

@@ -1,4 +1,4 @@
-"""Protocols: a frame from a reference some frames away, and whole GoPs around synchronised frames."""
+"""Protocols: from a reference some frames away, whole GoPs, between two references, from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fusion.gop import RECURSIONS, Synthesiser, prepare_reference, synthesise_gop
+from fusion.evaluation.layouts import Pair
+from fusion.gop import RECURSIONS, Reference, Synthesiser, prepare_reference, synthesise_gop
 from fusion.resample import ByteImage, downscale, to_bytes, upscale
 
 GOP = 8
 BEFORE = 3
+SEPTUPLET = 7
+MULTIPLE = 16
+"""Frames are cut to multiples of this many pixels, so that they can be reduced by any usual scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,54 @@ def septuplets(
         target, sharp = frames[position], frames[position + distance]
         lsr = lsr_frame(target, scale, noise_variance=noise_variance, seed=position)
         reference = prepare_reference(sharp, None, lsr.shape[:2])
-        made = synthesiser.synthesise(lsr, upscale(lsr, *target.shape[:2]), [reference])
-        weight = float(made.weight.mean()) if made.weight is not None else 0.0
-        yield Figure(name, position, -distance, psnr(made.image, target), ssim(made.image, target), weight)
+        yield _judged(synthesiser, name, position, -distance, target, lsr, [reference])
+
+
+def ends(
+    synthesiser: Synthesiser,
+    name: str,
+    frames: Sequence[ByteImage],
+    scale: int,
+    *,
+    references: int,
+    noise_variance: float = 0.0,
+) -> Iterator[Figure]:
+    """The five frames inside septuplets, from the first sharp frame or from the first and the last.
+
+    This is the protocol of the paper's Table 5. Septuplets follow each other and share their ends.
+    """
+    for first in range(0, len(frames) - SEPTUPLET + 1, SEPTUPLET - 1):
+        last = first + SEPTUPLET - 1
+        small = lsr_frame(frames[first], scale).shape[:2]
+        sharp = [prepare_reference(frames[k], None, small) for k in (first, last)[:references]]
+        for position in range(first + 1, last):
+            target = frames[position]
+            lsr = lsr_frame(target, scale, noise_variance=noise_variance, seed=position)
+            yield _judged(synthesiser, name, position, position - first, target, lsr, sharp)
+
+
+def aside(
+    synthesiser: Synthesiser, pair: Pair, scale: int, *, noise_variance: float = 0.0
+) -> Iterator[Figure]:
+    """One picture from another taken at the same moment from elsewhere: what parallax costs."""
+    target, reference = whole(pair.target, MULTIPLE), whole(pair.reference, MULTIPLE)
+    lsr = lsr_frame(target, scale, noise_variance=noise_variance)
+    sharp = [prepare_reference(reference, None, lsr.shape[:2])]
+    yield _judged(synthesiser, pair.name, 0, 0, target, lsr, sharp)
+
+
+def _judged(
+    synthesiser: Synthesiser,
+    name: str,
+    position: int,
+    distance: int,
+    target: ByteImage,
+    lsr: ByteImage,
+    references: Sequence[Reference],
+) -> Figure:
+    made = synthesiser.synthesise(lsr, upscale(lsr, *target.shape[:2]), references)
+    weight = float(made.weight.mean()) if made.weight is not None else 0.0
+    return Figure(name, position, distance, psnr(made.image, target), ssim(made.image, target), weight)
 
 
 def gops(

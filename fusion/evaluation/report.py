@@ -1,11 +1,11 @@
-"""Figures of several methods on a folder of clips with known truth."""
+"""Figures of several methods on a data set with known truth."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,19 @@ import numpy as np
 
 from fusion.engine import Fuser
 from fusion.errors import FusionInputError
-from fusion.evaluation.protocols import GOP, Figure, gops, septuplets, whole
+from fusion.evaluation.layouts import Pair, read_clips, read_pairs
+from fusion.evaluation.protocols import GOP, MULTIPLE, Figure, aside, ends, gops, septuplets, whole
 from fusion.resample import ByteImage
-from fusion.training.clips import find_clips, load_clip
 
-PROTOCOLS = ("septuplet", "gop")
-"""`septuplet`: 448 px wide, reference two frames later. `gop`: 640 px wide, GoPs of 8, first 40 frames."""
+PROTOCOLS = ("septuplet", "gop", "ends", "aside")
+"""`septuplet`: 448 px wide, reference two frames later. `gop`: 640 px wide, GoPs of 8, first 40 frames.
+`ends`: 448 px wide, five frames between two sharp ones (paper Table 5). `aside`: the reference is from the
+same moment but from elsewhere (KITTI, light fields)."""
 
-_WIDTH = {"septuplet": 448, "gop": 640}
-_MOST = {"septuplet": 60, "gop": 40}
+_WIDTH = {"septuplet": 448, "gop": 640, "ends": 448}
+_MOST = {"septuplet": 60, "gop": 40, "ends": 19}
+_FEWEST = {"septuplet": 7, "gop": GOP, "ends": 7}
 _SEPTUPLETS = 4
-_MULTIPLE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Row:
     Attributes:
         method: The method.
         model: The weights file in use, or "none".
+        references: Sharp frames used for each frame.
         protocol: One of `PROTOCOLS`.
         scale: Output pixels per LSR pixel.
         noise_variance: Of the LSR frames, of values in 0..1.
@@ -42,12 +45,14 @@ class Row:
         weight: Mean share W of the reference.
         seconds: Time for one frame [s].
         by_clip: PSNR of each clip.
+        ssim_by_clip: SSIM of each clip.
         by_distance: PSNR at each distance from the synchronised frame.
 
     """
 
     method: str
     model: str
+    references: int
     protocol: str
     scale: int
     noise_variance: float
@@ -57,6 +62,7 @@ class Row:
     weight: float
     seconds: float
     by_clip: dict[str, float]
+    ssim_by_clip: dict[str, float]
     by_distance: dict[int, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -64,28 +70,40 @@ class Row:
         row = asdict(self)
         for key in ("psnr", "ssim", "weight", "seconds"):
             row[key] = round(row[key], 4)
-        for key in ("by_clip", "by_distance"):
-            row[key] = {str(name): round(value, 3) for name, value in row[key].items()}
+        for key in ("by_clip", "ssim_by_clip", "by_distance"):
+            row[key] = {str(name): round(value, 4) for name, value in row[key].items()}
         return row
+
+
+@dataclass(slots=True)
+class _Candidate:
+    fuser: Fuser
+    references: int
+    figures: list[Figure] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def evaluate(
     folder: Path,
     *,
     scale: int,
-    methods: Sequence[str],
+    methods: Sequence[str] = (),
+    weights: Sequence[Path] = (),
+    references: Sequence[int] = (1,),
     protocol: str = "septuplet",
     noise_variance: float = 0.0,
     recursion: str | None = None,
     device: str = "auto",
     on_clip: Callable[[str], None] | None = None,
 ) -> list[Row]:
-    """Judge methods on all clips and frame folders in `folder`.
+    """Judge methods on a data set: clips and frame folders, Vimeo90K's test set, KITTI or light fields.
 
     Args:
-        folder: Clips with known truth: every frame is reduced to make its LSR frame.
+        folder: Pictures with known truth: every frame is reduced to make its LSR frame.
         scale: Output pixels per LSR pixel.
-        methods: Method names of `fusion.METHODS`.
+        methods: Method names of `fusion.METHODS`; with more than one reference, those that can use them.
+        weights: Weights files of one's own, judged as further methods.
+        references: Numbers of references; each gives rows of its own. More than one only for `ends`.
         protocol: One of `PROTOCOLS`.
         noise_variance: Gaussian noise put on the LSR frames, of values in 0..1.
         recursion: As in `Fuser`; matters for GoPs only.
@@ -93,67 +111,97 @@ def evaluate(
         on_clip: Hears the name of each clip when it is done.
 
     Returns:
-        One row for each method.
+        One row for each method or weights file and number of references.
 
     Raises:
-        FusionInputError: Unknown protocol, or clips too short for it.
-        FusionError: As `Fuser` and `find_clips` say.
+        FusionInputError: Unknown protocol, clips too short for it, or nothing to judge.
+        FusionError: As `Fuser`, `read_clips` and `read_pairs` say.
 
     """
     if protocol not in PROTOCOLS:
         raise FusionInputError(f"unknown protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
-    fusers = [
-        Fuser(method, scale=scale, device=device, noise_variance=noise_variance, recursion=recursion)
-        for method in methods
-    ]
-    figures: list[list[Figure]] = [[] for _ in fusers]
-    seconds = [0.0 for _ in fusers]
+    if max(references, default=1) > 1 and protocol != "ends":
+        raise FusionInputError(f"{protocol} has one reference; several are for the protocol ends")
+
+    def candidate(count: int, method: str | None, file: Path | None) -> _Candidate:
+        fuser = Fuser(
+            method,
+            scale=scale,
+            references=count,
+            device=device,
+            noise_variance=noise_variance,
+            recursion=recursion,
+            weights=file,
+        )
+        return _Candidate(fuser, count)
+
+    candidates = [candidate(count, method, None) for count in references for method in methods]
+    candidates += [candidate(count, None, file) for count in references for file in weights]
     with tempfile.TemporaryDirectory() as cache:
-        for path in find_clips(folder):
-            clip = load_clip(path, Path(cache), width=_WIDTH[protocol], most=_MOST[protocol])
-            frames = [whole(frame, _MULTIPLE) for frame in clip.frames]
-            if len(frames) < GOP or 0 in frames[0].shape:
-                raise FusionInputError(
-                    f"{path}: needs at least {GOP} frames of {_MULTIPLE}x{_MULTIPLE} pixels; leave it out"
-                )
-            for index, fuser in enumerate(fusers):
+        for name, scene in _scenes(folder, Path(cache), protocol):
+            for one in candidates:
                 began = time.perf_counter()
-                figures[index] += _figures(fuser, clip.name, frames, scale, protocol, noise_variance)
-                seconds[index] += time.perf_counter() - began
+                one.figures += _figures(one, name, scene, scale, protocol, noise_variance)
+                one.seconds += time.perf_counter() - began
             if on_clip:
-                on_clip(clip.name)
-    return [
-        _row(fuser, protocol, scale, noise_variance, own, spent)
-        for fuser, own, spent in zip(fusers, figures, seconds, strict=True)
-    ]
+                on_clip(name)
+    if not all(one.figures for one in candidates):
+        raise FusionInputError(f"{folder}: nothing in it that {protocol} could judge")
+    return [_row(one, protocol, scale, noise_variance) for one in candidates]
+
+
+def _scenes(folder: Path, cache: Path, protocol: str) -> Iterator[tuple[str, Pair | list[ByteImage]]]:
+    if protocol == "aside":
+        yield from ((pair.name, pair) for pair in read_pairs(folder))
+        return
+    for name, load in read_clips(folder, cache, width=_WIDTH[protocol], most=_MOST[protocol]):
+        frames = [whole(frame, MULTIPLE) for frame in load().frames]
+        if len(frames) < _FEWEST[protocol] or 0 in frames[0].shape:
+            raise FusionInputError(
+                f"{folder / name}: needs at least {_FEWEST[protocol]} frames of {MULTIPLE}x{MULTIPLE} "
+                "pixels; leave it out"
+            )
+        yield name, frames
 
 
 def _figures(
-    fuser: Fuser, name: str, frames: Sequence[ByteImage], scale: int, protocol: str, noise_variance: float
+    one: _Candidate,
+    name: str,
+    scene: Pair | list[ByteImage],
+    scale: int,
+    protocol: str,
+    noise_variance: float,
 ) -> Iterator[Figure]:
+    synthesiser = one.fuser.synthesiser
+    if isinstance(scene, Pair):
+        return aside(synthesiser, scene, scale, noise_variance=noise_variance)
     if protocol == "gop":
         return gops(
-            fuser.synthesiser, name, frames, scale, recursion=fuser.recursion, noise_variance=noise_variance
+            synthesiser, name, scene, scale, recursion=one.fuser.recursion, noise_variance=noise_variance
         )
-    positions = sorted({int(x) for x in np.linspace(1, len(frames) - 4, _SEPTUPLETS)})
-    return septuplets(
-        fuser.synthesiser, name, frames, scale, positions=positions, noise_variance=noise_variance
-    )
+    if protocol == "ends":
+        return ends(synthesiser, name, scene, scale, references=one.references, noise_variance=noise_variance)
+    positions = sorted({int(x) for x in np.linspace(1, len(scene) - 4, _SEPTUPLETS)})
+    return septuplets(synthesiser, name, scene, scale, positions=positions, noise_variance=noise_variance)
 
 
-def _row(
-    fuser: Fuser, protocol: str, scale: int, noise_variance: float, figures: Sequence[Figure], seconds: float
-) -> Row:
+def _row(one: _Candidate, protocol: str, scale: int, noise_variance: float) -> Row:
+    figures = one.figures
     clips = sorted({figure.clip for figure in figures})
     distances = sorted({figure.distance for figure in figures})
 
+    def by_clip(quantity: str) -> dict[str, float]:
+        return {
+            clip: float(np.mean([getattr(f, quantity) for f in figures if f.clip == clip])) for clip in clips
+        }
+
     def mean(quantity: str) -> float:
-        of_clips = [np.mean([getattr(f, quantity) for f in figures if f.clip == clip]) for clip in clips]
-        return float(np.mean(of_clips))
+        return float(np.mean(list(by_clip(quantity).values())))
 
     return Row(
-        method=fuser.method,
-        model=fuser.model,
+        method=one.fuser.method,
+        model=one.fuser.model,
+        references=one.references,
         protocol=protocol,
         scale=scale,
         noise_variance=noise_variance,
@@ -161,7 +209,8 @@ def _row(
         psnr=mean("psnr"),
         ssim=mean("ssim"),
         weight=mean("weight"),
-        seconds=seconds / len(figures),
-        by_clip={clip: float(np.mean([f.psnr for f in figures if f.clip == clip])) for clip in clips},
+        seconds=one.seconds / len(figures),
+        by_clip=by_clip("psnr"),
+        ssim_by_clip=by_clip("ssim"),
         by_distance={d: float(np.mean([f.psnr for f in figures if f.distance == d])) for d in distances},
     )

@@ -3,11 +3,15 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from fusion_scene import pan
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from fusion import FusionError
 from fusion.evaluation import evaluate
 from fusion.evaluation.protocols import lsr_frame, psnr, ssim
+from fusion.live import LiveNet
+from fusion.weights import save_card, save_weights
 
 
 @pytest.fixture
@@ -67,6 +71,72 @@ def test_metrics_of_equal_and_of_known_pictures():
     assert ssim(a + 5, a) < 1
 
 
+def test_two_references_beat_one_between_two_sharp_frames(footage):
+    one, two = evaluate(footage, scale=8, methods=["classical"], protocol="ends", references=[1, 2])
+    assert (one.references, two.references) == (1, 2)
+    assert one.frames == two.frames == 10
+    assert set(one.by_distance) == {1, 2, 3, 4, 5}
+    assert two.by_distance[5] > one.by_distance[5]
+    assert two.psnr > one.psnr
+    assert one.by_distance[1] > one.by_distance[5]
+
+
+def test_own_weights_are_judged_beside_the_methods(footage, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    save_weights(path, LiveNet(), layout="live-1")
+    save_card(path, {"method": "live", "scale": 4, "noise_variance": 0, "references": 1, "default": False})
+    bicubic, mine = evaluate(footage, scale=4, methods=["bicubic"], weights=[path])
+    assert (mine.method, mine.model) == ("live", "mine")
+    assert mine.psnr > bicubic.psnr + 4
+
+
+def write_view(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+
+
+def test_kitti_and_light_fields_are_judged_from_another_view(tmp_path):
+    left, right = pan(2, 64, 96, (3, 0))
+    write_view(tmp_path / "kitti" / "training" / "image_2" / "000000_10.png", left)
+    write_view(tmp_path / "kitti" / "training" / "image_2" / "000000_11.png", left)
+    write_view(tmp_path / "kitti" / "training" / "image_3" / "000000_10.png", right)
+    views = pan(9, 64, 96, (1, 0))
+    for k in range(81):
+        write_view(tmp_path / "fields" / "boxes" / f"input_Cam{k:03d}.png", views[k % 9])
+    for k in range(3):
+        write_view(tmp_path / "fields" / "flowers" / f"out_00_{k:02d}_-1.5.png", views[k])
+    for folder, names in (("kitti", {"000000_10"}), ("fields", {"boxes", "flowers"})):
+        bicubic, classical = evaluate(
+            tmp_path / folder, scale=4, methods=["bicubic", "classical"], protocol="aside"
+        )
+        assert set(classical.by_clip) == names
+        assert classical.psnr > bicubic.psnr + 3
+        assert set(classical.by_distance) == {0}
+    with pytest.raises(FusionError, match="neither KITTI"):
+        evaluate(tmp_path / "kitti" / "training" / "image_2", scale=4, methods=["bicubic"], protocol="aside")
+
+
+def test_vimeo_septuplets_for_testing_are_judged(tmp_path):
+    for k, frame in enumerate(pan(7, 64, 96, (1.5, 0.5))):
+        write_view(tmp_path / "sequences" / "00001" / "0001" / f"im{k + 1}.png", frame)
+    (tmp_path / "sep_testlist.txt").write_text("00001/0001\n")
+    (row,) = evaluate(tmp_path, scale=4, methods=["classical"])
+    assert (set(row.by_clip), row.frames) == ({"00001/0001"}, 3)
+    (tmp_path / "sep_testlist.txt").write_text("00001/0009\n")
+    with pytest.raises(FusionError, match="00001/0009, which is not there"):
+        evaluate(tmp_path, scale=4, methods=["classical"])
+
+
+def test_figures_agree_with_torchmetrics():
+    a, b = pan(2, 64, 96, (1.5, 0.5))
+    planes = [torch.from_numpy(x.copy()).permute(2, 0, 1)[None].double() for x in (a, b)]
+    assert psnr(a, b) == pytest.approx(float(peak_signal_noise_ratio(*planes, data_range=255.0)), abs=1e-4)
+    grey = [np.repeat(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2) for x in (a, b)]
+    luma = [torch.from_numpy(x[..., :1].copy()).permute(2, 0, 1)[None].double() for x in grey]
+    oracle = structural_similarity_index_measure(*luma, data_range=255.0, gaussian_kernel=True, sigma=1.5)
+    assert ssim(*grey) == pytest.approx(float(oracle), abs=0.01)
+
+
 def test_what_cannot_be_judged_is_refused(footage, tmp_path):
     with pytest.raises(FusionError, match="unknown protocol"):
         evaluate(footage, scale=4, methods=["bicubic"], protocol="film")
@@ -75,5 +145,7 @@ def test_what_cannot_be_judged_is_refused(footage, tmp_path):
         evaluate(tmp_path / "empty", scale=4, methods=["bicubic"])
     for k in range(3, 9):
         (footage / "pan1" / f"{k:02d}.png").unlink()
-    with pytest.raises(FusionError, match="pan1: needs at least 8 frames"):
+    with pytest.raises(FusionError, match="pan1: needs at least 7 frames"):
         evaluate(footage, scale=4, methods=["bicubic"])
+    with pytest.raises(FusionError, match="gop has one reference"):
+        evaluate(footage, scale=4, methods=["bicubic"], protocol="gop", references=[2])
