@@ -10,18 +10,19 @@ from enum import Enum
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from app.gui.alignment_lock import find_frame
 from app.gui.mailbox import Mailbox
-from app.gui.preview import RgbImage, planes
+from app.gui.preview import GreyImage, RgbImage, grey, shrunk, whole
 from calibration.grid import Matrix
-from drivers import OverwrittenError, RingBuffer, to_rgb8
+from drivers import Frame, OverwrittenError, RingBuffer
+
+Image = npt.NDArray[np.uint8]
 
 _PERIOD_S = 1 / 25
 _RESIDUAL_S = 0.5
 _CONFIDENT = 0.05
-_TO_SMALL = np.array([[0.5, 0.0, -0.25], [0.0, 0.5, -0.25], [0.0, 0.0, 1.0]])
-"""Frame px -> px of its 2x2 superpixels, centres of pixels at whole numbers."""
 
 
 class OverlayMode(Enum):
@@ -118,36 +119,58 @@ class OverlayWorker:
         try:
             hsr = hsr_ring.read(newest_hsr)
             match = find_frame(lsr_ring, hsr.frame_id * self._ratio())
-            lsr = to_rgb8(lsr_ring.read(newest_lsr if match is None else match))
+            lsr = lsr_ring.read(newest_lsr if match is None else match)
         except OverwrittenError:
             return None
         matrix, asked_ns = wanted
-        height, width = lsr.shape[:2]
-        inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        moved = cv2.warpPerspective(planes(hsr), _TO_SMALL @ matrix, (width, height), flags=inverse)
-        warped = np.asarray(moved, np.uint8)
-        rgb = combine(lsr, warped, mode)
-        residual = residual_shift(lsr, warped) if measure else None
+        rgb = lay_over(hsr, lsr, matrix, mode)
+        residual = None
+        if measure:
+            residual = residual_shift(grey(lsr), warped_onto(lsr, grey, hsr, matrix))
         return Overlay(rgb, asked_ns, time.monotonic_ns(), residual)
 
 
-def combine(lsr: RgbImage, warped: RgbImage, mode: OverlayMode) -> RgbImage:
-    """Both pictures in one, (h, w, 3) uint8."""
+def lay_over(hsr: Frame, lsr: Frame, lsr_to_hsr: Matrix, mode: OverlayMode) -> RgbImage:
+    """Both pictures in one, in the LSR camera's view, (h, w, 3) uint8."""
     if mode is OverlayMode.BLEND:
-        return np.asarray(cv2.addWeighted(lsr, 0.5, warped, 0.5, 0.0), np.uint8)
-    out = np.empty_like(lsr)
-    out[:, :, 0] = cv2.cvtColor(lsr, cv2.COLOR_RGB2GRAY)
-    out[:, :, 1] = out[:, :, 2] = cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY)
-    return out
+        warped = warped_onto(lsr, shrunk, hsr, lsr_to_hsr)
+        return np.asarray(cv2.addWeighted(whole(lsr), 0.5, warped, 0.5, 0.0), np.uint8)
+    warped = warped_onto(lsr, grey, hsr, lsr_to_hsr)
+    return np.asarray(cv2.merge([grey(lsr), warped, warped]), np.uint8)
 
 
-def residual_shift(lsr: RgbImage, warped: RgbImage) -> tuple[float, float] | None:
+def warped_onto(lsr: Frame, shrink: Callable[[Frame, int], Image], hsr: Frame, lsr_to_hsr: Matrix) -> Image:
+    """The HSR picture in the LSR camera's view, about as sharp as that.
+
+    Args:
+        lsr: Gives the size.
+        shrink: `grey` or `shrunk`: makes the HSR picture smaller first, which costs less than warping all of
+            it and leaves no moire.
+        hsr: What is warped.
+        lsr_to_hsr: 3x3, LSR px -> HSR px.
+
+    """
+    height, width = lsr.image.shape[:2]
+    step = 2 * max(1, hsr.image.shape[1] // width // 2)
+    # Centres of pixels are at whole numbers: that of a step x step block is at (step - 1) / 2.
+    centre = (1 - step) / (2 * step)
+    to_small = np.array([[1 / step, 0.0, centre], [0.0, 1 / step, centre], [0.0, 0.0, 1.0]])
+    inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpPerspective(shrink(hsr, step), to_small @ lsr_to_hsr, (width, height), flags=inverse)
+    return np.asarray(moved, np.uint8)
+
+
+def residual_shift(lsr: GreyImage, warped: GreyImage) -> tuple[float, float] | None:
     """How far the warped picture lies from the LSR picture, (x, y) [LSR px]; None when not certain.
 
     Phase correlation with a Hann window; the peak's share of the energy is the certainty.
+
+    Args:
+        lsr: (h, w) uint8.
+        warped: (h, w) uint8.
+
     """
-    a = cv2.cvtColor(lsr, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    b = cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    a, b = lsr.astype(np.float32), warped.astype(np.float32)
     window = cv2.createHanningWindow((a.shape[1], a.shape[0]), cv2.CV_32F)
     (x, y), certainty = cv2.phaseCorrelate(b, a, window)
     return (float(x), float(y)) if certainty > _CONFIDENT else None

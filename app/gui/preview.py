@@ -8,16 +8,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from drivers import Frame, PixelFormat, to_rgb8
+from drivers import Frame, PixelFormat
 
 RgbImage = npt.NDArray[np.uint8]
+GreyImage = npt.NDArray[np.uint8]
 Bins = npt.NDArray[np.int64]
 
 BINS = 64
 SATURATED = 250
 """Samples from here on (of 255) count as saturated: the sensor's last few codes are not linear."""
 _STRIDE = 4
+_SAMPLES = 80_000
 _SMALL = 800
+_BAYER = (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +35,8 @@ class Preview:
         gain_db: Gain of this frame [dB].
         host_ns: Host monotonic clock when the frame arrived [ns].
         made_ns: Host monotonic clock when the preview was ready [ns].
-        histogram: (3, BINS) counts of R, G, B from a 4x4 stride; None when not renewed with this frame.
+        histogram: (3, BINS) counts of R, G, B of every 16th pixel or fewer; None when not renewed with this
+            frame.
         saturated: Share 0..1 of saturated samples; None together with `histogram`.
 
     """
@@ -62,7 +66,7 @@ def planes(frame: Frame, step: int = 2) -> RgbImage:
     image = frame.image
     height, width = image.shape[0] // step, image.shape[1] // step
     rows, columns = height * step, width * step
-    if frame.pixel_format in (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16):
+    if frame.pixel_format in _BAYER:
         out = np.empty((height, width, 3), np.uint8)
         for channel, (y, x) in enumerate(((0, 0), (0, 1), (1, 1))):
             out[:, :, channel] = _to_8bit(image[y:rows:step, x:columns:step])
@@ -79,6 +83,67 @@ def _to_8bit(image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArr
     return image.astype(np.uint8, copy=False)
 
 
+def shrunk(frame: Frame, step: int) -> RgbImage:
+    """RGB of a frame, 8 bit, each pixel the mean of the superpixels in `step` x `step` of the frame.
+
+    Args:
+        frame: Any pixel format.
+        step: An even number.
+
+    Returns:
+        uint8, (H // step, W // step, 3), its own memory.
+
+    """
+    small = planes(frame)
+    if step == 2:
+        return small
+    height, width = frame.image.shape[0] // step, frame.image.shape[1] // step
+    blocks = small[: height * step // 2, : width * step // 2]
+    return np.asarray(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def whole(frame: Frame) -> RgbImage:
+    """RGB of every pixel of a frame, 8 bit, by the quickest interpolation: for the eye, not for fusion.
+
+    Args:
+        frame: Any pixel format.
+
+    Returns:
+        uint8, (H, W, 3), its own memory.
+
+    """
+    if frame.pixel_format in _BAYER:
+        # OpenCV names a mosaic by its second row: its "BG" is the PFNC's "RG".
+        return np.asarray(cv2.cvtColor(_to_8bit(frame.image), cv2.COLOR_BayerBG2RGB), np.uint8)
+    return planes(frame, 1)
+
+
+def grey(frame: Frame, step: int = 1) -> GreyImage:
+    """Brightness of a frame, 8 bit, each pixel the mean of `step` x `step` of the frame.
+
+    Args:
+        frame: Any pixel format. The mean of a Bayer superpixel is (R + 2 G + B) / 4.
+        step: 1 or an even number.
+
+    Returns:
+        uint8, (H // step, W // step).
+
+    """
+    image = _to_8bit(frame.image)
+    if image.ndim == 3:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    if step == 1:
+        mosaic = frame.pixel_format in _BAYER
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BayerBG2GRAY), np.uint8) if mosaic else image
+    height, width = image.shape[0] // step, image.shape[1] // step
+    blocks = image[: height * step, : width * step]
+    while step % 4 == 0:
+        # OpenCV halves with vector instructions; any other factor costs more than two halvings.
+        step //= 2
+        blocks = np.asarray(cv2.resize(blocks, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def screen_picture(frame: Frame, max_width: int) -> RgbImage:
     """RGB of a frame not much wider than `max_width` pixels, without moire.
 
@@ -89,25 +154,26 @@ def screen_picture(frame: Frame, max_width: int) -> RgbImage:
     """
     if frame.image.shape[1] <= _SMALL and frame.image.shape[1] // 2 < max_width:
         # Half size would throw away what the screen could show, and this little costs nothing.
-        return np.ascontiguousarray(to_rgb8(frame))
-    small = planes(frame)
-    factor = small.shape[1] // max(64, max_width)
-    if factor < 2:
-        return small
-    size = (small.shape[1] // factor, small.shape[0] // factor)
-    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return whole(frame)
+    return shrunk(frame, 2 * max(1, frame.image.shape[1] // 2 // max(64, max_width)))
 
 
 def statistics(frame: Frame) -> tuple[Bins, float]:
-    """Histogram (3, BINS) of R, G, B and the saturated share, from a 4x4 stride."""
-    small = planes(frame, _STRIDE)
-    bins = np.stack([np.bincount(small[:, :, c].ravel() >> 2, minlength=BINS) for c in range(3)])
-    share = float(np.count_nonzero(small.max(axis=2) >= SATURATED)) / max(1, small.shape[0] * small.shape[1])
-    return bins, share
+    """Histogram (3, BINS) of R, G, B and the saturated share, from a 4x4 stride or a wider one."""
+    height, width = frame.image.shape[:2]
+    step = _STRIDE
+    while (height // step) * (width // step) > _SAMPLES:
+        step += 2
+    small = planes(frame, step)
+    bins = np.stack([cv2.calcHist([small], [c], None, [BINS], [0, 256]).ravel() for c in range(3)])
+    brightest = np.maximum(np.maximum(small[:, :, 0], small[:, :, 1]), small[:, :, 2])
+    share = float(np.count_nonzero(brightest >= SATURATED)) / max(1, brightest.size)
+    return bins.astype(np.int64), share
 
 
 def mark_saturated(rgb: RgbImage) -> RgbImage:
     """The picture with saturated pixels in red; a new array."""
     marked = rgb.copy()
-    marked[rgb.max(axis=2) >= SATURATED] = (255, 40, 40)
+    brightest = np.maximum(np.maximum(rgb[:, :, 0], rgb[:, :, 1]), rgb[:, :, 2])
+    marked[brightest >= SATURATED] = (255, 40, 40)
     return marked

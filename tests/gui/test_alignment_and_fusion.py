@@ -12,7 +12,7 @@ from app.gui.alignment_lock import Geometry, LockState, make_lock
 from app.gui.fused_pane import Show, compose
 from app.gui.live_fusion import REGIONS, Fused, LiveView, match_moments
 from app.gui.main_window import MainWindow
-from app.gui.overlay_worker import OverlayMode, combine, residual_shift
+from app.gui.overlay_worker import OverlayMode, lay_over, residual_shift
 from drivers import Frame, PixelFormat, Role
 from pictures import textured
 
@@ -118,18 +118,32 @@ def test_live_view_takes_the_right_part_of_the_sharp_frame() -> None:
 
 
 def test_residual_is_the_way_the_picture_must_move() -> None:
-    picture = textured(120, 160, seed=5, cell=10)
+    picture = textured(120, 160, seed=5, cell=10)[:, :, 1]
     moved = np.ascontiguousarray(np.roll(picture, -7, axis=1))
     residual = residual_shift(picture, moved)
     assert residual is not None
     assert residual == pytest.approx((7.0, 0.0), abs=0.3)
 
 
-def test_equal_pictures_have_a_grey_overlay() -> None:
-    picture = textured(60, 80)
-    overlay = combine(picture, picture, OverlayMode.ANAGLYPH)
-    assert (overlay[:, :, 0] == overlay[:, :, 1]).all()
-    assert (combine(picture, picture, OverlayMode.BLEND) == picture).all()
+@pytest.mark.parametrize("mosaic", [False, True])
+def test_aligned_views_lie_on_each_other(mosaic: bool) -> None:
+    grey = np.repeat(textured(480, 640, seed=3, cell=48)[:, :, 1:2], 3, axis=2)
+    small = np.asarray(cv2.resize(grey, (160, 120), interpolation=cv2.INTER_AREA), np.uint8)
+    kind = PixelFormat.BAYER_RG8 if mosaic else PixelFormat.RGB8
+    hsr, lsr = (
+        Frame(np.ascontiguousarray(picture[:, :, 0]) if mosaic else picture, kind, role, 0, 0)
+        for role, picture in ((Role.HSR, grey), (Role.LSR, small))
+    )
+    # Pixel centres at whole numbers: LSR px 0 is the mean of HSR px 0..3.
+    to_hsr = np.array([[4.0, 0, 1.5], [0, 4.0, 1.5], [0, 0, 1]])
+    inner = np.s_[4:-4, 4:-4]
+    anaglyph = lay_over(hsr, lsr, to_hsr, OverlayMode.ANAGLYPH)[inner].astype(int)
+    assert np.abs(anaglyph[:, :, 0] - anaglyph[:, :, 1]).mean() < 4
+    assert (anaglyph[:, :, 1] == anaglyph[:, :, 2]).all()
+    blend = lay_over(hsr, lsr, to_hsr, OverlayMode.BLEND)[inner].astype(int)
+    assert np.abs(blend - small[inner]).mean() < 4
+    shifted = to_hsr @ np.array([[1.0, 0, 3], [0, 1, 0], [0, 0, 1]])
+    assert np.abs(np.diff(lay_over(hsr, lsr, shifted, OverlayMode.ANAGLYPH)[:, :, :2].astype(int))).mean() > 8
 
 
 def test_moments_are_matched() -> None:
