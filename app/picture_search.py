@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.small_pictures import SmallPictures
 from calibration import CalibrationError
 from calibration.features import match_features
 from calibration.homography import fit_homography
@@ -22,47 +23,36 @@ from calibration.sync import (
     motion_times,
     sync_motion,
 )
-from drivers import FrameSource, StreamPair, to_rgb8
+from drivers import FrameSource, StreamPair
 from drivers.pairing import regular_times
 
 Picture = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 Corners = npt.NDArray[np.float64]
 
-CHECK_SECONDS = 15.0
-"""Length of the HSR clip that is looked at where the sound already gave the offset [s]."""
+
+@runtime_checkable
+class LivelySource(Protocol):
+    """A source that knows how much moves without decoding, such as `drivers.VideoClip`."""
+
+    @property
+    def activity(self) -> npt.NDArray[np.float64]:
+        """How much the picture changes at each frame, shape (frame_count,)."""
+        ...
+
 
 _MOTION_WIDTH = 96
 _MATCH_WIDTH = 320
-_REGISTER_WIDTH = 640
 _MOTION_SECONDS = 120.0
 _SEGMENTS = 16
+_CHECKED_SEGMENTS = 8
+_CHECKED_SECONDS = 15.0
 _REGISTERED = 4
 _REACH = 6
 _MAX_EXPOSURE = 8
 _ROUNDS = 8
 _SETTLED = 0.02
 _FIRST_GUESS = 0.4
-
-
-@runtime_checkable
-class LumaSource(Protocol):
-    """A source that makes small grey pictures without a full conversion, such as `drivers.VideoClip`."""
-
-    def read_luma(self, index: int, width: int) -> Picture:
-        """Grey picture of one frame reduced to `width` [px]."""
-        ...
-
-
-def _luma(source: FrameSource, index: int, width: int) -> Picture:
-    if isinstance(source, LumaSource):
-        return source.read_luma(index, width)
-    grey = cv2.cvtColor(to_rgb8(source.read(index)), cv2.COLOR_RGB2GRAY)
-    height, across = grey.shape
-    if width >= across:
-        return np.asarray(grey, np.uint8)
-    size = (width, max(1, round(height * width / across)))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _seconds(source: FrameSource) -> npt.NDArray[np.float64]:
@@ -88,18 +78,26 @@ class PictureSearch:
     """
 
     def __init__(self, pair: StreamPair, on_progress: Callable[[float], None]) -> None:
-        self._hsr, self._lsr = pair.hsr, pair.lsr
+        self._hsr, self._lsr = SmallPictures(pair.hsr), SmallPictures(pair.lsr)
         self._tell = on_progress
         self.hsr_s, self.lsr_s = _seconds(pair.hsr), _seconds(pair.lsr)
         self.lsr_period, self.hsr_period = _period(self.lsr_s), _period(self.hsr_s)
         self._registered: dict[tuple[int, int], Corners | None] = {}
-        self._pictures: dict[tuple[str, int], Picture] = {}
-        self._limit_s = _MOTION_SECONDS
+        self._limit_s, self._segments = _MOTION_SECONDS, _SEGMENTS
+        self._pair = pair
         self._slow: npt.NDArray[np.float64] | None = None
 
-    def look_at(self, seconds: float) -> None:
-        """Choose frames from the beginning of the HSR clip only: enough to check a known offset."""
-        self._limit_s = seconds
+    def check_only(self) -> None:
+        """Look at fewer frames, chosen without decoding others where that is possible.
+
+        For an offset that the sound has given already.
+        """
+        self._segments = _CHECKED_SEGMENTS
+        source = self._pair.hsr
+        if isinstance(source, LivelySource) and np.ptp(source.activity) > 0:
+            self._slow = source.activity[1:]
+        else:
+            self._limit_s = _CHECKED_SECONDS
 
     def counted(self, indices: Iterable[int], total: int, part: tuple[float, float]) -> Iterator[int]:
         """The same indices, telling the progress between both parts of the whole on the way."""
@@ -109,11 +107,11 @@ class PictureSearch:
             yield index
 
     def slow_curve(self) -> npt.NDArray[np.float64]:
-        """Motion curve of the HSR stream, decoded once."""
+        """How much the HSR picture changes from each frame to the next, shape (frames - 1,)."""
         if self._slow is None:
             count = int(np.searchsorted(self.hsr_s, self._limit_s))
             indices = self.counted(range(count), count, (0.0, 0.2))
-            self._slow = motion_curve((_luma(self._hsr, i, _MOTION_WIDTH) for i in indices), 1)
+            self._slow = motion_curve((self._hsr.read(i, _MOTION_WIDTH) for i in indices), 1)
         return self._slow
 
     def motion(self) -> MotionSync:
@@ -122,7 +120,7 @@ class PictureSearch:
         slow = self.slow_curve()
         count = int(np.searchsorted(self.lsr_s, _MOTION_SECONDS))
         indices = self.counted(range(count), count, (0.2, 0.6))
-        fast = motion_curve((_luma(self._lsr, i, _MOTION_WIDTH) for i in indices), lag)
+        fast = motion_curve((self._lsr.read(i, _MOTION_WIDTH) for i in indices), lag)
         return sync_motion(
             slow,
             motion_times(self.hsr_s[: len(slow) + 1], 1),
@@ -139,6 +137,7 @@ class PictureSearch:
         chosen = self._moving_frames(shift_s)
         if not chosen:
             return None, 0.0
+        self._decode(chosen, shift_s)
         at = float(np.mean(self.hsr_s[chosen]))
         found = self._match(chosen, shift_s, registered_s=shift_s)
         before = step = 0.0
@@ -160,6 +159,20 @@ class PictureSearch:
             pull = 1.0
         return _with_doubt(found, step, before, pull), at
 
+    def _decode(self, chosen: list[int], shift_s: float) -> None:
+        """Read what matching will look at in ascending order, which decodes each frame once."""
+        for j in chosen:
+            self._hsr.read(j)
+            for index in self._around(j, shift_s):
+                self._lsr.read(index)
+
+    def _around(self, j: int, shift_s: float) -> range:
+        """LSR frames around the place of HSR frame `j`; empty where they reach beyond the clip."""
+        centre = self._nearest(float(self.hsr_s[j]) + shift_s)
+        half = _REACH + _MAX_EXPOSURE // 2
+        inside = centre >= half and centre + half < len(self.lsr_s)
+        return range(centre - half, centre + half + 1) if inside else range(0)
+
     def _match(self, chosen: list[int], shift_s: float, *, registered_s: float) -> FrameSync:
         """Match HSR frames around `shift_s`, with views registered as if `registered_s` were the shift."""
         view = self._registration(chosen, registered_s)
@@ -178,7 +191,7 @@ class PictureSearch:
         curve = self.slow_curve()
         lively = curve[inside - 1] + curve[inside]
         chosen = []
-        for part in np.array_split(np.arange(len(inside)), min(_SEGMENTS, len(inside))):
+        for part in np.array_split(np.arange(len(inside)), min(self._segments, len(inside))):
             chosen.append(int(inside[part[np.argmax(lively[part])]]))
         return chosen
 
@@ -206,55 +219,31 @@ class PictureSearch:
         """Where the corners of an LSR frame lie in the HSR picture; None when that cannot be found."""
         key = (hsr_index, lsr_index)
         if key not in self._registered:
-            hsr = _luma(self._hsr, hsr_index, min(2 * _REGISTER_WIDTH, self._hsr.info.width))
-            lsr = _luma(self._lsr, lsr_index, min(_REGISTER_WIDTH, self._lsr.info.width))
+            hsr, lsr = self._hsr.read(hsr_index), self._lsr.read(lsr_index)
             self._registered[key] = None
-            if lsr.shape[0] <= hsr.shape[0] and lsr.shape[1] <= hsr.shape[1]:
-                try:
-                    matches = match_features(_grey_rgb(hsr), _grey_rgb(lsr))
-                    scale = float(np.sqrt(hsr.size / lsr.size))
-                    plane = fit_homography(matches, lsr_size=(lsr.shape[1], lsr.shape[0]), scale=scale)
-                except CalibrationError:
-                    return None
-                to_register = _scaling(lsr.shape[1] / self._match_size()[0])
-                to_match = np.linalg.inv(_scaling(hsr.shape[1] / self._hsr_size()[0]))
-                matrix = to_match @ plane.matrix @ to_register
-                corners = cv2.perspectiveTransform(self._lsr_corners(), matrix)
-                self._registered[key] = np.asarray(corners, np.float64)
+            try:
+                matches = match_features(_grey_rgb(hsr), _grey_rgb(lsr))
+                scale = float(np.sqrt(hsr.size / lsr.size))
+                plane = fit_homography(matches, lsr_size=(lsr.shape[1], lsr.shape[0]), scale=scale)
+            except CalibrationError:
+                return None
+            matrix = plane.matrix @ _scaling(lsr.shape[1] / self._lsr.size(_MATCH_WIDTH)[0])
+            corners = cv2.perspectiveTransform(self._lsr_corners(), matrix)
+            self._registered[key] = np.asarray(corners, np.float64)
         return self._registered[key]
 
-    def _kept(self, source: FrameSource, index: int, width: int) -> Picture:
-        """Grey picture that every round of matching looks at again: decoded once."""
-        key = (source.info.role.value, index)
-        if key not in self._pictures:
-            self._pictures[key] = _luma(source, index, width)
-        return self._pictures[key]
-
-    def _match_size(self) -> tuple[int, int]:
-        info = self._lsr.info
-        width = min(_MATCH_WIDTH, info.width)
-        return width, max(1, round(info.height * width / info.width))
-
-    def _hsr_size(self) -> tuple[int, int]:
-        info = self._hsr.info
-        width = min(2 * _MATCH_WIDTH, info.width)
-        return width, max(1, round(info.height * width / info.width))
-
     def _lsr_corners(self) -> npt.NDArray[np.float64]:
-        w, h = self._match_size()
+        w, h = self._lsr.size(_MATCH_WIDTH)
         return np.array([[[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]]], np.float64)
 
     def _window(self, j: int, shift_s: float, view: Matrix | None) -> FrameWindow | None:
         """HSR frame `j` in the LSR view, and the LSR frames around its place."""
-        time = float(self.hsr_s[j])
-        centre = self._nearest(time + shift_s)
-        half = _REACH + _MAX_EXPOSURE // 2
-        start, stop = centre - half, centre + half + 1
-        if start < 0 or stop > len(self.lsr_s):
+        around = self._around(j, shift_s)
+        if not around:
             return None
-        width, height = self._match_size()
-        lsr = np.stack([self._kept(self._lsr, i, width) for i in range(start, stop)]).astype(np.float32)
-        hsr: npt.NDArray[np.float32] = self._kept(self._hsr, j, self._hsr_size()[0]).astype(np.float32)
+        width, height = self._lsr.size(_MATCH_WIDTH)
+        lsr = np.stack([self._lsr.read(i, width) for i in around]).astype(np.float32)
+        hsr: npt.NDArray[np.float32] = self._hsr.read(j).astype(np.float32)
         matrix = view if view is not None else _plain(hsr.shape, (height, width))
         zoom = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
         if zoom > 1.2:
@@ -267,7 +256,7 @@ class PictureSearch:
             return None
         inner = cv2.erode(seen.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
         filled = np.where(seen, warped, warped[seen].mean()).astype(np.float32)
-        return FrameWindow(filled, time, lsr, self.lsr_s[start:stop], inner)
+        return FrameWindow(filled, float(self.hsr_s[j]), lsr, self.lsr_s[around.start : around.stop], inner)
 
 
 def _with_doubt(found: FrameSync, step: float, before: float, pull: float) -> FrameSync:
@@ -326,7 +315,9 @@ def motion_correlations(
     search = PictureSearch(StreamPair(hsr, lsr, None), on_progress or (lambda _: None))
     slow = search.slow_curve()
     count = int(np.searchsorted(search.lsr_s, _MOTION_SECONDS))
-    thumbnails = [_luma(lsr, i, _MOTION_WIDTH // 2) for i in search.counted(range(count), count, (0.2, 1.0))]
+    small = SmallPictures(lsr)
+    indices = search.counted(range(count), count, (0.2, 1.0))
+    thumbnails = [small.read(i, _MOTION_WIDTH // 2) for i in indices]
     scores = {}
     for factor in factors:
         lag = max(1, round(search.hsr_period / search.lsr_period * factor))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.picture_search import CHECK_SECONDS, PictureSearch
+from app.picture_search import PictureSearch
 from calibration.sync import (
     BELIEVABLE,
     NO_AUDIO,
@@ -78,7 +78,7 @@ def sync_streams(
     """
     search = PictureSearch(pair, on_progress or (lambda _: None))
     if audio.confidence >= BELIEVABLE:
-        search.look_at(CHECK_SECONDS)
+        search.check_only()
     motion: MotionSync | None = None
     starts: tuple[float, ...] = ()
     if audio.confidence >= BELIEVABLE:

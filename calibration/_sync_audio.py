@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, stats
+from scipy import fft
 
 Signal = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -192,7 +192,9 @@ def _line(
     """Theil-Sen through all windows, then least squares through those that agree with it."""
     slope, intercept = 0.0, float(np.median(shift))
     if len(at) >= _MIN_WINDOWS:
-        slope, intercept, *_ = stats.theilslopes(shift, at)
+        first, second = np.triu_indices(len(at), 1)
+        slope = float(np.median((shift[second] - shift[first]) / (at[second] - at[first])))
+        intercept = float(np.median(shift - slope * at))
     residual = np.abs(shift - intercept - slope * at)
     keep = residual <= max(_SCATTER_S, 4.0 * float(np.median(residual)))
     if np.median(residual) > _SCATTER_S:

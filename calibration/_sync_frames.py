@@ -15,6 +15,7 @@ Picture = npt.NDArray[np.float32]
 _MIN_PEAK = 0.3
 _MIN_DROP = 2e-4
 _GOOD_SIGMA = 0.25
+_COARSE = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,30 +88,53 @@ def exposure_kernel(width: float) -> FloatArray:
     return normalised
 
 
-def _averaged(lsr: Picture, width: float) -> tuple[Picture, int]:
-    """LSR frames averaged over the exposure, and how many are lost at either end."""
-    kernel = exposure_kernel(width)
-    half = len(kernel) // 2
-    if half == 0:
-        return lsr, 0
-    total = np.zeros_like(lsr[: len(lsr) - 2 * half])
-    for k, weight in enumerate(kernel):
-        total += np.float32(weight) * lsr[k : k + len(total)]
-    return total, half
+@dataclass(frozen=True, slots=True, eq=False)
+class _Likeness:
+    """How alike an HSR frame and each LSR frame are, and the LSR frames among themselves.
+
+    The correlation of any average of LSR frames follows from these sums alone, so exposures are tried
+    without making their pictures.
+
+    Attributes:
+        own: Sum of squares of the HSR frame.
+        common: Sums of its products with each LSR frame, shape (N,).
+        among: Sums of the products of each two LSR frames, shape (N, N).
+
+    """
+
+    own: float
+    common: FloatArray
+    among: FloatArray
+
+    def correlations(self, kernel: FloatArray) -> FloatArray:
+        """Correlation with the LSR frames averaged by `kernel`, at every place where it fits, (N - 2 r,)."""
+        size = len(kernel)
+        places = len(self.common) - size + 1
+        if places < 1:
+            return np.zeros(0)
+        weights = np.zeros((places, len(self.common)))
+        for place in range(places):
+            weights[place, place : place + size] = kernel
+        energy = np.einsum("ij,jk,ik->i", weights, self.among, weights)
+        scores: FloatArray = weights @ self.common / np.sqrt(np.maximum(self.own * energy, 1e-12))
+        return scores
 
 
-def _zncc(picture: Picture, stack: Picture, mask: npt.NDArray[np.bool_] | None) -> FloatArray:
-    a = picture[mask] if mask is not None else picture.reshape(-1)
-    a = a - a.mean()
-    own = float(np.sum(a * a, dtype=np.float64))
-    scores = np.empty(len(stack))
-    for i, other in enumerate(stack):
-        b = other[mask] if mask is not None else other.reshape(-1)
-        b = b - b.mean()
-        # Plain sums rather than dot products: small ones are slowed down a lot by threads of a busy machine.
-        common = float(np.sum(a * b, dtype=np.float64))
-        scores[i] = common / max(float(np.sqrt(own * np.sum(b * b, dtype=np.float64))), 1e-12)
-    return scores
+def _likeness(window: FrameWindow) -> _Likeness:
+    hsr = _pixels(window.hsr, window.mask)
+    lsr = np.stack([_pixels(frame, window.mask) for frame in window.lsr])
+    return _Likeness(
+        own=float(hsr @ hsr),
+        common=np.asarray(lsr @ hsr, np.float64),
+        among=np.asarray(lsr @ lsr.T, np.float64),
+    )
+
+
+def _pixels(picture: Picture, mask: npt.NDArray[np.bool_] | None) -> Picture:
+    """Band-passed pixels inside the mask, without their mean, shape (P,)."""
+    filtered = _band_pass(picture)
+    values = filtered[mask] if mask is not None else filtered.reshape(-1)
+    return np.asarray(values - values.mean(), np.float32)
 
 
 def _best_time(scores: FloatArray, times: FloatArray) -> tuple[float, float, float] | None:
@@ -138,17 +162,18 @@ def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -
     if not windows:
         return nothing
     period = float(np.mean(np.concatenate([np.diff(w.lsr_s) for w in windows])))
-    prepared = [(_smooth(w.hsr), np.stack([_smooth(f) for f in w.lsr])) for w in windows]
+    measured = [_likeness(window) for window in windows]
     best: tuple[float, float, list[tuple[float, float, float]]] | None = None
     widths = [w for w in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0) if w <= max(1.0, max_exposure)]
     for width in widths:
         found = []
         peaks = []
-        for window, (hsr, lsr) in zip(windows, prepared, strict=True):
-            stack, lost = _averaged(lsr, width)
-            if len(stack) < 3:
+        kernel = exposure_kernel(width)
+        lost = len(kernel) // 2
+        for window, likeness in zip(windows, measured, strict=True):
+            scores = likeness.correlations(kernel)
+            if len(scores) < 3:
                 continue
-            scores = _zncc(hsr, stack, window.mask)
             peaks.append(float(scores.max()))
             place = _best_time(scores, window.lsr_s[lost : len(window.lsr_s) - lost])
             if place is not None:
@@ -183,10 +208,16 @@ def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -
     )
 
 
-def _smooth(picture: Picture) -> Picture:
-    """Band-pass: no noise, no slow brightness differences between the cameras."""
+def _band_pass(picture: Picture) -> Picture:
+    """No noise, no slow brightness differences between the cameras."""
+    height, width = picture.shape
     fine = cv2.GaussianBlur(picture, (0, 0), 0.8)
-    coarse = cv2.GaussianBlur(picture, (0, 0), max(4.0, picture.shape[1] / 12))
+    # A blur this wide looks the same at an eighth of the size.
+    small = cv2.resize(
+        picture, (max(1, width // _COARSE), max(1, height // _COARSE)), interpolation=cv2.INTER_AREA
+    )
+    small = cv2.GaussianBlur(small, (0, 0), max(4.0, width / 12) / _COARSE)
+    coarse = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(fine - coarse, np.float32)
 
 

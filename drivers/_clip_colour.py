@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
@@ -19,6 +20,7 @@ _EXACT = (
     | Interpolation.BITEXACT
 )
 _UNSPECIFIED = 2
+_LUMA_FIRST = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"})
 _HD_ROWS = 720
 
 
@@ -63,7 +65,8 @@ class ColourConverter:
     def luma(self, frame: VideoFrame, width: int) -> Picture:
         """Small grey version of a decoded picture, upright, area-averaged, shape (h, width).
 
-        Cheap: it needs no full-size conversion. For finding motion and time, not for fusion.
+        Cheap: it needs no full-size conversion; levels are the codec's own. For finding motion and time, not
+        for fusion.
 
         Args:
             frame: Decoded picture.
@@ -75,8 +78,18 @@ class ColourConverter:
         width = min(width, across)
         height = max(1, round(along * width / across))
         size = (height, width) if turns % 2 else (width, height)
-        grey = self._grey.reformat(
-            frame, width=size[0], height=size[1], format="gray", interpolation=Interpolation.AREA
-        )
-        plane = grey.to_ndarray().astype(np.uint8, copy=False)
-        return np.ascontiguousarray(np.rot90(plane, turns))
+        if frame.format.name in _LUMA_FIRST:
+            small = np.asarray(cv2.resize(_first_plane(frame), size, interpolation=cv2.INTER_AREA), np.uint8)
+        else:
+            grey = self._grey.reformat(
+                frame, width=size[0], height=size[1], format="gray", interpolation=Interpolation.AREA
+            )
+            small = grey.to_ndarray().astype(np.uint8, copy=False)
+        return np.ascontiguousarray(np.rot90(small, turns))
+
+
+def _first_plane(frame: VideoFrame) -> Picture:
+    """8-bit luma of a decoded picture as a view, shape (h, w)."""
+    plane = frame.planes[0]
+    rows: Picture = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: frame.height, : frame.width]

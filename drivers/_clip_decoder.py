@@ -76,8 +76,11 @@ class ClipDecoder:
 
         """
         self._seek(None)
-        found = [place for place, _ in islice(self._frames, limit)]
-        self._release()
+        found = []
+        for place, frame in islice(self._frames, limit):
+            self._remember(place, frame)
+            self._next = place + 1
+            found.append(place)
         return list(dict.fromkeys(found))
 
     def close(self) -> None:

@@ -31,6 +31,8 @@ class ClipIndex:
         marks: What the decoder stamps each frame with, in the same order, shape (N,); differs from `pts` only
             in files whose writer mixed up decoding and presentation times.
         key_pts: Those of the key frames, ascending.
+        activity: Bytes that each frame took, in the same order, shape (N,): the more, the more had changed.
+            Key frames, which take many in any case, have the median of the others.
         time_base: Seconds per tick.
         suspicious: The container promises more than it holds, or packets are marked as damaged: whether
             all these frames decode is only known after trying.
@@ -43,6 +45,7 @@ class ClipIndex:
     pts: npt.NDArray[np.int64]
     marks: npt.NDArray[np.int64]
     key_pts: npt.NDArray[np.int64]
+    activity: npt.NDArray[np.float64]
     time_base: Fraction
     suspicious: bool
     metadata: Mapping[str, str]
@@ -110,6 +113,7 @@ def build_index(path: Path) -> ClipIndex:
     with open_container(path) as container:
         stream = video_stream(container, path)
         pts: list[int] = []
+        sizes: list[float] = []
         keys: list[int] = []
         suspicious = False
         packets = 0
@@ -132,6 +136,7 @@ def build_index(path: Path) -> ClipIndex:
                     keys.append(time)
                 if not packet.is_discard:
                     pts.append(time)
+                    sizes.append(float("nan") if packet.is_keyframe else packet.size)
         except (av.error.FFmpegError, OSError):
             suspicious = True
         promised = stream.frames
@@ -141,12 +146,16 @@ def build_index(path: Path) -> ClipIndex:
         number = stream.index
     if not pts or time_base is None:
         raise SourceError(f"{path}: holds no video frames; copy it again from the camera")
-    ordered = np.unique(np.array(pts, np.int64))
+    ordered, places = np.unique(np.array(pts, np.int64), return_index=True)
+    activity = np.array(sizes)[places]
+    whole = np.isnan(activity)
+    activity[whole] = 0.0 if whole.all() else np.nanmedian(activity)
     return ClipIndex(
         stream=number,
         pts=ordered,
         marks=ordered,
         key_pts=np.unique(np.array(keys, np.int64)),
+        activity=activity,
         time_base=time_base,
         suspicious=suspicious or promised > packets or len(set(pts)) < len(pts),
         metadata=metadata,

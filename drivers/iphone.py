@@ -74,7 +74,12 @@ class VideoClip:
             raise SourceError(
                 f"{self._path}: none of its frames can be decoded; copy it again from the camera"
             )
-        index = replace(index, pts=np.sort(index.pts[shown]), marks=index.marks[shown])
+        index = replace(
+            index,
+            pts=np.sort(index.pts[shown]),
+            marks=index.marks[shown],
+            activity=index.activity[shown],
+        )
         self._decoder = ClipDecoder(self._path, index)
         self._decoder.damaged_packets = damaged
         return index
@@ -154,6 +159,14 @@ class VideoClip:
     def mid_exposure_ns(self) -> npt.NDArray[np.int64]:
         """Presentation times on the container's time line, shape (frame_count,) [ns]."""
         return self._times
+
+    @property
+    def activity(self) -> npt.NDArray[np.float64]:
+        """How much the picture changes at each frame, by the bytes it took; known without decoding.
+
+        Shape (frame_count,), on no particular scale; all equal where every frame is coded by itself.
+        """
+        return self._index.activity
 
     def read(self, index: int) -> Frame:
         """Frame `index`, decoded and converted; the picture is the caller's own.

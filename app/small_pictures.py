@@ -1,0 +1,73 @@
+"""Small grey pictures of a stream, each decoded once while memory allows. Qt-free."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from drivers import FrameSource, to_rgb8
+
+Picture = npt.NDArray[np.uint8]
+
+_WIDTH = 640
+_BYTES = 160 * 1024**2
+
+
+@runtime_checkable
+class LumaSource(Protocol):
+    """A source that makes small grey pictures without a full conversion, such as `drivers.VideoClip`."""
+
+    def read_luma(self, index: int, width: int) -> Picture:
+        """Grey picture of one frame reduced to `width` [px]."""
+        ...
+
+
+class SmallPictures:
+    """Grey pictures of one stream by index, at most 640 px wide; memory is bounded.
+
+    Args:
+        source: The stream. Ascending indices are cheapest.
+
+    """
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+        self._kept: OrderedDict[int, Picture] = OrderedDict()
+
+    def size(self, width: int) -> tuple[int, int]:
+        """(width, height) of the pictures that `read` makes for `width` [px]."""
+        info = self._source.info
+        width = min(width, _WIDTH, info.width)
+        return width, max(1, round(info.height * width / info.width))
+
+    def read(self, index: int, width: int = _WIDTH) -> Picture:
+        """Frame `index` reduced to `width` [px], or to what there is if that is less; shape (h, w).
+
+        Raises:
+            SourceError: The frame is damaged.
+
+        """
+        picture = self._kept.get(index)
+        if picture is None:
+            picture = self._kept[index] = self._load(index)
+            while len(self._kept) * picture.nbytes > _BYTES:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(index)
+        return _reduced(picture, self.size(width))
+
+    def _load(self, index: int) -> Picture:
+        if isinstance(self._source, LumaSource):
+            return self._source.read_luma(index, _WIDTH)
+        grey = cv2.cvtColor(to_rgb8(self._source.read(index)), cv2.COLOR_RGB2GRAY)
+        return _reduced(np.asarray(grey, np.uint8), self.size(_WIDTH))
+
+
+def _reduced(picture: Picture, size: tuple[int, int]) -> Picture:
+    if size == (picture.shape[1], picture.shape[0]):
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
