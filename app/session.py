@@ -209,6 +209,7 @@ class Session(SessionControls):
         name: str = "",
         notes: str = "",
         rig_hash: str | None = None,
+        wait: bool = False,
     ) -> None:
         """Begin a take: Idle -> Armed -> Recording from the first pulse, or Live -> Recording from now on.
 
@@ -219,6 +220,7 @@ class Session(SessionControls):
             name: Name of the take.
             notes: Free text.
             rig_hash: Hash of the rig file in use.
+            wait: From Idle: stay Armed until `fire`; pulses from outside are recorded meanwhile.
 
         Raises:
             SessionError: The cameras run free: their frames could not be paired.
@@ -245,20 +247,26 @@ class Session(SessionControls):
             run = TakeRun(self._crew, out, was_live=was_live, reserve_bytes=self._reserve_bytes)
             run.start(metadata, pre_seconds=pre_seconds, seconds=seconds)
             self._run = run
-            if not was_live:
-                self._enter(State.ARMED)
-                self._crew.fire(settings.plan.ticks(seconds) if seconds is not None else None)
+            self._enter(State.RECORDING if was_live else State.ARMED)
+            if not (was_live or wait):
+                self.fire(settings.plan.ticks(seconds) if seconds is not None else None)
+
+    def fire(self, ticks: int | None = None) -> None:
+        """Armed -> Recording: start the pulses; `ticks` of the fast line, without end when None."""
+        with self._lock:
+            self._require("start the pulses", State.ARMED)
+            self._crew.fire(ticks)
             self._enter(State.RECORDING)
 
     def stop_recording(self) -> TakeReport:
-        """End the take and return its report: Recording -> Finishing -> Idle, or back to Live.
+        """End the take and return its report: Armed or Recording -> Finishing -> Idle, or back to Live.
 
         Raises:
             TakeError: The disk refused to close the take; everything before is kept.
 
         """
         with self._lock:
-            self._require("stop recording", State.RECORDING)
+            self._require("stop recording", State.ARMED, State.RECORDING)
             run = self._run
             if run is None:
                 raise SessionError("no take is open")
@@ -318,7 +326,7 @@ class Session(SessionControls):
             if not self._crew.channels:
                 return
             try:
-                if self._state is State.RECORDING:
+                if self._state in (State.ARMED, State.RECORDING):
                     self.stop_recording()
                 if self._state is State.LIVE:
                     self._crew.halt()

@@ -1,0 +1,36 @@
+"""A take that waits for its first pulse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.session import Session, SessionError, State
+from drivers import Role, Take
+from emulated import until
+
+
+def test_armed_take_begins_with_the_first_pulse_of_both_cameras(session: Session, tmp_path: Path) -> None:
+    session.start_recording(tmp_path / "take", wait=True)
+    assert session.state is State.ARMED
+    assert session.counters(Role.LSR).received == 0
+    session.fire()
+    assert session.state is State.RECORDING
+    until(lambda: session.counters(Role.LSR).received > 16)
+    report = session.stop_recording()
+    assert report.frames_lost == 0
+    with Take.open(tmp_path / "take") as take:
+        assert [take.stream(role).read(0).frame_id for role in Role] == [0, 0]
+
+
+def test_armed_take_can_be_given_up(session: Session, tmp_path: Path) -> None:
+    session.start_recording(tmp_path / "take", wait=True)
+    report = session.stop_recording()
+    assert session.state is State.IDLE
+    assert [report.frames(role) for role in Role] == [0, 0]
+    with pytest.raises(SessionError, match="Armed"):
+        session.fire()
+    session.start_recording(tmp_path / "next", wait=True)
+    session.close()
+    assert (tmp_path / "next" / "done.json").is_file()
