@@ -19,7 +19,7 @@ VERSION: Literal[1] = 1
 
 
 class Preset(BaseModel):
-    """Exposure, gain, black level and rates of both cameras under one name.
+    """Exposure, gain, black level, white balance and rates of both cameras under one name.
 
     Attributes:
         hsr_exposure_us: SFNC ExposureTime [us].
@@ -28,6 +28,10 @@ class Preset(BaseModel):
         lsr_gain_db: SFNC Gain [dB].
         hsr_black_percent: SFNC BlackLevel [%].
         lsr_black_percent: SFNC BlackLevel [%].
+        hsr_red: SFNC BalanceRatio of red, a factor.
+        hsr_blue: SFNC BalanceRatio of blue, a factor.
+        lsr_red: SFNC BalanceRatio of red, a factor.
+        lsr_blue: SFNC BalanceRatio of blue, a factor.
         hsr_fps: Pulses per second to the HSR camera.
         ratio: LSR frames per HSR frame.
 
@@ -41,6 +45,10 @@ class Preset(BaseModel):
     lsr_gain_db: float = Field(default=0.0, ge=-20, le=60)
     hsr_black_percent: float = Field(default=0.0, ge=0, le=100)
     lsr_black_percent: float = Field(default=0.0, ge=0, le=100)
+    hsr_red: float = Field(default=1.0, gt=0, le=16)
+    hsr_blue: float = Field(default=1.0, gt=0, le=16)
+    lsr_red: float = Field(default=1.0, gt=0, le=16)
+    lsr_blue: float = Field(default=1.0, gt=0, le=16)
     hsr_fps: float = Field(gt=0, le=10000)
     ratio: int = Field(ge=1, le=1000)
 
@@ -55,6 +63,10 @@ class Preset(BaseModel):
             lsr_gain_db=lsr.gain_db,
             hsr_black_percent=hsr.black_level_percent,
             lsr_black_percent=lsr.black_level_percent,
+            hsr_red=hsr.red_balance,
+            hsr_blue=hsr.blue_balance,
+            lsr_red=lsr.red_balance,
+            lsr_blue=lsr.blue_balance,
             hsr_fps=settings.plan.hsr_fps,
             ratio=settings.plan.ratio,
         )
@@ -82,12 +94,16 @@ class Preset(BaseModel):
                 exposure_us=min(self.hsr_exposure_us, plan.max_exposure_us(Role.HSR)),
                 gain_db=self.hsr_gain_db,
                 black_level_percent=self.hsr_black_percent,
+                red_balance=self.hsr_red,
+                blue_balance=self.hsr_blue,
             ),
             lsr=replace(
                 settings.lsr,
                 exposure_us=min(self.lsr_exposure_us, plan.max_exposure_us(Role.LSR)),
                 gain_db=self.lsr_gain_db,
                 black_level_percent=self.lsr_black_percent,
+                red_balance=self.lsr_red,
+                blue_balance=self.lsr_blue,
             ),
         )
 

@@ -38,7 +38,7 @@ class BenchRun:
         self._record = record
         self._window = MainWindow(
             WindowOptions(
-                lambda: open_rig(job, emulate=True),
+                lambda _: open_rig(job, emulate=True),
                 folder,
                 folder / "window.log",
                 Settings(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QMainWindow, QMenu, QToolBar
 
+from app.gui.hold_button import HoldButton
 from app.session import State
 
 CONNECTED = frozenset(State) - {State.DISCONNECTED}
@@ -63,11 +64,30 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "record",
         "Camera",
         "Record",
-        "Start a take; press again to stop it",
+        "Start a take, or the pulses of an armed one; press again to stop it, or hold the button",
         "F9",
         frozenset({State.IDLE, State.LIVE, State.ARMED, State.RECORDING}),
         toolbar=True,
         checkable=True,
+    ),
+    ActionInfo(
+        "arm",
+        "Camera",
+        "Arm",
+        "Stop the pulses and make ready: the take begins with the very first pulse",
+        "F6",
+        frozenset({State.IDLE, State.LIVE, State.ARMED}),
+        toolbar=True,
+        checkable=True,
+    ),
+    ActionInfo(
+        "note",
+        "Camera",
+        "Note ...",
+        "Write a note that is kept with the frame numbers of this moment",
+        "N",
+        frozenset({State.RECORDING}),
+        toolbar=True,
     ),
     ActionInfo(
         "save_past",
@@ -153,7 +173,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "Fuse",
         "Overlay",
         "Lay both views over each other, red and cyan",
-        "F6",
+        "Shift+F6",
         toolbar=True,
     ),
     ActionInfo(
@@ -249,7 +269,10 @@ class Actions:
             action.triggered.connect(handlers[info.key])
             if info.menu in menus:
                 menus[info.menu].addAction(action)
-            if info.toolbar:
+            if info.key == "record":
+                self.record_button = HoldButton(action)
+                self.toolbar.addWidget(self.record_button)
+            elif info.toolbar:
                 self.toolbar.addAction(action)
             self._actions[info.key] = action
 
@@ -261,6 +284,7 @@ class Actions:
         for info in ACTIONS:
             self._actions[info.key].setEnabled(state in info.states)
         self._actions["live"].setChecked(state in STREAMING)
-        recording = state in (State.ARMED, State.RECORDING)
+        self._actions["arm"].setChecked(state is State.ARMED)
+        recording = state is State.RECORDING
         self._actions["record"].setChecked(recording)
         self._actions["record"].setText("Stop recording" if recording else "Record")

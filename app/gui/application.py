@@ -61,8 +61,8 @@ def run(options: GuiOptions) -> int:
     from app.gui.fused_pane import Show
     from app.gui.main_window import MainWindow, WindowOptions
     from app.gui.messages import Messages
+    from app.gui.priorities import window_first
     from app.gui.rigs import open_rig
-    from app.gui.tasks import window_first
     from app.gui.theme import Theme, apply_theme
     from app.settings import load_settings
 
@@ -82,7 +82,9 @@ def run(options: GuiOptions) -> int:
     with window_first():
         window = MainWindow(
             WindowOptions(
-                open_rig=lambda: open_rig(job, emulate=options.emulate),
+                open_rig=lambda chosen: open_rig(
+                    replace(job, serials=chosen or job.serials), emulate=options.emulate
+                ),
                 folder=options.folder or settings.take_folder,
                 log_file=options.log_file,
                 settings=settings,

@@ -76,7 +76,7 @@ def run_bench(
     from PyQt6.QtWidgets import QApplication
 
     from app.gui._bench_run import BenchRun
-    from app.gui.tasks import window_first
+    from app.gui.priorities import window_first
     from app.gui.theme import Theme, apply_theme
 
     app = QApplication.instance() or QApplication(sys.argv[:1])

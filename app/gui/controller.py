@@ -10,10 +10,11 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
-from app.gui.rigs import Rig, RigFactory
+from app.gui.rigs import Rig, RigFactory, WhichCameraError
 from app.session import Alarm, SessionError, SessionSettings, State
 from drivers import Applied, Limits, RingBuffer, Role
 from drivers.recorder import RecorderStatus
+from drivers.trigger import longest_exposure_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class TakeRequest:
         notes: Free text.
         pre_seconds: Also keep this much of what has just passed [s].
         only_past: End the take at once: save only what has just passed.
+        wait: Wait armed for the first pulse; a live view is stopped.
 
     """
 
@@ -47,6 +49,7 @@ class TakeRequest:
     notes: str = ""
     pre_seconds: float = 0.0
     only_past: bool = False
+    wait: bool = False
 
 
 STREAMING = frozenset({State.LIVE, State.ARMED, State.RECORDING})
@@ -71,14 +74,18 @@ class SessionController(QObject):
     """SessionSettings that both cameras have accepted."""
     applied = pyqtSignal(object, object)
     """Role and Applied: a value as the camera took it."""
-    limits_changed = pyqtSignal(object, object, object)
-    """Role, Limits of the exposure [us], Limits of the gain [dB]."""
+    limits_changed = pyqtSignal(object, object)
+    """Role and dict[str, Limits] by SFNC name; exposures also fit between frames."""
+    plan_changed = pyqtSignal(object, float, float)
+    """Role, frames per second, longest exposure [us]."""
     live_started = pyqtSignal()
     """New rings are there."""
     take_started = pyqtSignal(object)
     """TakeRequest that is being recorded."""
     take_finished = pyqtSignal(object)
     """TakeReport of a take that is on disk."""
+    choice_needed = pyqtSignal(object)
+    """tuple[CameraIdentity, ...]: the operator must say which of these is which."""
     alarmed = pyqtSignal(object)
     """Alarm: something the operator must know at once."""
 
@@ -88,6 +95,8 @@ class SessionController(QObject):
         self._open_rig = open_rig
         self._rig: Rig | None = None
         self._state = State.DISCONNECTED
+        self._chosen: tuple[str, str] | None = None
+        self._limits: dict[Role, dict[str, Limits]] = {}
         self._regions: dict[Role, tuple[int, int, int, int]] = {}
         self._lane = Lane("session", messages.error)
 
@@ -152,8 +161,14 @@ class SessionController(QObject):
 
     # -- commands -------------------------------------------------------------------------------------
 
-    def connect_rig(self) -> None:
-        """Find and open both cameras, configure them, and start the live view."""
+    def connect_rig(self, serials: tuple[str, str] | None = None) -> None:
+        """Find and open both cameras, configure them, and start the live view.
+
+        Args:
+            serials: Serial numbers of the HSR and the LSR camera, from now on; None for those known already.
+
+        """
+        self._chosen = serials or self._chosen
         self._lane.submit(self._connect)
 
     def disconnect_rig(self) -> None:
@@ -171,23 +186,43 @@ class SessionController(QObject):
     def set_exposure(self, role: Role, exposure_us: float) -> None:
         """Change one camera's exposure; the newest of several waiting values wins."""
         self._lane.submit(
-            lambda: self._apply(role, lambda rig: rig.session.set_exposure_us(role, exposure_us)),
+            lambda: self._apply(role, lambda rig: (rig.session.set_exposure_us(role, exposure_us),)),
             latest=f"exposure {role}",
         )
 
     def set_gain(self, role: Role, gain_db: float) -> None:
         """Change one camera's gain; the newest of several waiting values wins."""
         self._lane.submit(
-            lambda: self._apply(role, lambda rig: rig.session.set_gain_db(role, gain_db)),
+            lambda: self._apply(role, lambda rig: (rig.session.set_gain_db(role, gain_db),)),
             latest=f"gain {role}",
         )
+
+    def set_white_balance(self, role: Role, red: float, blue: float) -> None:
+        """Change one camera's factors on red and blue; the newest of several waiting values wins."""
+        self._lane.submit(
+            lambda: self._apply(role, lambda rig: rig.session.set_white_balance(role, red, blue)),
+            latest=f"white balance {role}",
+        )
+
+    def white_balance_once(self, role: Role) -> None:
+        """Let one camera find its white balance from what it sees now."""
+        self._lane.submit(lambda: self._apply(role, lambda rig: rig.session.white_balance_once(role)))
+
+    def set_frame_rate(self, role: Role, hz: float) -> None:
+        """Change the rate of one free-running camera; the newest of several waiting values wins."""
+
+        def change(rig: Rig) -> tuple[Applied, ...]:
+            applied = rig.session.set_frame_rate(role, hz)
+            self._tell_plan(rig)
+            return (applied,)
+
+        self._lane.submit(lambda: self._apply(role, change), latest=f"frame rate {role}")
 
     def set_black_level(self, role: Role, percent: float) -> None:
         """Change one camera's black level; a live view is stopped for a moment."""
 
         def change(settings: SessionSettings) -> SessionSettings:
-            camera = replace(settings.camera(role), black_level_percent=percent)
-            return replace(settings, hsr=camera) if role is Role.HSR else replace(settings, lsr=camera)
+            return settings.with_camera(role, replace(settings.camera(role), black_level_percent=percent))
 
         self._lane.submit(
             lambda: self._with_rig(lambda rig: self._reconfigure(rig, change)), latest=f"black level {role}"
@@ -204,6 +239,10 @@ class SessionController(QObject):
     def start_recording(self, request: TakeRequest) -> None:
         """Begin a take, from the first pulse when idle, from now on when live."""
         self._lane.submit(lambda: self._with_rig(lambda rig: self._start_recording(rig, request)))
+
+    def fire(self) -> None:
+        """Start the pulses of an armed take."""
+        self._lane.submit(lambda: self._with_rig(_fire), latest="fire")
 
     def stop_recording(self) -> None:
         """End the take; a session that was live before stays live."""
@@ -240,7 +279,12 @@ class SessionController(QObject):
                 return
             # A camera left and the session waits for it: start afresh with what is there now.
             self._disconnect()
-        rig = self._open_rig()
+        try:
+            rig = self._open_rig(self._chosen)
+        except WhichCameraError as error:
+            self._messages.post(Severity.WARNING, str(error))
+            self.choice_needed.emit(error.cameras)
+            return
         rig.session.on_state(self._entered)
         rig.session.on_alarm(self._alarm)
         try:
@@ -276,13 +320,31 @@ class SessionController(QObject):
             return
         # Limits first: a panel that shows a value must be able to hold it.
         self._regions = {role: camera.region() for role, camera in rig.cameras.items()}
-        for role in Role:
-            exposure, gain = rig.limits(role)
-            self.limits_changed.emit(role, exposure_limits(settings, role, exposure), gain)
+        self._limits = {role: rig.limits(role) for role in Role}
+        self._tell_plan(rig)
         self.configured.emit(settings)
 
-    def _apply(self, role: Role, change: Callable[[Rig], Applied]) -> None:
-        self._with_rig(lambda rig: self.applied.emit(role, change(rig)))
+    def _tell_plan(self, rig: Rig) -> None:
+        settings = rig.session.settings
+        if settings is None:
+            return
+        for role, limits in self._limits.items():
+            longest = exposure_limits(settings, role, limits["ExposureTime"])
+            self.limits_changed.emit(role, {**limits, "ExposureTime": longest})
+            self.plan_changed.emit(role, settings.fps(role), longest.maximum)
+
+    def _apply(self, role: Role, change: Callable[[Rig], tuple[Applied, ...]]) -> None:
+        def apply(rig: Rig) -> None:
+            try:
+                values = change(rig)
+            except Exception:
+                # The panel asked for something that is not so: it shows again what is.
+                self.configured.emit(rig.session.settings)
+                raise
+            for applied in values:
+                self.applied.emit(role, applied)
+
+        self._with_rig(apply)
 
     def _reconfigure(self, rig: Rig, change: Callable[[SessionSettings], SessionSettings]) -> None:
         settings = rig.session.settings
@@ -304,10 +366,16 @@ class SessionController(QObject):
                 self._start_live(rig)
 
     def _start_recording(self, rig: Rig, request: TakeRequest) -> None:
+        if request.wait and rig.session.state is State.LIVE:
+            rig.session.stop_live()
         live = rig.session.state is State.LIVE
         request.path.parent.mkdir(parents=True, exist_ok=True)
         rig.session.start_recording(
-            request.path, pre_seconds=request.pre_seconds, name=request.name, notes=request.notes
+            request.path,
+            pre_seconds=request.pre_seconds,
+            name=request.name,
+            notes=request.notes,
+            wait=request.wait,
         )
         self.take_started.emit(request)
         if not live:
@@ -319,11 +387,17 @@ class SessionController(QObject):
         self.take_finished.emit(rig.session.stop_recording())
 
 
+def _fire(rig: Rig) -> None:
+    # The first frame and the operator's key may ask for it at the same time.
+    if rig.session.state is State.ARMED:
+        rig.session.fire()
+
+
 def _move(rig: Rig, baseline_mm: float) -> None:
     if rig.virtual is not None:
         rig.virtual.baseline_mm = baseline_mm
 
 
 def exposure_limits(settings: SessionSettings, role: Role, limits: Limits) -> Limits:
-    """What the camera accepts and the trigger period leaves room for [us]."""
-    return replace(limits, maximum=min(limits.maximum, settings.plan.max_exposure_us(role)))
+    """What the camera accepts and the time between two frames leaves room for [us]."""
+    return replace(limits, maximum=min(limits.maximum, longest_exposure_us(settings.fps(role))))

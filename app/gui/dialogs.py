@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from PyQt6.QtCore import QObject
-from PyQt6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PyQt6.QtCore import QObject, Qt
+from PyQt6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from app.gui.baseline import BaselinePresenter
 from app.gui.calibration_dialog import CalibrationDialog
+from app.gui.camera_dialog import CameraDialog
 from app.gui.help_page import HelpPage
 from app.gui.import_dialog import ImportDialog
 from app.gui.message_line import LogWindow
@@ -17,6 +19,7 @@ from app.gui.messages import Messages
 from app.gui.recording import RecordingPresenter
 from app.gui.snapshot import save_snapshot
 from app.gui.tasks import CancelToken, Tasks
+from drivers import CameraIdentity
 
 
 def confirmed(parent: QWidget, title: str, question: str) -> bool:
@@ -68,6 +71,38 @@ class Dialogs(QObject):
     def help(self) -> None:
         """Keys and actions."""
         self._open("help", lambda: HelpPage(self._window))
+
+    def choose_cameras(
+        self,
+        cameras: tuple[CameraIdentity, ...],
+        saved: tuple[str, str] | None,
+        use: Callable[[tuple[str, str]], None],
+    ) -> None:
+        """Ask which camera is which, and use the answer."""
+        dialog = CameraDialog(cameras, saved, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: use(dialog.serials))
+        dialog.open()
+
+    def note(self) -> None:
+        """Ask for a note to the frames of this moment; the take goes on meanwhile."""
+        mark = self._recording.mark()
+        if mark is None:
+            self._messages.warning("there is no take that a note could belong to; write it into Notes")
+            return
+        dialog = QInputDialog(self._window)
+        dialog.setObjectName("note_dialog")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle("Note")
+        dialog.setLabelText(f"Note at LSR frame {mark.lsr_frame_id}, HSR frame {mark.hsr_frame_id}:")
+        dialog.resize(420, dialog.sizeHint().height())
+
+        def keep(text: str) -> None:
+            if text.strip():
+                self._recording.add_note(replace(mark, text=text.strip()))
+
+        dialog.textValueSelected.connect(keep)
+        dialog.open()
 
     def import_clips(self) -> None:
         """Two clips to a take."""

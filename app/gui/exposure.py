@@ -1,4 +1,4 @@
-"""Exposure, gain and black level of both cameras: what was asked for, what was applied, link and undo."""
+"""Light, colour and free rate of both cameras: what was asked for, what was applied, link and undo."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ class Quantity(Enum):
     EXPOSURE = "ExposureTime"
     GAIN = "Gain"
     BLACK_LEVEL = "BlackLevel"
+    RED = "BalanceRatioRed"
+    BLUE = "BalanceRatioBlue"
+    FRAME_RATE = "AcquisitionFrameRate"
+
+
+BALANCE = (Quantity.RED, Quantity.BLUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,9 @@ class ExposurePresenter(QObject):
     limits_changed = pyqtSignal(object, object)
     """Control and its Limits."""
     plan_changed = pyqtSignal(object, float, float)
-    """Role, pulses per second, longest exposure [us]."""
+    """Role, frames per second, longest exposure [us]."""
+    configured = pyqtSignal(object)
+    """SessionSettings that both cameras have accepted."""
     linked_changed = pyqtSignal(bool)
     selected_changed = pyqtSignal(object)
     """Role that keys act on."""
@@ -128,6 +136,7 @@ class ExposurePresenter(QObject):
         controller.configured.connect(self._on_configured)
         controller.applied.connect(self._on_applied)
         controller.limits_changed.connect(self._on_limits)
+        controller.plan_changed.connect(self.plan_changed)
 
     def value(self, control: Control) -> float | None:
         """What was last asked for; None before a camera is configured."""
@@ -198,6 +207,10 @@ class ExposurePresenter(QObject):
         self.begin_gesture()
         self._auto[role] = STEPS
 
+    def balance(self, role: Role) -> None:
+        """Let a camera find its white balance once."""
+        self._controller.white_balance_once(role)
+
     def observe(self, role: Role, preview: Preview) -> None:
         """Look at a new picture for `auto`."""
         left = self._auto.get(role, 0)
@@ -222,6 +235,11 @@ class ExposurePresenter(QObject):
                 self._controller.set_exposure(control.role, value)
             elif control.quantity is Quantity.GAIN:
                 self._controller.set_gain(control.role, value)
+            elif control.quantity is Quantity.FRAME_RATE:
+                self._controller.set_frame_rate(control.role, value)
+            elif control.quantity in BALANCE:
+                red, blue = (self._values[Control(control.role, colour)] for colour in BALANCE)
+                self._controller.set_white_balance(control.role, red, blue)
             else:
                 self._controller.set_black_level(control.role, value)
 
@@ -232,22 +250,32 @@ class ExposurePresenter(QObject):
     def _on_configured(self, settings: SessionSettings) -> None:
         for role in Role:
             camera = settings.camera(role)
-            self.plan_changed.emit(role, settings.plan.fps(role), settings.plan.max_exposure_us(role))
-            black = Control(role, Quantity.BLACK_LEVEL)
-            for control, value in (
-                (Control(role, Quantity.EXPOSURE), camera.exposure_us),
-                (Control(role, Quantity.GAIN), camera.gain_db),
-                (black, camera.black_level_percent),
+            for quantity, value in (
+                (Quantity.EXPOSURE, camera.exposure_us),
+                (Quantity.GAIN, camera.gain_db),
+                (Quantity.BLACK_LEVEL, camera.black_level_percent),
+                (Quantity.RED, camera.red_balance),
+                (Quantity.BLUE, camera.blue_balance),
+                (Quantity.FRAME_RATE, settings.fps(role)),
             ):
-                self._values[control] = value
-                self.requested.emit(control, value)
-                self.applied.emit(control, value)
+                self._take_over(Control(role, quantity), value)
+        self.configured.emit(settings)
+
+    def _take_over(self, control: Control, value: float) -> None:
+        self._values[control] = value
+        self.requested.emit(control, value)
+        self.applied.emit(control, value)
 
     def _on_applied(self, role: Role, applied: Applied) -> None:
-        self.applied.emit(Control(role, Quantity(applied.name)), applied.applied)
+        control = Control(role, Quantity(applied.name))
+        if control.quantity in BALANCE:
+            # The camera may have found it by itself.
+            self._take_over(control, applied.applied)
+        else:
+            self.applied.emit(control, applied.applied)
 
-    def _on_limits(self, role: Role, exposure: Limits, gain: Limits) -> None:
-        for quantity, limits in ((Quantity.EXPOSURE, exposure), (Quantity.GAIN, gain)):
-            control = Control(role, quantity)
+    def _on_limits(self, role: Role, found: dict[str, Limits]) -> None:
+        for name, limits in found.items():
+            control = Control(role, Quantity(name))
             self._limits[control] = limits
             self.limits_changed.emit(control, limits)

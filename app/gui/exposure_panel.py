@@ -1,126 +1,37 @@
-"""The exposure panel: per camera a slider and a field for each value, with what the camera made of it."""
+"""The exposure panel: light, colour and free rate of both cameras."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
-    QDoubleSpinBox,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSlider,
     QVBoxLayout,
     QWidget,
 )
-from superqt.utils import signals_blocked
 
-from app.gui.exposure import Control, ExposurePresenter, Quantity, log_position, log_value
+from app.gui.exposure import BALANCE, Control, ExposurePresenter, Quantity
+from app.gui.exposure_fields import Field, SlidingField
 from app.gui.raw_pane import TITLES
 from app.gui.theme import set_flag
-from drivers import Limits, Role
+from app.session import SessionSettings
+from drivers import Role
 
-STEPS = 1000
-_AUTO_WIDTH = 64
-_NAMES = {Quantity.EXPOSURE: "Exposure", Quantity.GAIN: "Gain", Quantity.BLACK_LEVEL: "Black level"}
-_UNITS = {Quantity.EXPOSURE: " ms", Quantity.GAIN: " dB", Quantity.BLACK_LEVEL: " %"}
-_DECIMALS = {Quantity.EXPOSURE: 3, Quantity.GAIN: 1, Quantity.BLACK_LEVEL: 2}
-_DISPLAY = {Quantity.EXPOSURE: 1e-3, Quantity.GAIN: 1.0, Quantity.BLACK_LEVEL: 1.0}
-_BLACK_LIMITS = Limits(0.0, 12.5, 0.0)
-
-
-class _Row:
-    """Slider, field and applied value of one control."""
-
-    def __init__(self, control: Control, presenter: ExposurePresenter, grid: QGridLayout, row: int) -> None:
-        quantity = control.quantity
-        self._control = control
-        self._presenter = presenter
-        self._limits = _BLACK_LIMITS if quantity is Quantity.BLACK_LEVEL else Limits(0.0, 1.0, 0.0)
-        self._factor = _DISPLAY[quantity]
-        self._requested = 0.0
-        name = f"{control.role}_{quantity.value}"
-        self.label = QLabel(_NAMES[quantity])
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, STEPS)
-        self.slider.setPageStep(STEPS // 20)
-        self.slider.setObjectName(f"{name}_slider")
-        self.slider.setAccessibleName(f"{_NAMES[quantity]} {TITLES[control.role]}")
-        self.field = QDoubleSpinBox()
-        self.field.setKeyboardTracking(False)
-        self.field.setDecimals(_DECIMALS[quantity])
-        self.field.setSuffix(_UNITS[quantity])
-        self.field.setObjectName(f"{name}_field")
-        self.field.setAccessibleName(self.slider.accessibleName())
-        self.applied = QLabel("")
-        self.applied.setObjectName(f"{name}_applied")
-        self.applied.setToolTip(f"{quantity.value} as the camera took it")
-        set_flag(self.applied, "dim", "true")
-        self.label.setToolTip(f"GenICam {quantity.value}")
-        grid.addWidget(self.label, row, 0)
-        grid.addWidget(self.slider, row, 1)
-        grid.addWidget(self.field, row, 2)
-        grid.addWidget(self.applied, row, 3)
-        if quantity is Quantity.BLACK_LEVEL:
-            self.set_limits(_BLACK_LIMITS)
-        self.slider.sliderPressed.connect(presenter.begin_gesture)
-        self.slider.valueChanged.connect(self._slider_moved)
-        self.field.valueChanged.connect(self._field_changed)
-
-    def _slider_moved(self, position: int) -> None:
-        if not self.slider.isSliderDown():
-            self._presenter.begin_gesture()
-        if self._control.quantity is Quantity.EXPOSURE:
-            value = log_value(position, self._limits, STEPS)
-        else:
-            span = self._limits.maximum - self._limits.minimum
-            value = self._limits.minimum + span * position / STEPS
-        self._presenter.set_value(self._control, value)
-
-    def _field_changed(self, shown: float) -> None:
-        self._presenter.begin_gesture()
-        self._presenter.set_value(self._control, shown / self._factor)
-
-    def set_limits(self, limits: Limits) -> None:
-        """Follow the camera and the trigger plan."""
-        self._limits = limits
-        with signals_blocked(self.field):
-            self.field.setRange(limits.minimum * self._factor, limits.maximum * self._factor)
-        self.show_requested(self._requested)
-
-    def show_requested(self, value: float) -> None:
-        """Show what was asked for, without asking again."""
-        self._requested = value
-        limits = self._limits
-        if self._control.quantity is Quantity.EXPOSURE:
-            position = log_position(value, limits, STEPS)
-        else:
-            position = round((value - limits.minimum) / max(limits.maximum - limits.minimum, 1e-9) * STEPS)
-        with signals_blocked(self.slider), signals_blocked(self.field):
-            if not self.slider.isSliderDown():
-                self.slider.setValue(position)
-            self.field.setSingleStep(
-                max(abs(value) * self._factor * 0.05, 10.0 ** -_DECIMALS[self._control.quantity])
-            )
-            self.field.setValue(value * self._factor)
-
-    def show_applied(self, value: float) -> None:
-        """Show what the camera made of it."""
-        shown = value * self._factor
-        self.applied.setText(f"set {shown:.{_DECIMALS[self._control.quantity]}f}")
-
-    def set_enabled(self, enabled: bool) -> None:
-        """Allow or forbid changes."""
-        for widget in (self.slider, self.field):
-            widget.setEnabled(enabled)
+_BUTTON_WIDTH = 72
+_SLIDING = (
+    (0, "Exposure", Quantity.EXPOSURE),
+    (2, "Gain", Quantity.GAIN),
+    (3, "Black", Quantity.BLACK_LEVEL),
+)
 
 
 class ExposurePanel(QWidget):
-    """Exposure, gain and black level of both cameras.
+    """Exposure, gain, black level, white balance and free frame rate of both cameras.
 
     Args:
         presenter: Its logic.
@@ -130,50 +41,72 @@ class ExposurePanel(QWidget):
     def __init__(self, presenter: ExposurePresenter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._presenter = presenter
-        self._rows: dict[Control, _Row] = {}
+        self._fields: dict[Control, Field] = {}
         self._autos: list[QPushButton] = []
+        self._balances: list[QPushButton] = []
         self._limit_notes: dict[Role, QLabel] = {}
+        self._free = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         self.link = QCheckBox("Link exposures (keep their ratio)")
         self.link.setObjectName("link_exposures")
+        self.link.setToolTip("A change of one exposure changes the other by the same factor (L)")
         self.link.toggled.connect(presenter.set_linked)
         presenter.linked_changed.connect(self.link.setChecked)
         for role in Role:
-            box = QGroupBox(TITLES[role])
-            grid = QGridLayout(box)
-            grid.setContentsMargins(6, 4, 6, 4)
-            grid.setHorizontalSpacing(6)
-            grid.setVerticalSpacing(3)
-            grid.setColumnStretch(1, 1)
-            for row, quantity in enumerate(Quantity):
-                control = Control(role, quantity)
-                self._rows[control] = _Row(control, presenter, grid, row)
-            note = QLabel("")
-            set_flag(note, "dim", "true")
-            auto = QPushButton("Auto")
-            auto.setObjectName(f"{role}_auto")
-            auto.setToolTip("Find a good exposure once, from the next pictures")
-            auto.clicked.connect(partial(self._find_exposure, role))
-            auto.setMaximumWidth(_AUTO_WIDTH)
-            below = QHBoxLayout()
-            below.addWidget(note, 1)
-            below.addWidget(auto)
-            grid.addLayout(below, len(Quantity), 0, 1, 4)
-            self._autos.append(auto)
-            self._limit_notes[role] = note
-            layout.addWidget(box)
-        bottom = QHBoxLayout()
-        bottom.addWidget(self.link)
-        bottom.addStretch(1)
-        layout.addLayout(bottom)
-        presenter.requested.connect(lambda control, value: self._rows[control].show_requested(value))
-        presenter.applied.connect(lambda control, value: self._rows[control].show_applied(value))
-        presenter.limits_changed.connect(lambda control, limits: self._rows[control].set_limits(limits))
+            layout.addWidget(self._camera(role))
+        layout.addWidget(self.link)
+        presenter.requested.connect(lambda control, value: self._fields[control].show_requested(value))
+        presenter.applied.connect(lambda control, value: self._fields[control].show_applied(value))
+        presenter.limits_changed.connect(lambda control, limits: self._fields[control].set_limits(limits))
         presenter.plan_changed.connect(self._show_plan)
+        presenter.configured.connect(self._show_mode)
+
+    def _camera(self, role: Role) -> QGroupBox:
+        box = QGroupBox(TITLES[role])
+        grid = QGridLayout(box)
+        grid.setContentsMargins(6, 4, 6, 4)
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(1, 1)
+        for row, name, quantity in _SLIDING:
+            sliding = SlidingField(Control(role, quantity), self._presenter)
+            self._fields[Control(role, quantity)] = sliding
+            for column, widget in enumerate((QLabel(name), sliding.slider, sliding, sliding.applied)):
+                grid.addWidget(widget, row, column)
+        note = self._limit_notes[role] = QLabel("")
+        set_flag(note, "dim", "true")
+        auto = _button(f"{role}_auto", "Auto", "Find a good exposure once, from the next pictures (A)")
+        auto.clicked.connect(partial(self._find_exposure, role))
+        self._autos.append(auto)
+        grid.addWidget(note, 1, 0, 1, 3)
+        grid.addWidget(auto, 1, 3)
+        colours = QHBoxLayout()
+        for colour, prefix in zip(BALANCE, ("R ", "B "), strict=True):
+            field = self._fields[Control(role, colour)] = Field(Control(role, colour), self._presenter)
+            field.setPrefix(prefix)
+            colours.addWidget(field)
+        balance = _button(
+            f"{role}_balance", "Balance", "Find the white balance once: show the camera something grey"
+        )
+        balance.clicked.connect(partial(self._balance, role))
+        self._balances.append(balance)
+        grid.addWidget(QLabel("White"), 4, 0)
+        grid.addLayout(colours, 4, 1, 1, 2)
+        grid.addWidget(balance, 4, 3)
+        rate = self._fields[Control(role, Quantity.FRAME_RATE)] = Field(
+            Control(role, Quantity.FRAME_RATE), self._presenter
+        )
+        grid.addWidget(QLabel("Rate"), 5, 0)
+        grid.addWidget(rate, 5, 1, 1, 2)
+        grid.addWidget(rate.applied, 5, 3)
+        return box
 
     def _find_exposure(self, role: Role, *_: object) -> None:
         self._presenter.auto(role)
+
+    def _balance(self, role: Role, *_: object) -> None:
+        self._presenter.balance(role)
 
     def add(self, widget: QWidget) -> None:
         """Put something below, such as the presets."""
@@ -182,11 +115,38 @@ class ExposurePanel(QWidget):
             layout.addWidget(widget)
 
     def _show_plan(self, role: Role, fps: float, longest_us: float) -> None:
-        self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} per second")
+        self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} per s")
 
-    def set_allowed(self, *, exposure: bool, black_level: bool, auto: bool) -> None:
-        """What may be changed in the present state; finding an exposure needs pictures."""
+    def _show_mode(self, settings: SessionSettings) -> None:
+        self._free = settings.free_running
+        for control, field in self._fields.items():
+            if control.quantity is Quantity.FRAME_RATE:
+                field.set_enabled(self._free)
+                field.applied.setText("free" if self._free else "pulses")
+
+    def set_allowed(self, *, exposure: bool, calm: bool, auto: bool) -> None:
+        """What may be changed in the present state.
+
+        Args:
+            exposure: Exposure and gain.
+            calm: What a take has only one of: black level, white balance, rate.
+            auto: Finding an exposure, which needs pictures.
+
+        """
         for button in self._autos:
             button.setEnabled(auto)
-        for control, row in self._rows.items():
-            row.set_enabled(black_level if control.quantity is Quantity.BLACK_LEVEL else exposure)
+        for button in self._balances:
+            button.setEnabled(auto and calm)
+        for control, field in self._fields.items():
+            if control.quantity in (Quantity.EXPOSURE, Quantity.GAIN):
+                field.set_enabled(exposure)
+            else:
+                field.set_enabled(calm and (self._free or control.quantity is not Quantity.FRAME_RATE))
+
+
+def _button(name: str, text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    button.setMaximumWidth(_BUTTON_WIDTH)
+    return button

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from app.gui.alignment_lock import Lock, find_frame
 from app.gui.mailbox import Mailbox
 from app.gui.preview import RgbImage
-from app.gui.tasks import lower_priority
+from app.gui.priorities import lower_priority
 from calibration.grid import homography_map, inside, remap
 from drivers import Frame, OverwrittenError, RingBuffer, Role, to_rgb8
 from fusion import Fuser

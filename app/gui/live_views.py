@@ -145,5 +145,5 @@ class LiveViews(QObject):
         settings = self._controller.settings
         streaming = self._controller.state in _STREAMING
         for role, pane in self._panes.items():
-            fps = settings.plan.fps(role) if settings is not None else 0.0
+            fps = settings.fps(role) if settings is not None else 0.0
             pane.show_numbers(self._controller.numbers(role), fps, streaming)

@@ -205,6 +205,8 @@ class MainWindow(QMainWindow):
             "disconnect": lambda _: controller.disconnect_rig(),
             "live": lambda on: controller.start_live() if on else controller.stop_live(),
             "record": lambda _: self.recording.toggle(),
+            "arm": lambda _: self.recording.arm(),
+            "note": lambda _: self.dialogs.note(),
             "save_past": lambda _: self.recording.save_past(),
             "exposure_down": lambda _: presenter.step(Quantity.EXPOSURE, up=False),
             "exposure_up": lambda _: presenter.step(Quantity.EXPOSURE, up=True),
@@ -259,6 +261,10 @@ class MainWindow(QMainWindow):
         self.exposure.selected_changed.connect(self._mark_selected)
         self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
         controller.live_started.connect(self.combined.live_started)
+        controller.choice_needed.connect(self._choose_cameras)
+        self.actions_table.record_button.too_short.connect(
+            lambda: self.messages.info("hold the button for half a second to stop the take, or press F9")
+        )
         self.fused_pane.show_changed.connect(self._share_height)
         self.views.previewed.connect(self._observe)
         self.message_line.details.clicked.connect(self.dialogs.log)
@@ -272,7 +278,7 @@ class MainWindow(QMainWindow):
     def _on_state(self, state: State) -> None:
         self.actions_table.follow(state)
         self.exposure_panel.set_allowed(
-            exposure=state in CONNECTED, black_level=state in CALM, auto=state in STREAMING
+            exposure=state in CONNECTED, calm=state in CALM, auto=state in STREAMING
         )
         self.baseline_panel.set_allowed(state in STREAMING)
         self.presets.set_allowed(apply=state in CALM, save=state in CONNECTED)
@@ -287,8 +293,12 @@ class MainWindow(QMainWindow):
             self.memory.change(serials=(identities[Role.HSR].serial, identities[Role.LSR].serial))
         self.setWindowTitle("Twinrate - SIMULATED cameras" if simulated else "Twinrate")
 
+    def _choose_cameras(self, cameras: tuple[CameraIdentity, ...]) -> None:
+        self.dialogs.choose_cameras(cameras, self.memory.settings.serials, self.controller.connect_rig)
+
     def _drain_status(self) -> None:
         status = self._status.mailbox.take()
+        self.recording.follow_pulses()
         if status is not None:
             self.status.show_status(status)
             self.combined.make_way(status)

@@ -74,7 +74,7 @@ def planes(frame: Frame, step: int = 2) -> RgbImage:
     picked = _to_8bit(image[0:rows:step, 0:columns:step])
     if picked.ndim == 2:
         return np.repeat(picked[:, :, None], 3, axis=2)
-    return np.ascontiguousarray(picked)
+    return picked.copy()
 
 
 def _to_8bit(image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:

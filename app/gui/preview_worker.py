@@ -6,8 +6,11 @@ import threading
 import time
 from dataclasses import replace
 
+import numpy as np
+
 from app.gui.mailbox import Mailbox
 from app.gui.preview import Preview, mark_saturated, screen_picture, statistics
+from app.gui.priorities import ordinary_priority
 from drivers import Frame, OverwrittenError, RingBuffer
 
 _PERIOD_S = 1 / 30
@@ -53,6 +56,8 @@ class PreviewWorker:
         self._thread.join(5.0)
 
     def _run(self) -> None:
+        ordinary_priority()
+        buffer = np.empty(self.ring.frame_shape, self.ring.pixel_format.dtype)
         seen = -1
         due = counted = 0.0
         while not self._stop.is_set():
@@ -68,7 +73,7 @@ class PreviewWorker:
             if newest is None:
                 continue
             try:
-                frame = self.ring.read(newest)
+                frame = self.ring.read(newest, out=buffer)
             except OverwrittenError:
                 continue
             seen = newest

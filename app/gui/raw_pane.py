@@ -103,6 +103,11 @@ class RawPane(QFrame):
         self._shown: list[float] = []
         self._last: tuple[float, int] | None = None
 
+    @property
+    def title(self) -> str:
+        """Which camera this is."""
+        return self._title.text()
+
     def identify(self, identity: CameraIdentity | None) -> None:
         """Name the camera."""
         name = (

@@ -12,6 +12,7 @@ from app.gui.controller import SessionController, TakeRequest
 from app.gui.messages import Messages, Severity
 from app.recording import TakeReport
 from app.session import State
+from app.take_notes import TakeNote, add_note
 from drivers import Role
 
 PAST_SECONDS = 2.0
@@ -62,6 +63,7 @@ class RecordingPresenter(QObject):
         self._name = "take_001"
         self.notes = ""
         self._began: float | None = None
+        self._path: Path | None = None
         controller.take_started.connect(self._on_started)
         controller.take_finished.connect(self._on_finished)
         controller.state_changed.connect(self._on_state)
@@ -83,23 +85,31 @@ class RecordingPresenter(QObject):
         return time.monotonic() - self._began if self._began is not None else 0.0
 
     def start(self) -> None:
-        """Begin a take under the present name."""
-        problem = name_problem(self._name)
-        if problem:
-            self._messages.post(Severity.WARNING, f"{problem}; change it in Recording")
-            return
-        self._controller.start_recording(TakeRequest(self.folder / self._name, self._name, self.notes))
+        """Begin a take under the present name; the pulses of an armed one start now."""
+        if self._controller.state is State.ARMED:
+            self._controller.fire()
+        else:
+            self._request()
+
+    def arm(self) -> None:
+        """Make everything ready for a take that begins with the first pulse; armed already, give it up."""
+        if self._controller.state is State.ARMED:
+            self.stop()
+        else:
+            self._request(wait=True)
 
     def save_past(self) -> None:
         """Make a take of what has just passed."""
+        self._request(pre_seconds=PAST_SECONDS, only_past=True)
+
+    def _request(self, *, pre_seconds: float = 0.0, only_past: bool = False, wait: bool = False) -> None:
         problem = name_problem(self._name)
         if problem:
             self._messages.post(Severity.WARNING, f"{problem}; change it in Recording")
             return
+        path = self.folder / self._name
         self._controller.start_recording(
-            TakeRequest(
-                self.folder / self._name, self._name, self.notes, pre_seconds=PAST_SECONDS, only_past=True
-            )
+            TakeRequest(path, self._name, self.notes, pre_seconds, only_past, wait)
         )
 
     def stop(self) -> None:
@@ -108,17 +118,53 @@ class RecordingPresenter(QObject):
 
     def toggle(self) -> None:
         """What the record key does."""
-        if self._controller.state in (State.ARMED, State.RECORDING):
+        if self._controller.state is State.RECORDING:
             self.stop()
         else:
             self.start()
 
+    def follow_pulses(self) -> None:
+        """An armed take whose frames come from a box outside is recording."""
+        if self._controller.state is State.ARMED and self._controller.numbers(Role.LSR).received:
+            self._controller.fire()
+
+    def mark(self) -> TakeNote | None:
+        """Where the running take stands now, for a note; None when no take runs."""
+        if self._path is None:
+            return None
+        return TakeNote(self._newest_id(Role.LSR), self._newest_id(Role.HSR), "")
+
+    def _newest_id(self, role: Role) -> int:
+        ring = self._controller.ring(role)
+        newest = ring.latest() if ring is not None else None
+        return ring.head(newest).frame_id if ring is not None and newest is not None else -1
+
+    def add_note(self, note: TakeNote) -> None:
+        """Keep a note with the take that runs, or with the last one when it has just ended."""
+        path = self._path
+        if path is None:
+            self._messages.warning("there is no take that a note could belong to; write it into Notes")
+            return
+
+        def write() -> None:
+            add_note(path, note)
+            self._messages.info(f"note at LSR frame {note.lsr_frame_id}: {note.text}")
+
+        self._controller.run(write)
+
     def _on_started(self, request: TakeRequest) -> None:
-        self._began = time.monotonic()
-        self._messages.info(f"recording {request.path}")
+        self._path = request.path
+        if request.wait:
+            self._messages.info(
+                f"armed: {request.path.name} begins with the first pulse; F9 starts the pulses"
+            )
+        else:
+            self._messages.info(f"recording {request.path}")
 
     def _on_state(self, state: State) -> None:
-        if state not in (State.ARMED, State.RECORDING):
+        if state is State.RECORDING:
+            self._began = time.monotonic()
+        elif state is not State.FINISHING:
             self._began = None
 
     def _on_finished(self, report: TakeReport) -> None:

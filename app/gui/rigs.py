@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.capture import CaptureJob
 from app.errors import InputError
 from app.session import Session, SessionSettings
-from drivers import Camera, DriverMissingError, Limits, Role
+from drivers import Camera, CameraIdentity, DriverError, DriverMissingError, Limits, Role
 from drivers.grasshopper import Grasshopper3, list_cameras, open_camera
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, install
 from drivers.trigger import ExternalPulses, PulseSource
@@ -36,10 +37,19 @@ class Rig:
     virtual: VirtualRig | None = None
     note: str = ""
 
-    def limits(self, role: Role) -> tuple[Limits, Limits]:
-        """What the camera accepts as exposure [us] and gain [dB]; only while it does not stream."""
+    def limits(self, role: Role) -> dict[str, Limits]:
+        """What the camera accepts, by SFNC name; only while it does not stream."""
         camera = self.cameras[role]
-        return camera.exposure_limits_us(), camera.gain_limits_db()
+        found = {
+            "ExposureTime": camera.exposure_limits_us(),
+            "Gain": camera.gain_limits_db(),
+            "AcquisitionFrameRate": camera.frame_rate_limits(),
+        }
+        with suppress(DriverError):
+            # A monochrome camera has no white balance.
+            balance = camera.white_balance_limits()
+            found |= {"BalanceRatioRed": balance, "BalanceRatioBlue": balance}
+        return found
 
     def release(self) -> None:
         """Close the session and take the emulator away again."""
@@ -50,7 +60,24 @@ class Rig:
                 self.virtual.uninstall()
 
 
-RigFactory = Callable[[], Rig]
+RigFactory = Callable[[tuple[str, str] | None], Rig]
+"""Opens the rig with these serial numbers of the HSR and the LSR camera; None for those known already."""
+
+
+class WhichCameraError(InputError):
+    """Cameras are connected, but not which is which.
+
+    Args:
+        cameras: What is connected.
+
+    """
+
+    def __init__(self, cameras: tuple[CameraIdentity, ...]) -> None:
+        super().__init__(
+            f"connected are {', '.join(camera.serial for camera in cameras)}; say which is the HSR and which "
+            "the LSR camera (press Connect, or start with --serials HSR,LSR), or use --emulate"
+        )
+        self.cameras = cameras
 
 
 def default_job(**changes: object) -> CaptureJob:
@@ -66,22 +93,25 @@ def open_rig(job: CaptureJob, *, emulate: bool = False) -> Rig:
         emulate: Take the emulated rig even when cameras are there.
 
     Raises:
-        InputError: Two cameras are there but not which is which, or only one is.
+        WhichCameraError: Cameras are there but not which is which.
+        InputError: Only one camera is there.
         CameraError: Spinnaker fails.
 
     """
     if emulate:
         return _emulated(job, "")
     try:
-        seen = [camera.serial for camera in list_cameras()]
+        seen = tuple(list_cameras())
     except DriverMissingError as error:
         return _emulated(job, f"emulated rig: {error}")
     if not seen:
         return _emulated(job, "emulated rig: no camera is connected; check cables and power, then Connect")
-    if job.serials is None or not set(job.serials) <= set(seen):
+    if len(seen) == 1:
         raise InputError(
-            f"connected are {', '.join(seen)}; say which is which with --serials HSR,LSR, or use --emulate"
+            f"only camera {seen[0].serial} is connected; connect the other one as well, or use --emulate"
         )
+    if job.serials is None or not set(job.serials) <= {camera.serial for camera in seen}:
+        raise WhichCameraError(seen)
     return _rig(ExternalPulses(), {Role.HSR: job.serials[0], Role.LSR: job.serials[1]}, job, None, "")
 
 

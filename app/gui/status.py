@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from app.gui.mailbox import Mailbox
+from app.gui.priorities import ordinary_priority
 from app.session import SessionSettings
 from drivers import Role
 from drivers.recorder import RESERVE_BYTES, RecorderStatus
@@ -92,6 +93,7 @@ class StatusSampler:
         self._thread.join(5.0)
 
     def _run(self) -> None:
+        ordinary_priority()
         process = psutil.Process(os.getpid())
         process.cpu_percent()
         before, then = 0, time.monotonic()

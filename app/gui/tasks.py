@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-_NICE = 10
-_WITH_CAMERAS = -10
+from app.gui.priorities import lower_priority
 
 
 class CancelToken:
@@ -103,29 +99,3 @@ class Tasks(QObject):
         if self._running.pop(token, None) is not None:
             call()
             self.busy_changed.emit()
-
-
-def lower_priority() -> None:
-    """Let cameras, recorder and window go first; only Linux has priorities of single threads."""
-    if sys.platform.startswith("linux"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-
-
-@contextmanager
-def window_first() -> Iterator[None]:
-    """Let the window and all threads that it starts keep pace with the grab threads, which outrank the rest.
-
-    Where the operator may not raise priorities nothing changes, and the grab threads have none to keep pace
-    with.
-    """
-    if not sys.platform.startswith("linux"):
-        yield
-        return
-    me = threading.get_native_id()
-    before = os.getpriority(os.PRIO_PROCESS, me)
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, me, min(before, _WITH_CAMERAS))
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, me, before)

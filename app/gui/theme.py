@@ -74,6 +74,10 @@ QToolBar {{ border: 0; spacing: 4px; padding: 3px; }}
 QToolBar QToolButton {{ padding: 4px 9px; border-radius: 4px; }}
 QToolBar QToolButton:hover {{ background: {raised}; }}
 QToolBar QToolButton:checked {{ background: {accent}; color: {on_state}; }}
+QToolBar QToolButton:disabled {{ color: {dim}; }}
+QToolButton[danger="true"] {{ color: {bad}; font-weight: bold; }}
+QToolButton[danger="true"]:disabled {{ color: {dim}; }}
+QToolButton[danger="true"][on="true"] {{ background: {bad}; color: {on_state}; }}
 QGroupBox {{ border: 1px solid {border}; border-radius: 5px; margin-top: 17px; padding: 5px; }}
 QGroupBox::title {{ subcontrol-origin: margin; left: 6px; font-weight: bold; }}
 QLabel[chip="plain"], QLabel[chip="good"], QLabel[chip="warn"], QLabel[chip="bad"], QLabel[chip="info"] {{

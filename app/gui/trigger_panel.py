@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
@@ -50,6 +51,18 @@ def planned(settings: SessionSettings, hsr_fps: float, ratio: int, line: str, ac
     )
 
 
+def with_free_run(settings: SessionSettings, free: bool) -> SessionSettings:
+    """Settings of cameras that wait for no pulses, at the rates of the plan; or back to the plan."""
+    rates = {role: settings.plan.fps(role) for role in Role}
+    running = replace(
+        settings,
+        free_running=free,
+        hsr=replace(settings.hsr, frame_rate=rates[Role.HSR]),
+        lsr=replace(settings.lsr, frame_rate=rates[Role.LSR]),
+    )
+    return with_plan(running, settings.plan)
+
+
 def with_plan(settings: SessionSettings, plan: TriggerPlan) -> SessionSettings:
     """Settings with another plan; exposures that would reach into the next pulse are shortened."""
 
@@ -88,6 +101,10 @@ class TriggerPresenter(QObject):
     def apply(self, plan: TriggerPlan) -> None:
         """Use another plan; a live view is stopped for a moment."""
         self._controller.reconfigure(lambda settings: with_plan(settings, plan))
+
+    def set_free_running(self, free: bool) -> None:
+        """Let both cameras run without pulses, or wait for them again."""
+        self._controller.reconfigure(lambda settings: with_free_run(settings, free))
 
     def check(self) -> None:
         """Judge the pulses of the last seconds."""
@@ -135,6 +152,9 @@ class TriggerPanel(QWidget):
         self.check = QPushButton("Check sync")
         self.check.setObjectName("sync_check")
         self.check.setToolTip("Compare ids and time stamps of both cameras over the last seconds")
+        self.free = QCheckBox("Free run: no pulses, to aim and focus")
+        self.free.setObjectName("free_run")
+        self.free.setToolTip("Each camera runs at its own rate (set it in Exposure); takes need pulses")
         self.verdict = chip("not checked")
         self.verdict.setObjectName("sync_verdict")
         self.details = QLabel("")
@@ -158,6 +178,7 @@ class TriggerPanel(QWidget):
         layout.addLayout(form)
         layout.addWidget(self.result)
         layout.addLayout(row)
+        layout.addWidget(self.free)
         layout.addLayout(below)
         layout.addWidget(self.details)
         self.hsr_fps.valueChanged.connect(self._review)
@@ -167,6 +188,7 @@ class TriggerPanel(QWidget):
         self.apply.clicked.connect(self._apply)
         self.wiring.clicked.connect(self._show_wiring)
         self.check.clicked.connect(presenter.check)
+        self.free.clicked.connect(presenter.set_free_running)
         presenter.checked.connect(self._show_verdict)
         controller.configured.connect(self._show_settings)
         self._review()
@@ -174,7 +196,7 @@ class TriggerPanel(QWidget):
     def set_allowed(self, *, change: bool, check: bool) -> None:
         """What the session's state allows."""
         self._allowed = change
-        for widget in (self.hsr_fps, self.ratio, self.line, self.edge):
+        for widget in (self.hsr_fps, self.ratio, self.line, self.edge, self.free):
             widget.setEnabled(change)
         self.check.setEnabled(check)
         self._review()
@@ -218,6 +240,7 @@ class TriggerPanel(QWidget):
 
     def _show_settings(self, settings: SessionSettings) -> None:
         plan = settings.plan
+        self.free.setChecked(settings.free_running)
         with signals_blocked(self.hsr_fps), signals_blocked(self.ratio):
             self.hsr_fps.setValue(plan.hsr_fps)
             self.ratio.setValue(plan.ratio)

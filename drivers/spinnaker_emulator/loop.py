@@ -7,7 +7,10 @@ deviation at every brightness, and one table look-up per frame applies exposure,
 from __future__ import annotations
 
 import math
+import os
+import sys
 import threading
+from contextlib import suppress
 from functools import lru_cache
 
 import cv2
@@ -28,6 +31,7 @@ _BRIGHTEST = 1.2
 """Radiance, as part of 255, that the highest code stands for; leaves room for the colour response."""
 _REDRAW_RATIO = 1.6
 _MOST_PICTURES = 256
+_NICENESS = 5
 _SUBSAMPLES = {Role.HSR: 2, Role.LSR: 1}
 
 
@@ -146,12 +150,20 @@ class PictureLoop:
             self._redraw.start()
 
     def _redraw_all(self) -> None:
+        _yield_to_cameras()
         while True:
             with self._lock:
                 wanted, self._wanted = self._wanted, None
             if wanted is None:
                 return
             self.prepare(*wanted)
+
+
+def _yield_to_cameras() -> None:
+    """A thread starts with the priority of the one that made it, here a grab thread's, which outranks all."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _key(geometry: RigGeometry, shot: Shot) -> object:

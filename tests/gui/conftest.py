@@ -55,7 +55,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
 def idle_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     """A window that has not been connected to cameras."""
     options = WindowOptions(
-        open_rig=lambda: open_rig(SMALL, emulate=True),
+        open_rig=lambda _: open_rig(SMALL, emulate=True),
         folder=tmp_path / "takes",
         log_file=tmp_path / "window.log",
         settings=Settings(),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from PyQt6.QtWidgets import QLabel, QLineEdit, QMessageBox
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QInputDialog, QLabel, QLineEdit, QMessageBox, QToolButton
 from pytestqt.qtbot import QtBot
 
+from app.errors import OutputError
 from app.gui.main_window import MainWindow
 from app.gui.recording import name_problem, next_name
 from app.session import State
+from app.take_notes import NOTES_FILE, TakeNote, add_note, read_notes
 from drivers import Role, Take
 
 
@@ -36,6 +41,72 @@ def test_take_is_recorded_while_live(window: MainWindow, qtbot: QtBot) -> None:
         assert take.metadata.notes == "red ball"
         assert take.lsr.info.frame_count > 20
         assert not take.recovered
+
+
+def test_record_button_stops_only_when_it_is_held(window: MainWindow, qtbot: QtBot) -> None:
+    button = window.findChild(QToolButton, "button_action_record")
+    assert button is not None
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
+    assert button.text() == "Stop recording"
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert "hold" in window.messages.log[-1].text
+    assert window.controller.state is State.RECORDING
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        qtbot.mousePress(button, Qt.MouseButton.LeftButton)
+    qtbot.mouseRelease(button, Qt.MouseButton.LeftButton)
+    qtbot.wait(100)
+    assert window.controller.state is State.LIVE
+
+
+def test_armed_take_begins_with_the_first_pulse(window: MainWindow, qtbot: QtBot) -> None:
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
+    assert window.panes[Role.HSR].state_chip.text() == "ARMED"
+    qtbot.wait(200)
+    assert window.controller.numbers(Role.LSR).received == 0
+    record(window, qtbot)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["record"].trigger()
+    with Take.open(window.recording.folder / "take_001") as take:
+        assert [take.stream(role).read(0).frame_id for role in Role] == [0, 0]
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["arm"].trigger()
+    assert window.controller.state is State.IDLE
+
+
+def test_note_is_kept_with_the_frame_numbers_of_the_key_press(window: MainWindow, qtbot: QtBot) -> None:
+    record(window, qtbot)
+    window.actions_table["note"].trigger()
+    before = window.controller.numbers(Role.LSR).received
+    dialog = window.findChild(QInputDialog, "note_dialog")
+    assert dialog is not None
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > before + 20, timeout=10000)
+    dialog.setTextValue("ball dropped")
+    dialog.accept()
+    path = window.recording.folder / "take_001"
+    qtbot.waitUntil(lambda: bool(read_notes(path)), timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["record"].trigger()
+    (note,) = read_notes(path)
+    assert note.text == "ball dropped"
+    assert 0 < note.lsr_frame_id < window.controller.numbers(Role.LSR).received - 15
+    assert abs(note.hsr_frame_id * 4 - note.lsr_frame_id) < 12
+    with Take.open(path) as take:
+        assert not take.recovered
+
+
+def test_torn_notes_are_left_out(tmp_path: Path) -> None:
+    add_note(tmp_path, TakeNote(8, 1, "größer\nals zuvor"))
+    with (tmp_path / NOTES_FILE).open("ab") as file:
+        file.write(b'{"lsr_frame_id": 9, "hs\n[1]\n\xff\n{"lsr_frame_id": 1e999}\n')
+    add_note(tmp_path, TakeNote(10, 1, "end"))
+    assert [note.text for note in read_notes(tmp_path)] == ["größer\nals zuvor", "end"]
+    assert read_notes(tmp_path / "none") == []
+    with pytest.raises(OutputError, match="note could not be written"):
+        add_note(tmp_path / "none", TakeNote(1, 1, "x"))
 
 
 def test_last_seconds_are_saved(window: MainWindow, qtbot: QtBot) -> None:

@@ -26,7 +26,7 @@ def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[MainWindow, VirtualRig
     )
     opened: list[Rig] = []
 
-    def factory() -> Rig:
+    def factory(_: object) -> Rig:
         opened.append(open_rig(job, emulate=True))
         return opened[-1]
 
