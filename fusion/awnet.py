@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fusion.dynamic_filter import dynamic_filter
 from fusion.errors import FusionInputError, WeightsError
-from fusion.flownet import FlowNet
+from fusion.flownet import NORMALISED, PUBLISHED, FlowNet
 from fusion.fusionnet import FusionNet
 from fusion.warp import backward_warp
 from fusion.weights import load_weights
@@ -74,8 +74,8 @@ class AWnet(nn.Module):
 
     Args:
         references: Number of references N.
-        matched: Beyond the paper, FlowNet sees each reference after the LSR camera's loss of detail, so that
-            it compares like with like. The published model sees it sharp.
+        matched: Beyond the paper, FlowNet compares like with like: it sees each reference after the LSR
+            camera's loss of detail, and normalised features. The published model sees it sharp.
         direct: The ablation ConvDP (paper Table 6): the U-Net writes the picture itself, without filters.
 
     """
@@ -83,7 +83,7 @@ class AWnet(nn.Module):
     def __init__(self, references: int = 1, *, matched: bool = False, direct: bool = False) -> None:
         super().__init__()
         self.references, self.matched, self.direct = references, matched, direct
-        self.flow = FlowNet()
+        self.flow = FlowNet(NORMALISED if matched else PUBLISHED)
         masks = 1 if references == 1 else references + 1
         outputs = 3 if direct else TAPS * references + masks
         self.fusion = FusionNet(inputs=3 + 8 * references, outputs=outputs, direct=direct)
@@ -190,16 +190,26 @@ def load_awnet(path: Path) -> AWnet:
         WeightsError: The file is missing, damaged, or for another method.
 
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            layout = (file.metadata() or {}).get("layout", "an unnamed layout")
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path}: not a whole safetensors file ({error}); copy or train it again"
-        ) from error
+    layout = layout_of(path)
     try:
         network = AWnet.from_layout(layout)
     except WeightsError as error:
         raise WeightsError(f"{path}: made for {error}") from error
-    load_weights(path, network, layout=network.layout)
+    load_weights(path, network, layout=layout)
     return network
+
+
+def layout_of(path: Path) -> str:
+    """Name of the layout that a weights file was made for.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
+
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {}).get("layout", "an unnamed layout"))
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error}); copy or train it again"
+        ) from error

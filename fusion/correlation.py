@@ -12,8 +12,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
-class _Correlation(Function):
-    """Written into one buffer; autograd's own way keeps a zeroed map for every displacement."""
+class _SmallSteps(Function):
+    """One displacement after the other, written into one buffer: what a CPU's caches like.
+
+    Autograd's own way keeps a zeroed map for every displacement.
+    """
 
     @staticmethod
     def forward(ctx: Any, first: Tensor, padded: Tensor, radius: int) -> Tensor:
@@ -42,6 +45,42 @@ class _Correlation(Function):
         return first_gradient, padded_gradient, None
 
 
+class _WholeRows(Function):
+    """A row of displacements at a time, through overlapping windows: few launches for a GPU."""
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, padded: Tensor, radius: int) -> Tensor:
+        ctx.save_for_backward(first, padded)
+        ctx.radius = radius
+        side, (height, width) = 2 * radius + 1, first.shape[-2:]
+        rows = []
+        for dy in range(side):
+            windows = padded[..., dy : dy + height, :].unfold(3, width, 1)
+            rows.append((first.unsqueeze(3) * windows).mean(dim=1).transpose(1, 2))
+        return torch.cat(rows, dim=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, Tensor | None, None]:
+        first, padded = ctx.saved_tensors
+        scaled: Tensor = gradients[0] / first.shape[1]
+        side, (height, width) = 2 * ctx.radius + 1, first.shape[-2:]
+        wide = width + side - 1
+        first_gradient, padded_gradient = torch.zeros_like(first), torch.zeros_like(padded)
+        # Window i of these is `first` shifted to the right by i, as the displacement i sees it.
+        shifted = F.pad(first, (side - 1, side - 1)).unfold(3, wide, 1).flip(3)
+        for dy in range(side):
+            share = scaled[:, dy * side : (dy + 1) * side]
+            windows = padded[..., dy : dy + height, :].unfold(3, width, 1)
+            first_gradient += (share.transpose(1, 2).unsqueeze(1) * windows).sum(dim=3)
+            room = F.pad(share, (side - 1, side - 1))
+            moved = torch.stack(
+                [room[:, i, :, side - 1 - i : side - 1 - i + wide] for i in range(side)], dim=2
+            )
+            padded_gradient[..., dy : dy + height, :] += (moved.unsqueeze(1) * shifted).sum(dim=3)
+        return first_gradient, padded_gradient, None
+
+
 def _displacements(radius: int, height: int, width: int) -> Iterator[tuple[int, slice, slice]]:
     side = 2 * radius + 1
     for index in range(side * side):
@@ -49,18 +88,20 @@ def _displacements(radius: int, height: int, width: int) -> Iterator[tuple[int, 
         yield index, slice(dy, dy + height), slice(dx, dx + width)
 
 
-def correlation(first: Tensor, second: Tensor, radius: int = 4) -> Tensor:
+def correlation(first: Tensor, second: Tensor, radius: int = 4, *, rows: bool | None = None) -> Tensor:
     """Mean over channels of the product of `first` with `second` shifted by every displacement.
 
     Args:
         first: (B, C, H, W) features of the output grid.
         second: (B, C, H, W) features searched; zero outside.
         radius: Largest displacement along one axis [px].
+        rows: Compute whole rows of displacements at a time, which suits GPUs; None: on a GPU only.
 
     Returns:
         (B, (2 * radius + 1)^2, H, W); displacements row by row, from (-radius, -radius) on.
 
     """
     padded = F.pad(second, (radius, radius, radius, radius))
-    volume: Tensor = _Correlation.apply(first, padded, radius)  # type: ignore[no-untyped-call]
+    way = _WholeRows if (first.is_cuda if rows is None else rows) else _SmallSteps
+    volume: Tensor = way.apply(first, padded, radius)  # type: ignore[no-untyped-call]
     return volume

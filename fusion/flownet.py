@@ -8,7 +8,7 @@ its pyramid begins at a quarter of the size, on folded pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,9 @@ FLOW_UNIT = 20.0
 _FINEST = 4
 _RADIUS = 4
 _SLOPE = 0.1
+_MEAN_GREY = 0.45
+_SMALL_START = 1e-3
+_SHORTEST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class FlowLayout:
             folded.
         dense: Channels of each decoder's dense convolutions.
         context: Channels and dilation of the context network's convolutions.
+        normalised: Compare the directions of feature vectors, less the picture's mean, instead of the vectors
+            themselves. Raw features from a random start say hardly where they match: their cost volume is
+            one of brightness.
 
     """
 
@@ -42,6 +48,7 @@ class FlowLayout:
     widths: tuple[int, ...]
     dense: tuple[int, ...]
     context: tuple[tuple[int, int], ...]
+    normalised: bool = False
 
     @property
     def scales(self) -> list[int]:
@@ -58,11 +65,15 @@ PUBLISHED = FlowLayout(
 )
 """The model of the paper."""
 
+NORMALISED = replace(PUBLISHED, normalised=True)
+"""The same layers, made to be trained from a random start."""
+
 SMALL = FlowLayout(
     fold=4,
     widths=(32, 48, 64, 96, 128),
     dense=(64, 48, 32),
     context=((48, 1), (48, 2), (48, 4), (32, 1)),
+    normalised=True,
 )
 """For live preview on a GPU; multiples of 64 as well."""
 
@@ -89,6 +100,17 @@ class _Decoder(nn.Module):
         # The published model holds this layer at the finest level too, where nothing reads it.
         self.flow_up = nn.ConvTranspose2d(2, 2, 4, stride=2, padding=1)
         self.feature_up = nn.ConvTranspose2d(inputs, 2, 4, stride=2, padding=1) if feature_up else None
+
+    def start_at_coarser_flow(self, *, passes_on: bool) -> None:
+        """Let the flow begin as the coarser level's, where there is one (`passes_on`), else as zero."""
+        nn.init.normal_(self.flow.weight, std=_SMALL_START)
+        nn.init.zeros_(self.flow_up.weight)
+        bilinear = torch.tensor([0.25, 0.75, 0.75, 0.25])
+        for axis in range(2):
+            self.flow_up.weight[axis, axis] = bilinear[:, None] * bilinear
+            if passes_on:
+                # The input ends with the coarser flow and two features.
+                self.flow.weight[axis, self.width - 4 + axis, 1, 1] = 1.0
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         for layer in self.dense:
@@ -143,6 +165,23 @@ class FlowNet(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
+    @torch.no_grad()
+    def start_at_zero_flow(self) -> None:
+        """Let an untrained network find no motion, and each level begin with what the coarser one found.
+
+        From the published start, random flows of tens of pixels, learning takes far longer.
+        """
+        first = next(module for module in self.pyramid.modules() if isinstance(module, nn.Conv2d))
+        assert first.bias is not None
+        # As if the mean grey were subtracted, so that features tell structure, not brightness.
+        first.bias.copy_(-_MEAN_GREY * first.weight.sum(dim=(1, 2, 3)))
+        for index, decoder in enumerate(self.decoders):
+            assert isinstance(decoder, _Decoder)
+            decoder.start_at_coarser_flow(passes_on=index > 0)
+        last = self.context[-1]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.normal_(last.weight, std=_SMALL_START)
+
     def features(self, image: Tensor) -> list[Tensor]:
         """Pyramid features of (B, 3, H, W), finest first."""
         levels = []
@@ -179,20 +218,32 @@ class FlowNet(nn.Module):
             level = len(first) - 1 - index
             a, b = first[level], second[level]
             if feature is None:
-                x = F.leaky_relu(correlation(a, b, _RADIUS), _SLOPE)
+                x = self._costs(a, b)
             else:
                 before = self.decoders[index - 1]
                 assert isinstance(before, _Decoder)
                 assert before.feature_up is not None
                 flow, feature = _precise(before.flow_up, flows[-1]), before.feature_up(feature)
                 warped, _ = backward_warp(b, flow * (FLOW_UNIT / self.layout.scales[level]))
-                volume = F.leaky_relu(correlation(a, warped, _RADIUS), _SLOPE)
-                x = torch.cat((volume, a, flow, feature), dim=1)
+                x = torch.cat((self._costs(a, warped), a, flow, feature), dim=1)
             flow, feature = decoder(x)
             flows.append(flow)
         assert feature is not None
         flows[-1] = flows[-1] + _precise(self.context[-1], self.context[:-1](feature))
         return flows
+
+    def _costs(self, first: Tensor, second: Tensor) -> Tensor:
+        if self.layout.normalised:
+            first, second = _directions(first), _directions(second)
+        return F.leaky_relu(correlation(first, second, _RADIUS), _SLOPE)
+
+
+def _directions(features: Tensor) -> Tensor:
+    """Feature vectors less their mean over the picture, of length sqrt(C): their correlation is a cosine."""
+    centred = features - features.mean(dim=(2, 3), keepdim=True)
+    length = torch.linalg.vector_norm(centred, dim=1, keepdim=True).clamp(min=_SHORTEST)
+    directions: Tensor = centred * (features.shape[1] ** 0.5 / length)
+    return directions.to(features.dtype)
 
 
 def full_size(flow: Tensor) -> Tensor:

@@ -213,6 +213,7 @@ def command(
             stages=stages,
             matched=matched,
             direct=direct,
+            calm=not published,
             batch=batch,
             seed=seed,
             start=start,

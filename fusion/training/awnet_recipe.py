@@ -50,7 +50,7 @@ class Stage:
         steps: Steps in full.
         share: Share of the time in the shortened form.
         learning_rate: The highest.
-        slow: FlowNet's share of the rate where both networks learn.
+        slow: Share of the rate for FlowNet where both networks learn, and for the last layer if `calm`.
         schedule: How the rate goes.
 
     """
@@ -73,7 +73,7 @@ PUBLISHED = (
 SHORT = (
     Stage(0, 0.40, 3e-4, schedule=_BRISK),
     Stage(0, 0.05, 3e-5, schedule=_BRISK),
-    Stage(0, 0.25, 3e-4, schedule=_BRISK),
+    Stage(0, 0.25, 3e-4, slow=0.2, schedule=_BRISK),
     Stage(0, 0.30, 2e-4, slow=0.3, schedule=_BRISK),
 )
 """For a time budget: higher rates that end at zero, and how the time is split."""
@@ -81,6 +81,16 @@ SHORT = (
 
 class _Seed(NamedTuple):
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Seeds:
+    """Synthetic pairs are made on the device: all that has to be drawn beforehand is their seed."""
+
+    run: int
+
+    def __call__(self, step: int) -> _Seed:
+        return _Seed(self.run * 2**32 + step)
 
 
 class FlowLevels(nn.Module):
@@ -140,6 +150,8 @@ class AWnetRecipe:
         synthesis: What synthetic pairs look like; their size is the crops'.
         batch: Samples in a step.
         seed: Of all draws.
+        calm: The last layer learns as slowly as FlowNet does: a small step of every tap at once is a large
+            step of their sum. Not so in the paper.
 
     """
 
@@ -155,8 +167,9 @@ class AWnetRecipe:
         synthesis: SynthesisOptions | None = None,
         batch: int = 4,
         seed: int = 0,
+        calm: bool = True,
     ) -> None:
-        self.network = network
+        self.network, self._calm = network, calm
         self._clips, self._validation = clips, validation
         self._pictures, self._cutouts = pictures, cutouts
         self._samples = samples
@@ -186,9 +199,15 @@ class AWnetRecipe:
             folder,
             loop,
             identity=identity,
-            slow=list(network.flow.parameters()) if stage == 3 else (),
+            slow=self._slow(stage),
             validate=validate,
         )
+
+    def _slow(self, stage: int) -> list[nn.Parameter]:
+        slow = list(self.network.flow.parameters()) if stage == 3 else []
+        if self._calm and stage >= 2:
+            slow += list(self.network.fusion.tail.parameters())
+        return slow
 
     def _parts(
         self, stage: int, folder: Path
@@ -197,7 +216,7 @@ class AWnetRecipe:
         if stage == 0:
             return (
                 FlowLevels(self.network.flow),
-                lambda step: _Seed(self._seed * 2**32 + step),
+                _Seeds(self._seed),
                 self._synthetic_loss,
                 self._judge_flow,
             )

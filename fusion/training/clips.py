@@ -55,6 +55,41 @@ class Clip:
     frames: Frames
 
 
+class StoredFrames:
+    """Decoded frames in a file, memory-mapped; processes that are given it map the same file.
+
+    Args:
+        path: The .npy file, (T, H, W, 3) uint8.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._frames: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r")
+
+    def __reduce__(self) -> tuple[type[StoredFrames], tuple[Path]]:
+        return StoredFrames, (self._path,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, H, W, 3)."""
+        return self._frames.shape
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[ByteImage]:
+        return iter(self._frames)
+
+    @overload
+    def __getitem__(self, index: int, /) -> ByteImage: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> npt.NDArray[np.uint8]: ...
+    def __getitem__(self, index: int | slice, /) -> ByteImage:
+        """One frame (H, W, 3), or several (T, H, W, 3): views of the file."""
+        return self._frames[index]
+
+
 class PictureFrames:
     """Frames that stay on disk as pictures, for data sets too large to be decoded beforehand.
 
@@ -160,7 +195,7 @@ def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> 
         partial = stored.with_suffix(f".{os.getpid()}.npy")
         np.save(partial, np.stack(frames))
         partial.replace(stored)
-    return Clip(path.name, np.load(stored, mmap_mode="r"))
+    return Clip(path.name, StoredFrames(stored))
 
 
 def load_clips(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,16 +27,15 @@ def batches(
     """The batches of steps `first`, `first + stride`, ... without end, in order.
 
     Args:
-        sampler: Step number to batch.
+        sampler: Step number to batch; pickled where there are workers.
         first: The first step.
         stride: Processes that train together; each takes every `stride`-th step.
-        workers: Processes that make batches; 0, and systems that cannot fork, use one thread instead.
+        workers: Processes that make batches; 0 for one thread.
         pinned: Put the batches into memory that a GPU reads while it computes.
 
     """
     steps = range(first, _LAST, stride)
-    if workers and "fork" in multiprocessing.get_all_start_methods():
-        # Forked workers share the memory-mapped frames; spawned ones would each be sent a copy.
+    if workers:
         yield from DataLoader(
             _Steps(sampler),
             batch_size=None,
@@ -47,7 +45,8 @@ def batches(
             pin_memory=pinned,
             collate_fn=_as_is,
             worker_init_fn=_one_thread,
-            multiprocessing_context="fork",
+            # Forked from a process with threads, a worker may wait for ever for a lock one of them held.
+            multiprocessing_context="spawn",
         )
         return
     with ThreadPoolExecutor(1) as thread:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fusion.awnet import AWnet, load_awnet
+from fusion.awnet import AWnet, layout_of, load_awnet
 from fusion.errors import TrainingError, WeightsError
 from fusion.training.awnet_recipe import PUBLISHED, SHORT, AWnetRecipe, Stage
 from fusion.training.clips import Clip
@@ -18,7 +18,10 @@ from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import card, model_name
-from fusion.weights import save_card, save_weights
+from fusion.weights import load_weights, save_card, save_weights
+
+_FUSION = 2
+_FLOW = "flownet"
 
 
 def stage_loops(
@@ -64,6 +67,7 @@ def train_awnet(
     stages: Sequence[int],
     matched: bool = True,
     direct: bool = False,
+    calm: bool = True,
     batch: int = 4,
     seed: int = 0,
     start: Path | None = None,
@@ -75,19 +79,21 @@ def train_awnet(
         data: The data folder, for photos and cut-outs.
         clips: Footage to learn from.
         validation: Footage never trained on; may be empty.
-        folder: Gets a folder and a weights file for each step, and the model with its card at last.
+        folder: Gets a folder and a weights file for each step, those of steps 0 and 1 with FlowNet alone, and
+            after later ones the model with its card.
         samples: What samples look like.
         loops: How each chosen step goes.
         stages: Numbers of steps, 0 to 3, ascending.
         matched: As in `AWnet`.
         direct: As in `AWnet`.
+        calm: As in `AWnetRecipe`.
         batch: Samples in a step.
         seed: Of the first weights and of all draws.
         start: Weights to start from; where left out, those of the step before the first chosen one.
         on_stage: Told each step's number and its trainer; what it returns hears every training step.
 
     Returns:
-        The weights file.
+        The weights file of the last chosen step.
 
     Raises:
         TrainingError: The step before the first chosen one is missing, or as `Trainer` and `CropSampler` say.
@@ -97,6 +103,7 @@ def train_awnet(
     torch.manual_seed(seed)
     network = AWnet(samples.references, matched=matched, direct=direct)
     network.start_at_plain_warp()
+    network.flow.start_at_zero_flow()
     before = folder / f"stage{stages[0] - 1}.safetensors"
     if start is None and stages[0] > 0:
         if not before.is_file():
@@ -115,14 +122,22 @@ def train_awnet(
         cutouts=load_cutouts(data),
         batch=batch,
         seed=seed,
+        calm=calm,
     )
+    saved = before
     told: dict[str, Any] = {"start": start.name if start else None}
     for number, loop in zip(stages, loops, strict=True):
         trainer = recipe.trainer(number, folder / f"stage{number}", loop)
         trainer.run(on_stage(number, trainer) if on_stage else None)
         trainer.load_averaged(trainer.network)
         told[f"stage{number}"] = trainer.described(loop)
-        save_weights(folder / f"stage{number}.safetensors", network, layout=network.layout, half=True)
+        saved = folder / f"stage{number}.safetensors"
+        if number < _FUSION:
+            save_weights(saved, network.flow, layout=_flow_layout(network), half=True)
+        else:
+            save_weights(saved, network, layout=network.layout, half=True)
+    if stages[-1] < _FUSION:
+        return saved
     path = folder / f"{model_name('awnet', samples)}.safetensors"
     save_weights(path, network, layout=network.layout, half=True)
     save_card(path, card("awnet", samples) | {"layout": network.layout, "recipe": told})
@@ -134,13 +149,21 @@ def _take_over(network: AWnet, start: Path) -> None:
 
     FlowNet is the same whatever the number of references, so a model with two starts from one with one.
     """
-    given = load_awnet(start)
-    if given.matched != network.matched:
+    layout = layout_of(start)
+    if layout == _flow_layout(network):
+        load_weights(start, network.flow, layout=layout)
+        return
+    given = None if layout.startswith(_FLOW) else load_awnet(start)
+    if given is None or given.matched != network.matched:
         raise WeightsError(
-            f"{start}: made for {given.layout}, not for {network.layout}: its flow saw other pictures; "
+            f"{start}: made for {layout}, not for {network.layout}: its flow saw other pictures; "
             "choose --matched or --sharp as it was"
         )
     if given.layout == network.layout:
         network.load_state_dict(given.state_dict())
     else:
         network.flow.load_state_dict(given.flow.state_dict())
+
+
+def _flow_layout(network: AWnet) -> str:
+    return f"{_FLOW}-matched" if network.matched else f"{_FLOW}-sharp"

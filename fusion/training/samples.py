@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,10 +48,16 @@ class Sampler:
     ) -> None:
         self._crops = CropSampler(clips, options, batch=batch, seed=seed)
         self._options = options
-        self._flow = DisFlow(options.scale)
+        self._flow: DisFlow | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """OpenCV's flow object does not travel to other processes; each makes its own."""
+        return self.__dict__ | {"_flow": None}
 
     def __call__(self, step: int) -> Batch:
         """The batch of one step."""
+        if self._flow is None:
+            self._flow = DisFlow(self._options.scale)
         pictures = degrade(self._crops(step), self._options)
         references = [
             (image, matched, dis_flow(self._flow, pictures.lsr_up, matched))

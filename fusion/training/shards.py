@@ -14,10 +14,11 @@ from torch import Tensor
 from fusion.errors import WeightsError
 
 _INDEX = "model.safetensors.index.json"
+_CARD = "card.json"
 
 
 def split_weights(path: Path, folder: Path, *, mebibytes: float = 15.0) -> list[Path]:
-    """Write the weights file `path` as several files of at most `mebibytes` and an index.
+    """Write the weights file `path` as several files of at most `mebibytes`, an index, and its card if any.
 
     The files are named and indexed as Hugging Face names them, so their tools read them as well.
 
@@ -32,13 +33,16 @@ def split_weights(path: Path, folder: Path, *, mebibytes: float = 15.0) -> list[
     plan = split_torch_state_dict_into_shards(tensors, max_shard_size=limit)
     for name, keys in plan.filename_to_tensors.items():
         save_file({key: tensors[key] for key in keys}, folder / name, metadata=metadata)
+    card = path.with_suffix(".json")
+    if card.is_file():
+        (folder / _CARD).write_bytes(card.read_bytes())
     index = {"metadata": metadata, "weight_map": plan.tensor_to_filename}
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
     return [folder / name for name in plan.filename_to_tensors]
 
 
 def join_weights(folder: Path, path: Path) -> None:
-    """Write the weights of a folder made by `split_weights` as one file.
+    """Write the weights of a folder made by `split_weights` as one file, with the card beside it if any.
 
     Raises:
         WeightsError: The folder has no index, or a piece is missing or damaged.
@@ -59,6 +63,8 @@ def join_weights(folder: Path, path: Path) -> None:
         raise WeightsError(f"{folder}: {missing[0]} is in none of the pieces; copy the whole folder again")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: tensors[name] for name in wanted}, path, metadata=metadata)
+    if (folder / _CARD).is_file():
+        path.with_suffix(".json").write_bytes((folder / _CARD).read_bytes())
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -90,9 +90,10 @@ def test_warp_keeps_its_grid_exact_for_half_precision_pictures():
     torch.testing.assert_close(warped, image, atol=1e-3, rtol=0)
 
 
-def test_correlation_is_the_mean_product_at_every_displacement():
+@pytest.mark.parametrize("rows", [False, True])
+def test_correlation_is_the_mean_product_at_every_displacement(rows):
     a, b = torch.rand(1, 5, 7, 8), torch.rand(1, 5, 7, 8)
-    volume = correlation(a, b, 2)
+    volume = correlation(a, b, 2, rows=rows)
     assert volume.shape == (1, 25, 7, 8)
     for index in range(25):
         dy, dx = index // 5 - 2, index % 5 - 2
@@ -101,6 +102,12 @@ def test_correlation_is_the_mean_product_at_every_displacement():
                 inside = 0 <= y + dy < 7 and 0 <= x + dx < 8
                 want = float((a[0, :, y, x] * b[0, :, y + dy, x + dx]).mean()) if inside else 0.0
                 assert float(volume[0, index, y, x]) == pytest.approx(want, abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_the_gradient_of_the_correlation_is_that_of_its_formula(rows):
+    a, b = (torch.rand(2, 3, 4, 5, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(lambda x, y: correlation(x, y, 2, rows=rows), (a, b))
 
 
 @pytest.mark.parametrize("references", [1, 2])

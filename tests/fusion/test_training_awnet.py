@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from fusion.awnet import AWnet, load_awnet
 from fusion.errors import FusionInputError, TrainingError, WeightsError
-from fusion.flownet import PUBLISHED, SMALL, FlowNet
+from fusion.flownet import NORMALISED, PUBLISHED, SMALL, FlowNet
 from fusion.training.awnet_recipe import AWnetRecipe, FlowLevels, level_loss
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
@@ -41,6 +41,13 @@ def clip(seed=0):
     return Clip(f"pan{seed}", np.stack(pan(8, 64, 80, (1.5, -1), seed)))
 
 
+def untrained():
+    network = AWnet(matched=True)
+    network.start_at_plain_warp()
+    network.flow.start_at_zero_flow()
+    return network
+
+
 def recipe(network, **options):
     return AWnetRecipe(
         network, [clip()], [clip(1)], [texture(80, 96, k) for k in range(3)], SAMPLES, **options
@@ -56,11 +63,10 @@ def train(folder, stage=1, steps=4, on_step=None):
     return trainer
 
 
-@pytest.mark.parametrize(("stage", "steps", "rate", "fall"), [(0, 16, 3e-4, 0.9), (2, 8, 1e-3, 0.9)])
+@pytest.mark.parametrize(("stage", "steps", "rate", "fall"), [(0, 12, 3e-4, 0.9), (2, 10, 5e-4, 0.97)])
 def test_a_step_of_the_recipe_overfits_one_sample(stage, steps, rate, fall, tmp_path):
-    network = AWnet(matched=True)
-    network.start_at_plain_warp()
-    loop = LoopOptions(steps=steps, learning_rate=rate, schedule=STEADY, validate_every=1000)
+    network = untrained()
+    loop = LoopOptions(steps=steps, learning_rate=rate, schedule=Schedule(cooldown=0.5, warm_up=3))
     trainer = recipe(network, batch=1).trainer(stage, tmp_path, loop)
     sampler = trainer._sampler
     trainer._sampler = lambda _step: sampler(0)
@@ -74,8 +80,7 @@ def test_a_step_of_the_recipe_overfits_one_sample(stage, steps, rate, fall, tmp_
 
 def test_the_last_step_moves_both_networks_and_the_second_only_the_flow(tmp_path):
     for stage, expected in ((1, {"flow"}), (3, {"flow", "fusion"})):
-        network = AWnet(matched=True)
-        network.start_at_plain_warp()
+        network = untrained()
         before = {name: p.clone() for name, p in network.named_parameters()}
         loop = LoopOptions(steps=2, schedule=STEADY, validate_every=1000)
         recipe(network, batch=1).trainer(stage, tmp_path / str(stage), loop).run()
@@ -110,9 +115,12 @@ def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
     loops = stage_loops([2, 3], LoopOptions(steps=1, validate_every=1), published=False)
     with pytest.raises(TrainingError, match=r"stage1\.safetensors: missing"):
         train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, stages=[2, 3])
-    save_weights(tmp_path / "stage0.safetensors", AWnet(matched=True), layout="awnet-1-matched", half=True)
+    save_weights(tmp_path / "stage0.safetensors", FlowNet(), layout="flownet-matched", half=True)
     first = stage_loops([1], LoopOptions(steps=1, precision="bf16"), published=False)
-    train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, first, stages=[1], batch=1)
+    flow = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, first, stages=[1], batch=1)
+    assert flow.stat().st_size < 20e6
+    with pytest.raises(WeightsError, match="made for flownet-matched, not for awnet-1: its flow"):
+        train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, stages=[2, 3], matched=False, batch=1)
     path = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, loops, stages=[2, 3], batch=1)
     network = load_awnet(path)
     assert (network.layout, path.name) == ("awnet-1-matched", "awnet_x4.safetensors")
@@ -170,6 +178,14 @@ def test_the_small_flow_network_is_small_and_has_the_published_ones_interface():
     assert small(*images).shape == FlowNet()(*images).shape == (1, 2, 64, 128)
     sizes = [tuple(flow.shape[-2:]) for flow in FlowLevels(small)(*images)]
     assert sizes == [(1, 2), (2, 4), (4, 8), (8, 16), (16, 32)]
+
+
+def test_an_untrained_flow_network_finds_no_motion():
+    for layout in (PUBLISHED, SMALL, NORMALISED):
+        network = FlowNet(layout)
+        network.start_at_zero_flow()
+        with torch.inference_mode():
+            assert float(network(*torch.rand(2, 1, 3, 64, 128)).abs().max()) < 8
 
 
 def test_layouts_have_names_and_foreign_ones_are_refused(tmp_path):

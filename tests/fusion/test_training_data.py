@@ -21,7 +21,7 @@ from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.shards import join_weights, split_weights
 from fusion.training.synthetic import FlowSynthesis, SynthesisOptions, texture_bank
 from fusion.warp import backward_warp
-from fusion.weights import load_weights, save_weights
+from fusion.weights import load_weights, save_card, save_weights
 
 
 def write_frames(folder, frames, ending="png"):
@@ -162,10 +162,12 @@ def test_weights_in_pieces_come_together_again(tmp_path):
     network = LiveNet()
     whole = tmp_path / "live_x4.safetensors"
     save_weights(whole, network, layout="live-1")
+    save_card(whole, {"method": "live"})
     pieces = split_weights(whole, tmp_path / "pieces", mebibytes=1.0)
     assert len(pieces) > 2
     assert all(piece.stat().st_size <= 2**20 for piece in pieces)
     join_weights(tmp_path / "pieces", tmp_path / "again.safetensors")
+    assert (tmp_path / "again.json").read_text() == whole.with_suffix(".json").read_text()
     again = LiveNet()
     load_weights(tmp_path / "again.safetensors", again, layout="live-1")
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
