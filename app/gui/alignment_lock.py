@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
-from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography
+from app.gui.preview import RgbImage
+from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography, register_views
 from calibration.alignment import overlap_share
 from calibration.grid import Matrix
 from drivers import Frame, OverwrittenError, RingBuffer, to_rgb8
 
 PIXEL_PITCH_UM = 3.45
 """Pixel pitch of the GS3-U3-51S5C [um]."""
+Box: TypeAlias = tuple[float, float, float, float]
+"""x, y, width and height of a rectangle, as fractions of the picture's sides."""
+_LEAST_POINTS = 8
 STALE_PX = 2.0
 """A difference of predicted and measured shift from here on makes the lock stale [HSR px]."""
 
@@ -90,21 +95,57 @@ class Lock:
         return shift @ self.lsr_to_hsr
 
 
-def make_lock(hsr: Frame, lsr: Frame, geometry: Geometry) -> Lock:
+def make_lock(hsr: Frame, lsr: Frame, geometry: Geometry, box: Box | None = None) -> Lock:
     """Measure the alignment of two frames of one instant.
+
+    Args:
+        hsr: The sharp frame.
+        lsr: The coarse frame.
+        geometry: What is entered now.
+        box: The part of the LSR view that shall coincide; None for the plane that most points lie on.
 
     Raises:
         CalibrationError: The views cannot be aligned; the message says why.
 
     """
+    sharp, coarse = to_rgb8(hsr), to_rgb8(lsr)
     try:
-        alignment = align_scene(to_rgb8(hsr), to_rgb8(lsr))
+        alignment = align_scene(sharp, coarse)
+        matrix = alignment.homography @ np.linalg.inv(alignment.view.to_lsr)
+        if box is not None:
+            matrix = _moved_onto(matrix, sharp, coarse, box)
     except cv2.error as error:
         raise CalibrationError(
             "the views could not be aligned; give the scene more texture and try again"
         ) from error
-    matrix = alignment.homography @ np.linalg.inv(alignment.view.to_lsr)
     return Lock(alignment, matrix / matrix[2, 2], geometry)
+
+
+def _moved_onto(matrix: Matrix, hsr: RgbImage, lsr: RgbImage, box: Box) -> Matrix:
+    """The map moved so that the points inside the box coincide.
+
+    Parallax moves what lies nearer or farther; turning and scale stay those of the whole view, which a few
+    points could not tell.
+
+    Raises:
+        CalibrationError: Too few points lie inside.
+
+    """
+    matches, epipolar, _ = register_views(hsr, lsr)
+    agreed = matches.only(epipolar.inliers)
+    height, width = lsr.shape[:2]
+    x, y = agreed.lsr[:, 0] / width, agreed.lsr[:, 1] / height
+    inside = (x >= box[0]) & (x < box[0] + box[2]) & (y >= box[1]) & (y < box[1] + box[3])
+    found = int(inside.sum())
+    if found < _LEAST_POINTS:
+        raise CalibrationError(
+            f"only {found} points of both views lie in the rectangle, {_LEAST_POINTS} are needed; draw a "
+            "larger one where there is texture"
+        )
+    ways = agreed.hsr[inside] - cv2.perspectiveTransform(agreed.lsr[inside][None], matrix)[0]
+    shift = np.eye(3)
+    shift[:2, 2] = np.median(ways, axis=0)
+    return np.asarray(shift @ matrix, np.float64)
 
 
 def overlap(matrix: Matrix, hsr_size: tuple[int, int], lsr_size: tuple[int, int]) -> float:

@@ -12,6 +12,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.gui.alignment_lock import (
     STALE_PX,
+    Box,
     Geometry,
     Lock,
     LockState,
@@ -65,6 +66,7 @@ class BaselinePresenter(QObject):
         self._before: Lock | None = None
         self._residuals: deque[float] = deque(maxlen=_RESIDUALS)
         self._busy = False
+        self._box: Box | None = None
         self.overlay = OverlayWorker(self.rings, self.ratio)
         self._serials: dict[Role, str] = {}
         controller.identified.connect(self._on_identified)
@@ -157,24 +159,28 @@ class BaselinePresenter(QObject):
         """Switch the overlay on or off."""
         self.overlay.set_mode(mode)
 
+    def set_box(self, box: Box | None) -> None:
+        """Let the next alignments make this part of the LSR view coincide; None for the main plane."""
+        self._box = box
+
     def relock(self) -> None:
         """Measure the alignment anew from the newest pair of frames."""
         rings = self.rings()
         if rings is None or self._busy:
             return
-        geometry, ratio = self._geometry, self.ratio()
+        geometry, ratio, box = self._geometry, self.ratio(), self._box
 
         def work(token: CancelToken) -> Lock | None:
             pair = newest_pair(*rings, ratio)
             if pair is None:
                 return None
             try:
-                return make_lock(*pair, geometry)
+                return make_lock(*pair, geometry, box)
             except CalibrationError:
                 # One unlucky frame (motion, noise) is no verdict: a later one decides.
                 token.sleep(_NEXT_TRY_S)
                 pair = newest_pair(*rings, ratio)
-                return make_lock(*pair, geometry) if pair is not None else None
+                return make_lock(*pair, geometry, box) if pair is not None else None
 
         self._set_busy(True)
         self._tasks.start("align", work, self._on_locked, self._on_failed)

@@ -68,6 +68,12 @@ class BaselinePanel(QWidget):
         self.relock = QPushButton("Align views")
         self.relock.setObjectName("relock")
         self.relock.setToolTip("Measure the alignment from the newest pair of frames (R)")
+        self.region = QPushButton("Region")
+        self.region.setObjectName("lock_region")
+        self.region.setCheckable(True)
+        self.region.setToolTip(
+            "Draw a rectangle on the LSR view: what lies in it shall coincide; again for the main plane"
+        )
         self.undo = QPushButton("Undo")
         self.undo.setToolTip("Back to the alignment before")
         self._form = form = QFormLayout()
@@ -83,6 +89,7 @@ class BaselinePanel(QWidget):
         row.addWidget(self.state)
         row.addStretch(1)
         row.addWidget(self.undo)
+        row.addWidget(self.region)
         row.addWidget(self.relock)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
@@ -133,6 +140,7 @@ class BaselinePanel(QWidget):
         """Aligning needs pictures."""
         self._live = streaming
         self.relock.setEnabled(streaming)
+        self.region.setEnabled(streaming or self.region.isChecked())
 
     def _show_busy(self, busy: bool) -> None:
         self.relock.setText("Aligning ..." if busy else "Align views")

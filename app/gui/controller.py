@@ -175,13 +175,16 @@ class SessionController(QObject):
         """Give both cameras back."""
         self._lane.submit(self._disconnect)
 
-    def start_live(self) -> None:
-        """Idle -> Live."""
-        self._lane.submit(lambda: self._with_rig(self._start_live))
+    def toggle_live(self) -> None:
+        """Idle -> Live, or back, from where the session stands when its turn comes."""
 
-    def stop_live(self) -> None:
-        """Live -> Idle."""
-        self._lane.submit(lambda: self._with_rig(lambda rig: rig.session.stop_live()))
+        def toggle(rig: Rig) -> None:
+            if rig.session.state is State.LIVE:
+                rig.session.stop_live()
+            else:
+                self._start_live(rig)
+
+        self._lane.submit(lambda: self._with_rig(toggle))
 
     def set_exposure(self, role: Role, exposure_us: float) -> None:
         """Change one camera's exposure; the newest of several waiting values wins."""

@@ -7,6 +7,7 @@ from enum import Enum
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSlider, QSpinBox, QVBoxLayout, QWidget
 
@@ -33,11 +34,12 @@ class Show(Enum):
     FLICKER = "Fused: flicker"
     DIFFERENCE = "Fused: difference"
     WEIGHT = "Fused: share of the sharp frame"
+    FLOW = "Fused: motion to the sharp frame"
     OFF = "Off"
 
 
 OVERLAYS = {Show.ANAGLYPH: OverlayMode.ANAGLYPH, Show.BLEND: OverlayMode.BLEND}
-FUSIONS = (Show.FUSED, Show.WIPE, Show.FLICKER, Show.DIFFERENCE, Show.WEIGHT)
+FUSIONS = (Show.FUSED, Show.WIPE, Show.FLICKER, Show.DIFFERENCE, Show.WEIGHT, Show.FLOW)
 
 
 def compose(fused: Fused, show: Show, wipe: float, flicker: bool) -> RgbImage:
@@ -63,7 +65,20 @@ def compose(fused: Fused, show: Show, wipe: float, flicker: bool) -> RgbImage:
     if show is Show.WEIGHT and fused.weight is not None:
         gray = np.clip(fused.weight * 255, 0, 255).astype(np.uint8)
         return np.asarray(cv2.applyColorMap(gray, cv2.COLORMAP_VIRIDIS)[:, :, ::-1])
+    if show is Show.FLOW and fused.flow is not None:
+        return flow_colours(fused.flow)
     return fused.image
+
+
+def flow_colours(flow: npt.NDArray[np.float32]) -> RgbImage:
+    """Motion as colours: direction is the hue, length the brightness, full at the 99th percentile."""
+    length, angle = cv2.cartToPolar(flow[:, :, 0], flow[:, :, 1])
+    full = max(float(np.percentile(length, 99)), 1.0)
+    hsv = np.empty((*flow.shape[:2], 3), np.uint8)
+    hsv[:, :, 0] = angle * (90 / np.pi)
+    hsv[:, :, 1] = 255
+    hsv[:, :, 2] = np.clip(length * (255 / full), 0, 255)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
 
 
 class FusedPane(QFrame):
@@ -101,6 +116,18 @@ class FusedPane(QFrame):
             "Which LSR frame is fused, counted from its HSR frame: +0 is the synchronised one, half the "
             "ratio is the hardest"
         )
+        self.references = QComboBox()
+        self.references.setObjectName("live_references")
+        for count, words in ((1, "1 sharp frame"), (2, "2 sharp frames")):
+            self.references.addItem(words, count)
+        self.references.setToolTip("Also use the next HSR frame: sharper when things turn up, one GoP later")
+        self.recurrent = QComboBox()
+        self.recurrent.setObjectName("live_recursion")
+        for value, words in ((False, "direct"), (True, "recurrent")):
+            self.recurrent.addItem(words, value)
+        self.recurrent.setToolTip(
+            "Direct: from the HSR frame itself; recurrent: from the frame fused just before, as in the paper"
+        )
         self.wipe = QSlider(Qt.Orientation.Horizontal)
         self.wipe.setRange(0, _STEPS)
         self.wipe.setValue(_STEPS // 2)
@@ -113,10 +140,11 @@ class FusedPane(QFrame):
             label.hide()
         self.hint = QLabel("")
         set_flag(self.hint, "dim", "true")
+        self._fusing = (self.method, self.region, self.distance, self.references, self.recurrent)
         top = QHBoxLayout()
         title = QLabel("Combined")
         set_flag(title, "heading", "true")
-        for widget in (title, self.mode, self.method, self.region, self.distance):
+        for widget in (title, self.mode, *self._fusing):
             top.addWidget(widget)
         top.addStretch(1)
         bottom = QHBoxLayout()
@@ -133,7 +161,7 @@ class FusedPane(QFrame):
         layout.addWidget(self.view, 1)
         layout.addLayout(bottom)
         self.newest_overlay: Overlay | None = None
-        self._fused: Fused | None = None
+        self.newest_fused: Fused | None = None
         self._times: list[float] = []
         self._skipped = 0
         self._flicker = False
@@ -144,6 +172,8 @@ class FusedPane(QFrame):
         self.method.currentIndexChanged.connect(self._choice_changed)
         self.region.currentIndexChanged.connect(self._choice_changed)
         self.distance.valueChanged.connect(self._choice_changed)
+        self.references.currentIndexChanged.connect(self._choice_changed)
+        self.recurrent.currentIndexChanged.connect(self._choice_changed)
         self.wipe.valueChanged.connect(self._redraw)
         self._mode_changed()
 
@@ -156,7 +186,14 @@ class FusedPane(QFrame):
     @property
     def choice(self) -> Choice:
         """What is fused, and how."""
-        return Choice(self.method.currentText(), REGIONS[self.region.currentText()], self.distance.value())
+        return Choice(
+            self.method.currentText(),
+            REGIONS[self.region.currentText()],
+            self.distance.value(),
+            self.references.currentData(),
+            self.recurrent.currentData(),
+            self.shown is Show.FLOW,
+        )
 
     def set_shown(self, show: Show) -> None:
         """Show something else."""
@@ -178,7 +215,7 @@ class FusedPane(QFrame):
         """Show the newest fused picture."""
         if self.shown not in FUSIONS:
             return
-        self._fused = fused
+        self.newest_fused = fused
         self._skipped += fused.skipped
         self._count()
         self._redraw()
@@ -200,9 +237,9 @@ class FusedPane(QFrame):
         return (len(self._times) - 1) / span if span > 0 else 0.0
 
     def _redraw(self, *_: object) -> None:
-        if self._fused is not None and self.shown in FUSIONS:
+        if self.newest_fused is not None and self.shown in FUSIONS:
             place = self.wipe.value() / _STEPS
-            self.view.show_picture(compose(self._fused, self.shown, place, self._flicker))
+            self.view.show_picture(compose(self.newest_fused, self.shown, place, self._flicker))
 
     def _flip(self) -> None:
         self._flicker = not self._flicker
@@ -211,9 +248,8 @@ class FusedPane(QFrame):
     def _mode_changed(self, *_: object) -> None:
         show = self.shown
         fusing = show in FUSIONS
-        self.method.setVisible(fusing)
-        self.region.setVisible(fusing)
-        self.distance.setVisible(fusing)
+        for widget in self._fusing:
+            widget.setVisible(fusing)
         self.wipe.setVisible(show is Show.WIPE)
         for label in (self.age, self.dropped):
             # They appear with the first figures.
@@ -227,7 +263,7 @@ class FusedPane(QFrame):
             self._flicker = False
         self._times.clear()
         self._skipped = 0
-        self._fused = None
+        self.newest_fused = None
         self.view.clear_picture()
         self.view.setVisible(show is not Show.OFF)
         self.show_changed.emit(show)

@@ -7,11 +7,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PyQt6.QtCore import QRectF, pyqtSignal
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtCore import QRectF, Qt, pyqtSignal
+from PyQt6.QtWidgets import QGraphicsRectItem, QWidget
 
 FIELD_WIDTH = 1000.0
 """Views share coordinates of the field, not of a sensor: every picture is this wide."""
+
+
+class _Box(pg.ViewBox):  # type: ignore[misc]
+    """A view box in which a rectangle can be drawn instead of panning."""
+
+    drawn = pyqtSignal(object, bool)
+    """QRectF of the field, and whether the mouse was let go."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.drawing = False
+
+    def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:  # noqa: N802
+        """Pan, or draw."""
+        if not self.drawing or event.button() != Qt.MouseButton.LeftButton:
+            super().mouseDragEvent(event, axis)
+            return
+        event.accept()
+        corners = self.mapToView(event.buttonDownPos()), self.mapToView(event.pos())
+        self.drawn.emit(QRectF(*corners).normalized(), event.isFinish())
 
 
 class ImageView(pg.GraphicsView):  # type: ignore[misc]
@@ -22,10 +42,12 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
 
     range_dragged = pyqtSignal(object)
     """QRectF of the field that the operator chose here."""
+    region_drawn = pyqtSignal(object)
+    """(x, y, width, height) of the rectangle drawn, as fractions of the picture's sides."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, background="default")
-        self._box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
+        self._box = _Box(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
         self._image = pg.ImageItem(axisOrder="row-major")
         self._grid: list[Any] = []
         self._aspect = 0.0
@@ -34,6 +56,11 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self.setCentralItem(self._box)
         self.setMinimumSize(120, 90)
         self._box.sigRangeChangedManually.connect(self._report)
+        self._frame = QGraphicsRectItem()
+        self._frame.setPen(pg.mkPen("#ffd54a", width=2))
+        self._frame.hide()
+        self._box.addItem(self._frame, ignoreBounds=True)
+        self._box.drawn.connect(self._draw)
 
     @property
     def box(self) -> pg.ViewBox:
@@ -73,6 +100,29 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self._image.clear()
         self._aspect = 0.0
         self._shape = ()
+
+    def pick_region(self, picking: bool) -> None:
+        """Let the next drag draw a rectangle, or take the rectangle away."""
+        self._box.drawing = picking
+        self._frame.hide()
+        self.setCursor(Qt.CursorShape.CrossCursor if picking else Qt.CursorShape.ArrowCursor)
+
+    def _draw(self, rect: QRectF, finished: bool) -> None:
+        height = FIELD_WIDTH * self._aspect
+        rect = rect.intersected(QRectF(0, 0, FIELD_WIDTH, height))
+        self._frame.setRect(rect)
+        self._frame.show()
+        if finished and rect.width() > 0 and rect.height() > 0:
+            self._box.drawing = False
+            self.setCursor(Qt.CursorShape.ArrowCursor)
+            self.region_drawn.emit(
+                (
+                    rect.x() / FIELD_WIDTH,
+                    rect.y() / height,
+                    rect.width() / FIELD_WIDTH,
+                    rect.height() / height,
+                )
+            )
 
     def show_grid(self, shown: bool) -> None:
         """Lines at thirds of the field and a cross in the middle."""

@@ -18,6 +18,8 @@ from app.gui.priorities import lower_priority
 from calibration.grid import homography_map, inside, remap
 from drivers import Frame, OverwrittenError, RingBuffer, Role, to_rgb8
 from fusion import Fuser
+from fusion.classical import DisFlow
+from fusion.gop import prepare_reference
 
 _MARGIN = 8
 _IDLE_S = 0.1
@@ -56,12 +58,18 @@ class Choice:
         method: A name from `fusion.METHODS`.
         region: Part of the view.
         distance: LSR frames after the HSR frame; the farther, the harder.
+        references: 1, or 2 for this and the next HSR frame, which is a GoP later.
+        recurrent: Fuse every frame up to `distance`, each from the one before, as a whole GoP is fused.
+        flow: Also say where in the sharp frame each pixel lies.
 
     """
 
     method: str = "classical"
     region: Region = REGIONS["Centre, a quarter"]
     distance: int = 1
+    references: int = 1
+    recurrent: bool = False
+    flow: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +80,8 @@ class Fused:
         image: (H, W, 3) uint8.
         upscaled: The LSR frame enlarged to the same size, (H, W, 3) uint8.
         weight: (H, W) float32 share of the sharp frame; None for methods without one.
+        flow: (H, W, 2) float32, x then y, from each pixel to the same thing in the sharp frame [px]; None
+            when nobody asked.
         distance: LSR frames between the fused frame and its sharp frame.
         lsr_frame_id: The LSR frame that it shows.
         region: Part of the view.
@@ -86,6 +96,7 @@ class Fused:
     image: RgbImage
     upscaled: RgbImage
     weight: npt.NDArray[np.float32] | None
+    flow: npt.NDArray[np.float32] | None
     distance: int
     lsr_frame_id: int
     region: Region
@@ -94,6 +105,15 @@ class Fused:
     seconds: float
     age_ms: float
     skipped: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Gop:
+    """What is fused: sharp frames, one GoP apart, and LSR frames from the first one's instant on."""
+
+    sharp: tuple[Frame, ...]
+    fast: tuple[Frame, ...]
+    distances: tuple[int, ...]
 
 
 class LiveFusion:
@@ -123,7 +143,7 @@ class LiveFusion:
         self._choice: Choice | None = None
         self._changed = threading.Event()
         self._stop = threading.Event()
-        self._fuser: tuple[str, float, Fuser] | None = None
+        self._fuser: tuple[tuple[str, float, int, bool], Fuser] | None = None
         self._last = (-1, "")
         self._thread = threading.Thread(target=self._run, name="live fusion", daemon=True)
         self._thread.start()
@@ -175,52 +195,60 @@ class LiveFusion:
         if rings is None:
             return None
         hsr_ring, lsr_ring = rings
-        ratio = self._ratio()
-        distance = min(choice.distance, ratio - 1)
         newest = hsr_ring.latest()
         if newest is None:
             return None
         # The frames after the very newest HSR frame are still on their way.
-        for index in range(newest, max(-1, newest - 3), -1):
+        for index in range(newest, max(-1, newest - 4), -1):
             try:
                 hsr_id = hsr_ring.head(index).frame_id
                 if hsr_id == self._last[0]:
                     return None
-                at = find_frame(lsr_ring, hsr_id * ratio + distance)
-                synchronised = find_frame(lsr_ring, hsr_id * ratio)
-                if at is None or synchronised is None:
-                    continue
-                frames = hsr_ring.read(index), lsr_ring.read(synchronised), lsr_ring.read(at)
+                gop = read_gop(hsr_ring, lsr_ring, index, self._ratio(), choice)
             except OverwrittenError:
+                continue
+            if gop is None:
                 continue
             skipped = hsr_id - self._last[0] - 1 if self._last[0] >= 0 else 0
             self._last = (hsr_id, "")
-            return self._fuse(choice, lock, frames, distance, skipped)
+            return self._fuse(choice, lock, gop, skipped)
         return None
 
-    def _fuse(
-        self, choice: Choice, lock: Lock, frames: tuple[Frame, Frame, Frame], distance: int, skipped: int
-    ) -> Fused | None:
+    def _fuse(self, choice: Choice, lock: Lock, gop: _Gop, skipped: int) -> Fused | None:
         began = time.monotonic()
-        hsr, synchronised, frame = frames
-        view = LiveView(lock, choice.region, hsr.image.shape[:2], frame.image.shape[:2])
-        reference = view.reference(hsr)
-        lsr = [view.crop(synchronised), view.crop(frame)]
-        reference = match_moments(reference, lsr[0])
-        fuser = self._fuser_for(choice.method, view.scale)
-        wanted = None
-        for made in fuser.fuse_gop(
-            lsr[1:], [distance], reference, valid=view.valid, cancelled=self._stop.is_set
-        ):
-            wanted = made
-        if wanted is None:
+        frame = gop.fast[-1]
+        view = LiveView(lock, choice.region, gop.sharp[0].image.shape[:2], frame.image.shape[:2])
+        lsr = [view.crop(each) for each in gop.fast]
+        sharp = [match_moments(view.reference(each), lsr[0]) for each in gop.sharp]
+        fuser = self._fuser_for(choice, view.scale)
+        # Without recursion only the last frame is wanted; the first one is there to match brightness.
+        wanted = slice(0, None) if choice.recurrent else slice(-1, None)
+        distances = gop.distances[wanted]
+        apart = self._ratio()
+        frames = list(
+            fuser.fuse_gop(
+                lsr[wanted],
+                distances,
+                sharp[0],
+                valid=view.valid,
+                next_reference=sharp[1] if len(sharp) > 1 else None,
+                next_valid=view.valid if len(sharp) > 1 else None,
+                next_distances=[distance - apart for distance in distances] if len(sharp) > 1 else None,
+                same_view=False,
+                cancelled=self._stop.is_set,
+            )
+        )
+        if not frames:
             return None
-        size = (wanted.image.shape[1], wanted.image.shape[0])
+        made = frames[-1]
+        rows, columns = made.image.shape[:2]
+        upscaled = np.asarray(cv2.resize(lsr[-1], (columns, rows), interpolation=cv2.INTER_CUBIC), np.uint8)
         return Fused(
-            image=wanted.image,
-            upscaled=np.asarray(cv2.resize(lsr[1], size, interpolation=cv2.INTER_CUBIC), np.uint8),
-            weight=wanted.weight,
-            distance=distance,
+            image=made.image,
+            upscaled=upscaled,
+            weight=made.weight,
+            flow=flow_to(sharp[0], view, upscaled, lsr[-1]) if choice.flow else None,
+            distance=made.distance,
             lsr_frame_id=frame.frame_id,
             region=choice.region,
             method=fuser.method,
@@ -230,10 +258,46 @@ class LiveFusion:
             skipped=max(0, skipped),
         )
 
-    def _fuser_for(self, method: str, scale: float) -> Fuser:
-        if self._fuser is None or self._fuser[:2] != (method, scale):
-            self._fuser = (method, scale, Fuser(method, scale=scale, recursion="direct"))
-        return self._fuser[2]
+    def _fuser_for(self, choice: Choice, scale: float) -> Fuser:
+        key = (choice.method, scale, choice.references, choice.recurrent)
+        if self._fuser is None or self._fuser[0] != key:
+            recursion = "recurrent" if choice.recurrent else "direct"
+            fuser = Fuser(choice.method, scale=scale, references=choice.references, recursion=recursion)
+            self._fuser = (key, fuser)
+        return self._fuser[1]
+
+
+def read_gop(
+    hsr_ring: RingBuffer, lsr_ring: RingBuffer, index: int, ratio: int, choice: Choice
+) -> _Gop | None:
+    """The frames that `choice` needs around one HSR frame; None while one of them is missing.
+
+    Raises:
+        OverwrittenError: They are no longer there.
+
+    """
+    hsr_id = hsr_ring.head(index).frame_id
+    last = min(choice.distance, ratio - 1)
+    distances = tuple(range(last + 1)) if choice.recurrent or last == 0 else (0, last)
+    sharp = [index, find_frame(hsr_ring, hsr_id + 1)][: choice.references]
+    fast = [find_frame(lsr_ring, hsr_id * ratio + distance) for distance in distances]
+    if None in sharp or None in fast:
+        return None
+    return _Gop(
+        tuple(hsr_ring.read(at) for at in sharp if at is not None),
+        tuple(lsr_ring.read(at) for at in fast if at is not None),
+        distances,
+    )
+
+
+def flow_to(sharp: RgbImage, view: LiveView, upscaled: RgbImage, lsr: RgbImage) -> npt.NDArray[np.float32]:
+    """Where in the sharp frame each pixel of the enlarged LSR frame lies, (H, W, 2) [px].
+
+    It is measured as the fast methods measure it, between pictures of the same sharpness.
+    """
+    enlarged = upscaled.astype(np.float32)
+    reference = prepare_reference(sharp, view.valid, (lsr.shape[0], lsr.shape[1]), enlarged)
+    return DisFlow(view.scale)(enlarged, reference.matched)
 
 
 def match_moments(reference: RgbImage, lsr: RgbImage) -> RgbImage:

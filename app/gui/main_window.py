@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 from superqt import QCollapsible
 
 from app.gui.actions import CALM, CONNECTED, STREAMING, Actions
-from app.gui.alignment_lock import Geometry
+from app.gui.alignment_lock import Box, Geometry
 from app.gui.baseline import BaselinePresenter
 from app.gui.baseline_panel import BaselinePanel
 from app.gui.checks import Checklist
@@ -203,7 +203,7 @@ class MainWindow(QMainWindow):
         return {
             "connect": lambda _: controller.connect_rig(),
             "disconnect": lambda _: controller.disconnect_rig(),
-            "live": lambda on: controller.start_live() if on else controller.stop_live(),
+            "live": lambda _: controller.toggle_live(),
             "record": lambda _: self.recording.toggle(),
             "arm": lambda _: self.recording.arm(),
             "note": lambda _: self.dialogs.note(),
@@ -270,6 +270,8 @@ class MainWindow(QMainWindow):
         self.message_line.details.clicked.connect(self.dialogs.log)
         for pane in self.panes.values():
             pane.chosen.connect(self.exposure.select)
+        self.baseline_panel.region.toggled.connect(self._pick_region)
+        self.panes[Role.LSR].view.region_drawn.connect(self._lock_region)
         self._mark_selected(self.exposure.selected)
         self.actions_table["dark"].setChecked(self._options.settings.theme == Theme.DARK.value)
 
@@ -295,6 +297,17 @@ class MainWindow(QMainWindow):
 
     def _choose_cameras(self, cameras: tuple[CameraIdentity, ...]) -> None:
         self.dialogs.choose_cameras(cameras, self.memory.settings.serials, self.controller.connect_rig)
+
+    def _pick_region(self, picking: bool) -> None:
+        self.panes[Role.LSR].view.pick_region(picking)
+        if picking:
+            self.messages.info("draw a rectangle on the LSR view: what lies in it shall coincide")
+        else:
+            self.baseline.set_box(None)
+
+    def _lock_region(self, box: Box) -> None:
+        self.baseline.set_box(box)
+        self.baseline.relock()
 
     def _drain_status(self) -> None:
         status = self._status.mailbox.take()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -35,7 +36,11 @@ def window_first() -> Iterator[None]:
 
     OpenCV's pool waits for work by spinning: with as many threads as cores it takes the time of threads that
     have something to do. Where the operator may not raise priorities the event loop has the one it has.
+    Python's garbage collector looks at every object of all libraries now and then, which holds up all threads
+    for a tenth of a second; what is loaded by now is left out.
     """
+    gc.collect()
+    gc.freeze()
     threads = cv2.getNumThreads()
     cv2.setNumThreads(max(1, (os.cpu_count() or 1) - _KEPT_FREE))
     me = threading.get_native_id()
@@ -47,6 +52,7 @@ def window_first() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.unfreeze()
         cv2.setNumThreads(threads)
         if linux:
             os.setpriority(os.PRIO_PROCESS, me, before)

@@ -7,10 +7,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import torch
 
 from app.gui.mailbox import Mailbox
 from app.gui.priorities import ordinary_priority
@@ -19,6 +21,31 @@ from drivers import Role
 from drivers.recorder import RESERVE_BYTES, RecorderStatus
 
 PERIOD_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """The CUDA device that fuses.
+
+    Attributes:
+        memory_mb: Its memory in use, by all programs [1e6 bytes].
+        percent: How busy it is; None where the driver's library is not installed.
+
+    """
+
+    memory_mb: float
+    percent: float | None
+
+
+def measure_gpu() -> Gpu | None:
+    """What the CUDA device does now; None without one."""
+    if not torch.cuda.is_available():
+        return None
+    free, total = torch.cuda.mem_get_info()
+    percent = None
+    with suppress(ImportError, RuntimeError):
+        percent = float(torch.cuda.utilization())
+    return Gpu((total - free) / 1e6, percent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +60,7 @@ class Status:
         take_ended: Why the running take ended by itself; None while it goes on.
         memory_mb: Resident memory of the program [1e6 bytes].
         cpu_percent: CPU use of the program, 100 = one core.
+        gpu: The graphics processor; None without a CUDA device.
 
     """
 
@@ -43,6 +71,7 @@ class Status:
     take_ended: str | None
     memory_mb: float
     cpu_percent: float
+    gpu: Gpu | None = None
 
 
 def planned_rate(settings: SessionSettings) -> float:
@@ -119,5 +148,6 @@ class StatusSampler:
                     take_ended=take.stop_reason if take is not None else None,
                     memory_mb=process.memory_info().rss / 1e6,
                     cpu_percent=process.cpu_percent(),
+                    gpu=measure_gpu(),
                 )
             )

@@ -22,7 +22,9 @@ class StatusBar(QStatusBar):
         self.disk = chip("disk -", tip="Free space where takes go, and how long it lasts")
         self.rate = QLabel("")
         self.machine = QLabel("")
-        self.machine.setToolTip("Memory and CPU of this program; 100 % is one core")
+        self.machine.setToolTip(
+            "Memory and CPU of this program, 100 % is one core; the CUDA device where there is one"
+        )
         self.addWidget(self.take)
         self.addWidget(self.disk)
         self.addWidget(self.rate)
@@ -42,7 +44,11 @@ class StatusBar(QStatusBar):
         if status.queue_fill is not None:
             rate += f"   queue {status.queue_fill:.0%}"
         self.rate.setText(rate)
-        self.machine.setText(f"memory {status.memory_mb:.0f} MB   CPU {status.cpu_percent:.0f} %")
+        text = f"memory {status.memory_mb:.0f} MB   CPU {status.cpu_percent:.0f} %"
+        if status.gpu is not None:
+            busy = "" if status.gpu.percent is None else f" {status.gpu.percent:.0f} %"
+            text += f"   GPU{busy} {status.gpu.memory_mb / 1000:.1f} GB"
+        self.machine.setText(text)
 
     def show_take(self, name: str, seconds: float) -> None:
         """Show the running take; an empty name when none runs."""

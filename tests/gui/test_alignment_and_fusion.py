@@ -5,14 +5,19 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from PyQt6.QtWidgets import QComboBox, QDoubleSpinBox, QLabel, QPushButton
+from PyQt6.QtCore import QEvent, QPointF, Qt
+from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.alignment_lock import Geometry, LockState, make_lock
 from app.gui.fused_pane import Show, compose
 from app.gui.live_fusion import REGIONS, Fused, LiveView, match_moments
 from app.gui.main_window import MainWindow
+from app.gui.messages import Severity
 from app.gui.overlay_worker import OverlayMode, lay_over, residual_shift
+from calibration import CalibrationError
 from drivers import Frame, PixelFormat, Role
 from pictures import textured
 
@@ -21,6 +26,21 @@ def choose(window: MainWindow, show: Show) -> None:
     box = window.findChild(QComboBox, "third_view")
     assert box is not None
     box.setCurrentIndex(box.findData(show))
+
+
+def drag(widget: QWidget, start: float, end: float) -> None:
+    """Draw a rectangle with the mouse, between these shares of both sides."""
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    kinds = QEvent.Type
+    for kind, share, button, held in (
+        (kinds.MouseButtonPress, start, left, left),
+        *((kinds.MouseMove, start + (end - start) * step, none, left) for step in (0.2, 0.6, 1.0)),
+        (kinds.MouseButtonRelease, end, left, none),
+    ):
+        place = QPointF(widget.width() * share, widget.height() * share)
+        event = QMouseEvent(kind, place, widget.mapToGlobal(place), button, held, Qt.KeyboardModifier(0))
+        QApplication.sendEvent(widget, event)
+        QTest.qWait(30)
 
 
 def align(window: MainWindow, qtbot: QtBot) -> None:
@@ -62,6 +82,58 @@ def test_live_fusion_shows_pictures_and_figures(window: MainWindow, qtbot: QtBot
     qtbot.waitUntil(lambda: "ms on cpu" in pane.rate.text(), timeout=20000)
     assert "age" in pane.age.text()
     choose(window, Show.OFF)
+
+
+def test_live_fusion_with_two_sharp_frames_recursion_and_flow(window: MainWindow, qtbot: QtBot) -> None:
+    align(window, qtbot)
+    pane = window.fused_pane
+    choose(window, Show.FLOW)
+    pane.distance.setValue(3)
+    for box in ("live_references", "live_recursion"):
+        found = window.findChild(QComboBox, box)
+        assert found is not None
+        found.setCurrentIndex(1)
+
+    def arrived() -> bool:
+        return pane.newest_fused is not None and pane.newest_fused.distance == 3
+
+    qtbot.waitUntil(arrived, timeout=30000)
+    assert pane.newest_fused is not None
+    assert pane.newest_fused.flow is not None
+    assert pane.newest_fused.flow.shape == (*pane.newest_fused.image.shape[:2], 2)
+    assert not window.messages.count(Severity.ERROR)
+
+
+def test_region_drawn_on_the_lsr_view_is_what_coincides(window: MainWindow, qtbot: QtBot) -> None:
+    align(window, qtbot)
+    before = window.baseline.matrix
+    button = window.findChild(QPushButton, "lock_region")
+    assert button is not None
+    button.click()
+    port = window.panes[Role.LSR].view.viewport()
+    assert port is not None
+    with qtbot.waitSignal(window.baseline.locked, timeout=20000):
+        drag(port, 0.3, 0.7)
+    assert window.baseline.matrix is not None
+    assert not np.array_equal(window.baseline.matrix, before)
+    button.click()
+    with qtbot.waitSignal(window.baseline.locked, timeout=20000):
+        window.actions_table["align"].trigger()
+
+
+def test_the_box_chooses_which_depth_coincides() -> None:
+    far, near = 0, 14
+    scene = textured(480, 640, seed=3, cell=12)
+    hsr = scene.copy()
+    hsr[:, : 320 - near] = scene[:, near:320]
+    lsr = np.asarray(cv2.resize(scene, (160, 120), interpolation=cv2.INTER_AREA), np.uint8)
+    frames = Frame(hsr, PixelFormat.RGB8, Role.HSR, 0, 0), Frame(lsr, PixelFormat.RGB8, Role.LSR, 0, 0)
+    for box, place, moved in (((0.05, 0.1, 0.35, 0.8), 30.0, near), ((0.55, 0.1, 0.4, 0.8), 120.0, far)):
+        lock = make_lock(*frames, Geometry(), box)
+        x, y, w = lock.lsr_to_hsr @ np.array([place, 60.0, 1.0])
+        assert (x / w, y / w) == pytest.approx((4 * place + 1.5 - moved, 241.5), abs=2.5)
+    with pytest.raises(CalibrationError, match="points of both views"):
+        make_lock(*frames, Geometry(), (0.0, 0.0, 0.01, 0.01))
 
 
 def test_disconnecting_forgets_the_alignment(window: MainWindow, qtbot: QtBot) -> None:
@@ -156,7 +228,7 @@ def test_moments_are_matched() -> None:
 
 def test_wipe_shows_both_pictures() -> None:
     dark, bright = np.zeros((20, 40, 3), np.uint8), np.full((20, 40, 3), 200, np.uint8)
-    fused = Fused(bright, dark, None, 1, 0, REGIONS["Whole view"], "classical", "cpu", 0.1, 1.0, 0)
+    fused = Fused(bright, dark, None, None, 1, 0, REGIONS["Whole view"], "classical", "cpu", 0.1, 1.0, 0)
     wiped = compose(fused, Show.WIPE, 0.5, flicker=False)
     assert (wiped[:, :18] == 0).all()
     assert (wiped[:, 22:] == 200).all()
