@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.gop import Mask, Reference, Synthesis
-from fusion.resample import ByteImage, FloatImage, downscale, to_bytes, upscale
+from fusion.resample import ByteImage, FloatImage, back_projections_for, downscale, to_bytes, upscale
 
 _SMALLEST = 64
-_WIDE_PATCH_SCALE = 6.0
+_COARSE_SCALE = 6.0
+_PATCHES = ((5e-3, 16, 8), (5e-4, 12, 6), (0.0, 8, 3))
+"""Least noise variance, and the side and stride of the patches matched from there on [px]."""
 _DETAIL_SHARE = 2.0
 """Detail counts half where the mismatch is this share of it, divided by the scale, plus the floor."""
 _FLOOR = 0.007
 _SMOOTHING = 2.0
-_BACK_PROJECTIONS = 2
-_NOISE_FREE = 1e-4
-_NOISE_TOLERANCE = 3.0
+_NOISE_TOLERANCE = 2.0
 _CLEAN_SIGMA = 0.01
 _INSIDE = 0.999
 
@@ -33,17 +33,19 @@ class DisFlow:
     """Dense inverse search optical flow (Kroeger et al., ECCV 2016) for pictures that lost detail.
 
     Args:
-        scale: LSR pixels are this many output pixels wide; strongly blurred pictures need wider patches.
+        scale: LSR pixels are this many output pixels wide. What is finer than they are is no evidence of
+            motion, so strongly blurred pictures are matched at a coarser size.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1; wider patches average it out.
 
     """
 
-    def __init__(self, scale: float) -> None:
+    def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._dis.setVariationalRefinementIterations(10)
-        if scale >= _WIDE_PATCH_SCALE:
-            self._dis.setPatchSize(12)
-            self._dis.setPatchStride(6)
-            self._dis.setGradientDescentIterations(12)
+        self._dis.setFinestScale(2 if scale >= _COARSE_SCALE else 1)
+        _, side, stride = next(row for row in _PATCHES if noise_variance >= row[0])
+        self._dis.setPatchSize(side)
+        self._dis.setPatchStride(stride)
 
     def __call__(self, image: FloatImage, reference: FloatImage) -> npt.NDArray[np.float32]:
         """Offset from each pixel of `image` into `reference` [px].
@@ -74,13 +76,13 @@ class Classical:
     recursion = "direct"
 
     def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
-        self._flow = DisFlow(scale)
+        self._flow = DisFlow(scale, noise_variance)
         self._share = _DETAIL_SHARE / scale
         self._floor = _FLOOR + _NOISE_TOLERANCE * float(np.sqrt(noise_variance))
         # The noisier the LSR frame, the more of its low frequencies come from the reference as well:
         # pure transfer of detail on a clean frame, the paper's blend (eq. 7) on a noisy one.
         self._coarse_share = noise_variance / (noise_variance + _CLEAN_SIGMA**2)
-        self._back_projections = _BACK_PROJECTIONS if noise_variance < _NOISE_FREE else 0
+        self._back_projections = back_projections_for(noise_variance)
 
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Add the references' detail to one frame; see `fusion.gop.Synthesiser`."""

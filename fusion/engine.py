@@ -12,10 +12,10 @@ from fusion.awnet import load_awnet
 from fusion.classical import Classical
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
-from fusion.inference import BACK_PROJECTIONS, AWnetSynthesiser, LiveSynthesiser
+from fusion.inference import AWnetSynthesiser, LiveSynthesiser
 from fusion.live import LiveNet
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import NOISE_FREE, ModelCard, load_weights, nearest, own, shipped, trustworthy
+from fusion.weights import ModelCard, load_weights, nearest, own, shipped, trustworthy
 
 METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
 """Fusion methods by name; which of the networks can run depends on the weights that are there."""
@@ -133,12 +133,7 @@ class Fuser:
             return AWnetSynthesiser(load_awnet(card.path), self.device)
         live = LiveNet(references)
         load_weights(card.path, live, layout=f"live-{references}")
-        return LiveSynthesiser(
-            live,
-            scale,
-            self.device,
-            back_projections=BACK_PROJECTIONS if noise_variance < NOISE_FREE else 0,
-        )
+        return LiveSynthesiser(live, scale, self.device, noise_variance=noise_variance)
 
     def fuse_gop(
         self,

@@ -14,11 +14,8 @@ from fusion.classical import DisFlow, reaches
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveNet, LiveReference
-from fusion.resample import ByteImage, FloatImage, back_project, to_bytes
+from fusion.resample import ByteImage, FloatImage, back_project, back_projections_for, to_bytes
 from fusion.warp import backward_warp
-
-BACK_PROJECTIONS = 2
-"""Corrections in training and use of `live` where the LSR frames are clean."""
 
 _SEEN = 0.999
 
@@ -72,8 +69,7 @@ class LiveSynthesiser:
         network: A LiveNet.
         scale: Output pixels per LSR pixel.
         device: "cpu" or "cuda".
-        back_projections: Corrections that make the result, reduced, equal to the LSR frame; 0 where the LSR
-            frames are noisy.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1.
 
     """
 
@@ -85,12 +81,12 @@ class LiveSynthesiser:
         scale: float,
         device: str = "cpu",
         *,
-        back_projections: int = BACK_PROJECTIONS,
+        noise_variance: float = 0.0,
     ) -> None:
         self._network = network.to(device).eval()
-        self._flow = DisFlow(scale)
+        self._flow = DisFlow(scale, noise_variance)
         self._device = device
-        self._back_projections = back_projections
+        self._back_projections = back_projections_for(noise_variance)
 
     @torch.inference_mode()
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:

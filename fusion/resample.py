@@ -12,6 +12,11 @@ from torch import Tensor
 FloatImage = npt.NDArray[np.float32]
 ByteImage = npt.NDArray[np.uint8]
 
+NOISE_FREE = 1e-4
+"""Variance of the LSR noise, of values in 0..1, below which frames count as clean."""
+
+_BACK_PROJECTIONS = 2
+
 
 def upscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatImage:
     """Enlarge by bicubic interpolation (Keys, a = -0.75), borders replicated.
@@ -49,6 +54,11 @@ def downscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatIm
 def to_bytes(image: FloatImage) -> ByteImage:
     """Round a float picture in 0..255 to uint8, clipping what lies outside."""
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def back_projections_for(noise_variance: float) -> int:
+    """Corrections with `back_project` that do good: none where the LSR frame is noisy."""
+    return _BACK_PROJECTIONS if noise_variance < NOISE_FREE else 0
 
 
 def back_project(planes: Tensor, lsr: Tensor, times: int) -> Tensor:

@@ -15,11 +15,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fusion.errors import WeightsError
+from fusion.resample import NOISE_FREE
 
 FOLDER = Path(__file__).parent / "weights"
-
-NOISE_FREE = 1e-4
-"""Variance of the LSR noise, of values in 0..1, below which frames count as clean."""
 
 _FARTHEST_SCALE = 1.5
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fusion.inference import BACK_PROJECTIONS, LiveSynthesiser
+from fusion.inference import LiveSynthesiser
 from fusion.live import LiveNet, LiveReference
-from fusion.resample import back_project
+from fusion.resample import back_project, back_projections_for
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.judging import judge
@@ -25,11 +25,6 @@ def live_loss(network: nn.Module, batch: Batch, back_projections: int) -> Tensor
     fused = network(batch.lsr_up, [LiveReference(*reference) for reference in batch.references])
     out = back_project(fused.out, batch.lsr, back_projections)
     return (out - batch.target).abs().mean()
-
-
-def back_projections_for(noise_variance: float) -> int:
-    """Corrections of the result towards the LSR frame: none where that frame is noisy."""
-    return 0 if noise_variance else BACK_PROJECTIONS
 
 
 def train_live(
@@ -69,9 +64,10 @@ def train_live(
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:
         assert isinstance(averaged, LiveNet)
         device = next(averaged.parameters()).device.type
-        synthesiser = LiveSynthesiser(averaged, samples.scale, device, back_projections=corrections)
+        noise = samples.noise_variance
+        synthesiser = LiveSynthesiser(averaged, samples.scale, device, noise_variance=noise)
         picture = folder / f"step_{step:06d}.png"
-        return judge(synthesiser, validation, samples.scale, picture, noise_variance=samples.noise_variance)
+        return judge(synthesiser, validation, samples.scale, picture, noise_variance=noise)
 
     identity = {
         "network": f"live-{samples.references}",

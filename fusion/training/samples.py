@@ -57,7 +57,7 @@ class Sampler:
     def __call__(self, step: int) -> Batch:
         """The batch of one step."""
         if self._flow is None:
-            self._flow = DisFlow(self._options.scale)
+            self._flow = DisFlow(self._options.scale, self._options.noise_variance)
         pictures = degrade(self._crops(step), self._options)
         references = [
             (image, matched, dis_flow(self._flow, pictures.lsr_up, matched))
