@@ -22,6 +22,9 @@ def pack(
     megabytes: Annotated[float, typer.Option(min=0.1, help="Largest size of the folder [MB].")] = 55.0,
     width: Annotated[int, typer.Option(min=64, help="Wider frames are reduced to this [px].")] = 640,
     run: Annotated[int, typer.Option(min=3, help="Consecutive frames in a run.")] = 12,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="Most runs of one clip; all that fit if left out.")
+    ] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 90,
     json: JsonOption = False,
 ) -> None:
@@ -29,7 +32,9 @@ def pack(
     from fusion.training.clips import find_clips
     from fusion.training.pack import PackOptions, write_pack
 
-    options = PackOptions(megabytes=megabytes, width=width, run=run, quality=quality, only=tuple(only or ()))
+    options = PackOptions(
+        megabytes=megabytes, width=width, run=run, runs=runs, quality=quality, only=tuple(only or ())
+    )
     with progress_bar("packing", len(find_clips(data, without=validate or []))) as bar:
         packed = write_pack(data, out, validate=validate or [], options=options, on_clip=bar.advance)
     frames = sum(item["frames"][1] for item in packed.items if item["kind"] == "run")

@@ -38,6 +38,7 @@ class PackOptions:
         megabytes: Size of the whole folder, at most [10^6 bytes].
         width: Wider frames and photos are reduced to this many columns.
         run: Consecutive frames in a run.
+        runs: Most runs of one clip; None for as many as there is room for.
         most: Frames looked at in each clip, from its start.
         quality: JPEG quality, 0..100.
         only: Patterns of names (`sam2_*`); where there are any, nothing else is packed.
@@ -47,6 +48,7 @@ class PackOptions:
     megabytes: float = 55.0
     width: int = 640
     run: int = 12
+    runs: int | None = None
     most: int = 400
     quality: int = 90
     only: tuple[str, ...] = ()
@@ -123,7 +125,7 @@ def _pack_clip(
         return
     length = min(options.run, len(coded))
     mean = sum(map(len, coded)) / len(coded)
-    runs = min(int(share / (mean * length)), len(coded) // length)
+    runs = min(int(share / (mean * length)), len(coded) // length, options.runs or len(coded))
     for first in np.linspace(0, len(coded) - length, runs).round().astype(int).tolist():
         chosen = coded[first : first + length]
         if packed.bytes + sum(map(len, chosen)) > options.megabytes * 1e6 - _RESERVE:

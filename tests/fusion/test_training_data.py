@@ -64,6 +64,8 @@ def test_a_pack_is_small_says_where_its_frames_are_from_and_can_be_trained_on(da
     clips = [load_clip(path, tmp_path / "cache") for path in find_clips(made[0])]
     assert len(clips) == len(runs)
     assert all(clip.frames.shape == (5, 96, 128, 3) for clip in clips)
+    few = write_pack(data, tmp_path / "few", options=replace(options, runs=1))
+    assert sum(item["kind"] == "run" for item in few.items) == 3
     first, length = runs[0]["frames"]
     truth = pan(30, 96, 128, (2, 1), 0)[first : first + length]
     assert np.abs(clips[0].frames[:].astype(int) - np.stack(truth)).mean() < 7
