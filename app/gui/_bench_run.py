@@ -26,7 +26,7 @@ from drivers import Role
 
 WATCH_MS = 10
 BLOCK_MS = 100.0
-_WARM_S = 3.0
+_WARM_S = 6.0
 _EXPOSURE_EVERY_MS = 700
 _BASELINE_EVERY_MS = 500
 
@@ -102,20 +102,24 @@ class BenchRun:
         window.fused_pane.set_shown(Show.ANAGLYPH)
         if not self._wait(90, lambda: window.baseline.lock is not None):
             raise AppError("the emulated views could not be aligned within 90 s")
-        self._wait(_WARM_S)
         if self._record:
             window.actions_table["record"].trigger()
             self._wait(20, lambda: window.controller.state is State.RECORDING)
-        process = psutil.Process(os.getpid())
-        process.cpu_percent()
-        memory = process.memory_info().rss / 1e6
         turning, moving = QTimer(), QTimer()
         turning.timeout.connect(self._turn_exposure)
         moving.timeout.connect(self._move_baseline)
         turning.start(_EXPOSURE_EVERY_MS)
         moving.start(_BASELINE_EVERY_MS)
-        self._last = began = time.perf_counter()
+        # The emulated rig draws its pictures anew for each exposure and keeps both sets.
         self._watch.start()
+        self._wait(_WARM_S)
+        for figures in (self._gaps, self._exposures, self._baselines):
+            figures.clear()
+        self._shown = dict.fromkeys(self._shown, 0)
+        process = psutil.Process(os.getpid())
+        process.cpu_percent()
+        memory = process.memory_info().rss / 1e6
+        self._last = began = time.perf_counter()
         self._wait(seconds)
         self._watch.stop()
         took = time.perf_counter() - began

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import queue
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
 from app.capture import CaptureJob
@@ -66,7 +69,7 @@ def run(options: GuiOptions) -> int:
     from app.gui.theme import Theme, apply_theme
     from app.settings import load_settings
 
-    _log_to(options.log_file)
+    stop_logging = log_to(options.log_file)
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise TypeError("another kind of Qt application runs in this process")
@@ -118,6 +121,7 @@ def run(options: GuiOptions) -> int:
             code = app.exec()
         finally:
             restore()
+            stop_logging()
     if options.screenshot is not None and not any(saved):
         raise OutputError(
             f"{options.screenshot}: the picture cannot be written; give a .png in a folder that exists"
@@ -125,12 +129,27 @@ def run(options: GuiOptions) -> int:
     return code
 
 
-def _log_to(path: Path) -> None:
-    logger = logging.getLogger("twinrate")
-    if logger.handlers:
-        return
+def log_to(path: Path) -> Callable[[], None]:
+    """Write the program's messages to a file, on a thread of its own; returns what ends that.
+
+    Args:
+        path: The file; its folder is made.
+
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
+    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    to_queue = QueueHandler(lines)
+    listener = QueueListener(lines, to_file)
+    logger = logging.getLogger("twinrate")
+    logger.addHandler(to_queue)
     logger.setLevel(logging.INFO)
+    listener.start()
+
+    def stop() -> None:
+        logger.removeHandler(to_queue)
+        listener.stop()
+        to_file.close()
+
+    return stop

@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
+from app.gui.requests import StreamNumbers, TakeRequest
 from app.gui.rigs import Rig, RigFactory, WhichCameraError
 from app.session import Alarm, SessionError, SessionSettings, State
 from drivers import Applied, Limits, RingBuffer, Role
 from drivers.recorder import RecorderStatus
 from drivers.trigger import longest_exposure_us
-
-
-@dataclass(frozen=True, slots=True)
-class StreamNumbers:
-    """One stream's counters for the chips; copies, so that the window never waits for a camera.
-
-    `alive` is False when the stream has ended although it should run.
-    """
-
-    received: int = 0
-    missing: int = 0
-    incomplete: int = 0
-    alive: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class TakeRequest:
-    """What the operator wants to record.
-
-    Attributes:
-        path: The take's folder.
-        name: Name of the take.
-        notes: Free text.
-        pre_seconds: Also keep this much of what has just passed [s].
-        only_past: End the take at once: save only what has just passed.
-        wait: Wait armed for the first pulse; a live view is stopped.
-
-    """
-
-    path: Path
-    name: str = ""
-    notes: str = ""
-    pre_seconds: float = 0.0
-    only_past: bool = False
-    wait: bool = False
-
 
 STREAMING = frozenset({State.LIVE, State.ARMED, State.RECORDING})
 

@@ -10,15 +10,11 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QCloseEvent, QUndoStack
 from PyQt6.QtWidgets import (
     QApplication,
-    QDockWidget,
     QMainWindow,
-    QScrollArea,
-    QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from app.gui.actions import CALM, CONNECTED, STREAMING, Actions
 from app.gui.alignment_lock import Box, Geometry
@@ -30,17 +26,18 @@ from app.gui.controller import SessionController
 from app.gui.dialogs import Dialogs, confirmed
 from app.gui.exposure import ExposurePresenter, Quantity
 from app.gui.exposure_panel import ExposurePanel
-from app.gui.fused_pane import FusedPane, Show
+from app.gui.fused_pane import Show
 from app.gui.image_view import ImageView
 from app.gui.jobs import JobQueue
+from app.gui.live_page import LivePage
 from app.gui.live_views import LiveViews
 from app.gui.message_line import MessageLine
 from app.gui.messages import Messages
 from app.gui.presets import Memory, PresetBar
-from app.gui.raw_pane import RawPane
 from app.gui.recording import RecordingPresenter
 from app.gui.recording_panel import RecordingPanel
 from app.gui.rigs import RigFactory
+from app.gui.side_column import SideColumn
 from app.gui.status import StatusSampler
 from app.gui.status_bar import StatusBar
 from app.gui.take_page import TakePage
@@ -51,8 +48,6 @@ from app.session import State
 from app.settings import Settings
 from drivers import CameraIdentity, Role
 
-_SIDE_WIDTH = 384
-_SCROLL_BAR = 16
 _STATUS_AGE_S = 1.2
 
 
@@ -108,7 +103,8 @@ class MainWindow(QMainWindow):
         self.dialogs = Dialogs(
             self, self.baseline, self.recording, self.tasks, messages, options.log_file, self.show_take
         )
-        self.panes = {role: RawPane(role) for role in Role}
+        self.live_page = LivePage()
+        self.panes = self.live_page.panes
         self.views = LiveViews(self.controller, self.panes, [self._drain_status], self)
         self._status = StatusSampler(
             lambda: self.recording.folder,
@@ -117,7 +113,7 @@ class MainWindow(QMainWindow):
         )
         self.jobs = JobQueue(self.tasks, messages, self)
         self.take_page = TakePage(options.folder, self.tasks, self.jobs, messages)
-        self.fused_pane = FusedPane()
+        self.fused_pane = self.live_page.fused
         self.combined = Combined(self.fused_pane, self.baseline, messages, self)
         self.views.add(self.combined.drain)
         self.views.add(self.take_page.drain)
@@ -133,15 +129,6 @@ class MainWindow(QMainWindow):
     # -- building -------------------------------------------------------------------------------------
 
     def _build_central(self) -> None:
-        self.raw_row = QSplitter(Qt.Orientation.Horizontal)
-        for pane in self.panes.values():
-            self.raw_row.addWidget(pane)
-        self.raw_row.setChildrenCollapsible(False)
-        self.live_page = QSplitter(Qt.Orientation.Vertical)
-        self.live_page.addWidget(self.raw_row)
-        self.live_page.addWidget(self.fused_pane)
-        self.live_page.setStretchFactor(0, 1)
-        self.live_page.setChildrenCollapsible(False)
         self.message_line = MessageLine(self.messages)
         page = QWidget()
         layout = QVBoxLayout(page)
@@ -164,39 +151,15 @@ class MainWindow(QMainWindow):
         self.recording_panel.card.look.connect(self.show_take)
         self.trigger_panel = TriggerPanel(self.trigger, self.controller)
         self.baseline_panel = BaselinePanel(self.baseline, self.controller)
-        inside = QWidget()
-        self._side = QVBoxLayout(inside)
-        self._side.setContentsMargins(2, 0, 2, 0)
-        self._side.setSpacing(2)
-        for title, panel in (
-            ("Exposure", self.exposure_panel),
-            ("Baseline", self.baseline_panel),
-            ("Recording", self.recording_panel),
-            ("Trigger and sync", self.trigger_panel),
-        ):
-            self.add_panel(title, panel)
-        self._side.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFixedWidth(_SIDE_WIDTH)
-        inside.setMaximumWidth(_SIDE_WIDTH - _SCROLL_BAR)
-        self.side_dock = dock = QDockWidget("Controls")
-        dock.setObjectName("dock_controls")
-        dock.setWidget(scroll)
-        dock.setTitleBarWidget(QWidget())
-        dock.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
-        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-
-    def add_panel(self, title: str, panel: QWidget) -> QCollapsible:
-        """Put a panel into the column on the right."""
-        section = QCollapsible(title)
-        section.setDuration(0)
-        section.addWidget(panel)
-        section.expand(animate=False)
-        self._side.addWidget(section)
-        return section
+        self.side = SideColumn(
+            {
+                "Exposure": self.exposure_panel,
+                "Baseline": self.baseline_panel,
+                "Recording": self.recording_panel,
+                "Trigger and sync": self.trigger_panel,
+            }
+        )
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.side)
 
     def _handlers(self) -> dict[str, Callable[[bool], None]]:
         presenter, controller, views = self.exposure, self.controller, self.views
@@ -235,8 +198,8 @@ class MainWindow(QMainWindow):
             "zoom_all": lambda _: self._zoom_all(),
             "link_views": lambda on: setattr(views, "linked", on),
             "saturation": lambda on: setattr(views, "mark_saturated", on),
-            "histogram": self._show_histograms,
-            "grid": self._show_grid,
+            "histogram": self.live_page.show_histograms,
+            "grid": self.live_page.show_grid,
             "dark": self._choose_theme,
             "log": lambda _: self.dialogs.log(),
             "help": lambda _: self.dialogs.help(),
@@ -265,7 +228,6 @@ class MainWindow(QMainWindow):
         self.actions_table.record_button.too_short.connect(
             lambda: self.messages.info("hold the button for half a second to stop the take, or press F9")
         )
-        self.fused_pane.show_changed.connect(self._share_height)
         self.views.previewed.connect(self._observe)
         self.message_line.details.clicked.connect(self.dialogs.log)
         for pane in self.panes.values():
@@ -339,28 +301,17 @@ class MainWindow(QMainWindow):
 
     def _show_views(self, roles: set[Role], *, combined: bool) -> None:
         self.show_takes(False)
-        for role, pane in self.panes.items():
-            pane.setVisible(role in roles)
-        self.raw_row.setVisible(bool(roles))
-        self.fused_pane.setVisible(combined)
-        if combined and not roles and self.fused_pane.shown is Show.OFF:
-            self.fused_pane.set_shown(Show.FUSED)
+        self.live_page.show_only(roles, combined=combined)
 
     def _show_combined(self, show: Show) -> None:
         self.show_takes(False)
-        self.fused_pane.setVisible(True)
-        self.fused_pane.set_shown(show)
-
-    def _share_height(self, show: Show) -> None:
-        height = self.live_page.height()
-        lower = 0 if show is Show.OFF else height // 2
-        self.live_page.setSizes([height - lower, lower])
+        self.live_page.show_combined(show)
 
     def show_takes(self, shown: bool) -> None:
         """Show the take browser instead of the live views."""
         self.actions_table["takes"].setChecked(shown)
         self.pages.setCurrentWidget(self.take_page if shown else self.live_page)
-        self.side_dock.setVisible(not shown)
+        self.side.setVisible(not shown)
         if shown:
             self.take_page.refresh(self.recording.folder)
 
@@ -370,20 +321,11 @@ class MainWindow(QMainWindow):
         self.take_page.refresh(select=path)
 
     def _image_views(self) -> list[ImageView]:
-        live = [*(pane.view for pane in self.panes.values()), self.fused_pane.view]
-        return [*live, *self.take_page.views.values()]
+        return [*self.live_page.views, *self.take_page.views.values()]
 
     def _zoom_all(self) -> None:
         for view in self._image_views():
             view.show_all()
-
-    def _show_histograms(self, shown: bool) -> None:
-        for pane in self.panes.values():
-            pane.histogram.setVisible(shown)
-
-    def _show_grid(self, shown: bool) -> None:
-        for pane in self.panes.values():
-            pane.view.show_grid(shown)
 
     def _choose_theme(self, dark: bool) -> None:
         app = QApplication.instance()

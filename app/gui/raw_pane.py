@@ -9,10 +9,10 @@ from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from app.gui.controller import StreamNumbers
 from app.gui.histogram import Histogram
 from app.gui.image_view import ImageView
 from app.gui.preview import Preview
+from app.gui.requests import StreamNumbers
 from app.gui.theme import set_chip, set_flag
 from app.session import State
 from drivers import CameraIdentity, Role

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from app.gui.controller import SessionController, TakeRequest
+from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
+from app.gui.requests import TakeRequest
 from app.recording import TakeReport
 from app.session import State
 from app.take_notes import TakeNote, add_note

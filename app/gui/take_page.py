@@ -9,6 +9,7 @@ from typing import cast
 from PyQt6.QtCore import QSize, Qt, QTimer, QUrl, pyqtSignal
 from PyQt6.QtGui import QDesktopServices, QIcon, QImage, QPixmap
 from PyQt6.QtWidgets import (
+    QComboBox,
     QDialog,
     QDoubleSpinBox,
     QFrame,
@@ -95,6 +96,13 @@ class TakePage(QWidget):
         self.speed.setRange(0.1, 1000)
         self.speed.setValue(_PLAY_FPS)
         self.speed.setSuffix(" frames/s")
+        self.marks = QComboBox()
+        self.marks.setObjectName("take_marks")
+        self.marks.setToolTip("Notes made while the take ran: choose one to see its moment")
+        self.marks.setPlaceholderText("Notes")
+        self.marks.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.marks.setMinimumContentsLength(14)
+        self.marks.hide()
         self.time = QLabel("")
         self.note = QElidingLabel("")
         set_flag(self.note, "dim", "true")
@@ -112,6 +120,7 @@ class TakePage(QWidget):
         self.slider.valueChanged.connect(self._seek)
         self.trim.valueChanged.connect(self._trimmed)
         self.play.toggled.connect(self._play)
+        self.marks.activated.connect(lambda _: self.slider.setValue(self.marks.currentData()))
         self.refresh_button.clicked.connect(lambda: self.refresh())
         self.folder_button.clicked.connect(self._open_folder)
         self.fuse.clicked.connect(lambda: self.ask(fused=True))
@@ -141,6 +150,7 @@ class TakePage(QWidget):
         controls.addWidget(self.play)
         controls.addWidget(self.speed)
         controls.addWidget(self.time)
+        controls.addWidget(self.marks)
         controls.addWidget(self.note, 1)
         controls.addWidget(self.fuse)
         controls.addWidget(self.export)
@@ -221,6 +231,7 @@ class TakePage(QWidget):
         self.player.open(path)
         for view in self.views.values():
             view.clear_picture()
+        self.marks.hide()
         self.note.setText(entry.problem if entry is not None else "")
         self._enable()
 
@@ -232,6 +243,11 @@ class TakePage(QWidget):
             self.trim.setRange(0, max(1, last))
             self.trim.setValue((0, max(1, last)))
             self.slider.setValue(0)
+        self.marks.clear()
+        for index, text in opened.marks:
+            self.marks.addItem(text, index)
+        self.marks.setCurrentIndex(-1)
+        self.marks.setVisible(bool(opened.marks))
         self.note.setText(opened.note)
         self.note.setToolTip(opened.note)
         self._enable()

@@ -15,6 +15,7 @@ from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
 from app.gui.priorities import ordinary_priority
 from app.raw_export import hsr_of_lsr
+from app.take_notes import read_notes
 from drivers import DriverError, Role, Take
 
 
@@ -45,6 +46,7 @@ class OpenTake:
         lsr_frames: Moments to show.
         fps: LSR rate [1/s].
         note: What is unusual about it; "" when nothing is.
+        marks: The operator's notes: LSR frame index and text.
 
     """
 
@@ -52,6 +54,7 @@ class OpenTake:
     lsr_frames: int
     fps: float
     note: str
+    marks: tuple[tuple[int, str], ...] = ()
 
 
 class TakePlayer:
@@ -132,7 +135,13 @@ class TakePlayer:
             # Pictures can be looked at even where fusion would refuse.
             owner, note = np.full(take.lsr.info.frame_count, -1, np.int64), str(error)
         info = take.lsr.info
-        self._on_open(OpenTake(path, info.frame_count, info.fps, note))
+        ids = take.lsr.frame_ids
+        # A note belongs to the frame that was there, or to the next one that was kept.
+        marks = tuple(
+            (min(int(np.searchsorted(ids, made.lsr_frame_id)), max(0, info.frame_count - 1)), made.text)
+            for made in read_notes(path)
+        )
+        self._on_open(OpenTake(path, info.frame_count, info.fps, note, marks))
         return take, owner
 
     def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int) -> Moment:

@@ -21,6 +21,7 @@ from app.gui.main_window import MainWindow
 from app.gui.take_library import read_entry, scan
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, run_raw_export
+from app.take_notes import TakeNote, add_note
 from drivers import Role
 
 FRAMES = 24
@@ -192,6 +193,24 @@ def test_closing_with_a_running_job_asks(
     window.jobs.add(RawExportJob(takes / "marbles", takes / "b.mp4", RawView.LSR))
     window.close()
     assert not window.isVisible()
+
+
+def test_notes_of_a_take_lead_to_their_moments(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    add_note(takes / "marbles", TakeNote(7, 1, "ball enters"))
+    add_note(takes / "marbles", TakeNote(900, 225, "after the last frame"))
+    browse(idle_window, qtbot, takes)
+    page = idle_window.take_page
+    qtbot.waitUntil(lambda: page.marks.isVisible(), timeout=5000)
+    assert [page.marks.itemText(i) for i in range(page.marks.count())] == [
+        "ball enters",
+        "after the last frame",
+    ]
+    page.marks.setCurrentIndex(0)
+    page.marks.activated.emit(0)
+    qtbot.waitUntil(lambda: page.moment is not None and page.moment.index == 7, timeout=5000)
+    page.marks.setCurrentIndex(1)
+    page.marks.activated.emit(1)
+    qtbot.waitUntil(lambda: page.moment is not None and page.moment.index == FRAMES - 1, timeout=5000)
 
 
 def test_damaged_take_is_listed_with_its_reason(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
