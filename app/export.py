@@ -23,6 +23,8 @@ import tifffile
 from app.codecs import Codec
 from app.errors import OutputError
 from app.outputs import explain_write_error, partial_path
+from app.sound import SoundTrack
+from drivers import ClipSound
 
 SEGMENT_FRAMES = 48
 _BT709 = 1  # ITU-T H.273: primaries, transfer and matrix all use code point 1
@@ -71,7 +73,14 @@ class Sink(Protocol):
 
 
 def open_sink(
-    path: Path, codec: Codec, width: int, height: int, rate: Fraction, *, resume: bool = False
+    path: Path,
+    codec: Codec,
+    width: int,
+    height: int,
+    rate: Fraction,
+    *,
+    resume: bool = False,
+    sound: ClipSound | None = None,
 ) -> Sink:
     """A sink for `path`.
 
@@ -82,21 +91,31 @@ def open_sink(
         height: Frame height [px]; likewise.
         rate: Playback rate [frames/s].
         resume: Go on behind what an earlier, stopped job left.
+        sound: Heard from the first frame on; pictures have none.
 
     """
     if codec.is_sequence:
         return SequenceSink(path, codec, resume=resume)
-    return VideoSink(path, codec, width, height, rate, resume=resume)
+    return VideoSink(path, codec, width, height, rate, resume=resume, sound=sound)
 
 
 class VideoSink:
     """A video file, colours converted and tagged as BT.709 unless the codec keeps RGB."""
 
     def __init__(
-        self, path: Path, codec: Codec, width: int, height: int, rate: Fraction, *, resume: bool = False
+        self,
+        path: Path,
+        codec: Codec,
+        width: int,
+        height: int,
+        rate: Fraction,
+        *,
+        resume: bool = False,
+        sound: ClipSound | None = None,
     ) -> None:
         self._path = path
         self._codec = codec
+        self._sound = sound
         even = codec.needs_even_size
         self._width = width - width % 2 if even else width
         self._height = height - height % 2 if even else height
@@ -156,6 +175,7 @@ class VideoSink:
         with av.open(str(target), "w", options=options) as container:
             container.flags |= _BITEXACT
             stream: av.VideoStream | None = None
+            track: SoundTrack | None = None
             first = 0
             for part in self._done:
                 with av.open(str(part)) as segment:
@@ -165,6 +185,8 @@ class VideoSink:
                         stream.time_base = 1 / rate
                         if tag:
                             stream.codec_context.codec_tag = tag
+                        if self._sound is not None:
+                            track = SoundTrack(container, self._sound, target.suffix)
                     count = 0
                     for packet in segment.demux(source):
                         if packet.pts is None or packet.time_base is None:
@@ -175,9 +197,13 @@ class VideoSink:
                         packet.duration = 1
                         packet.time_base = 1 / rate
                         packet.stream = stream
+                        if track is not None:
+                            track.write_until((first + count) / rate)
                         container.mux_one(packet)
                         count += 1
                     first += count
+            if track is not None:
+                track.finish(first / rate)
 
     def finish(self) -> None:
         """See `Sink.finish`."""

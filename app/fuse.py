@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from app.codecs import codec_for
+from app.codecs import Codec, codec_for
 from app.errors import CancelledError, OutputError
 from app.export import Sink, open_sink
 from app.inputs import open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import FusionOptions, Pipeline
 from app.versions import versions
+from drivers import ClipSound, VideoClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class FuseResult:
     model: str
     device: str
     seconds: float
+    sound: str
 
     def to_json(self) -> dict[str, object]:
         """The `--json` line."""
@@ -91,6 +93,28 @@ def _may_resume(job: FuseJob, note: Path, identity: str) -> bool:
     return True
 
 
+def fused_sound(pipeline: Pipeline, rate: Fraction, codec: Codec) -> tuple[ClipSound | None, str]:
+    """Sound of the HSR clip for the frames that are fused, and a word on it for the operator.
+
+    Returns:
+        None, with the reason, where there is no sound that fits: slowed down or sped up, it is left out.
+
+    """
+    pair = pipeline.pair
+    if not isinstance(pair.hsr, VideoClip) or not pair.hsr.has_audio:
+        return None, "none: the HSR stream has no sound"
+    if codec.is_sequence:
+        return None, "none: pictures have no sound"
+    if rate != pipeline.rate:
+        return None, "none: the output does not play in real time"
+    first = pipeline.gops[0].lsr_indices[0]
+    hsr_start, lsr_start = int(pair.hsr.mid_exposure_ns[0]), int(pair.hsr_on_lsr_clock[0])
+    passed = (int(pair.lsr.mid_exposure_ns[first]) - lsr_start) / (1 + pair.drift_ppm * 1e-6)
+    start = hsr_start + round(passed)
+    sound = pair.hsr.read_sound(start, start + round(pipeline.frame_count / rate * 10**9))
+    return sound, "of the HSR clip" if sound is not None else "none: the HSR clip's sound cannot be decoded"
+
+
 def run_job(
     job: FuseJob,
     *,
@@ -122,12 +146,13 @@ def run_job(
         note = sidecar_path(partial_path(job.out))
         identity = _identity(job, pipeline, rate)
         resume = _may_resume(job, note, identity)
-        sink = open_sink(job.out, codec, pipeline.width, pipeline.height, rate, resume=resume)
+        sound, heard = fused_sound(pipeline, rate, codec)
+        sink = open_sink(job.out, codec, pipeline.width, pipeline.height, rate, resume=resume, sound=sound)
         write_json(note, {"job": identity, **pipeline.describe()})
         if on_start is not None:
             text = f"fusing by {pipeline.fuser.method} on {pipeline.fuser.device}"
             on_start(text, pipeline.frame_count, sink.frames_done)
-        return _run(job, pipeline, sink, rate, on_frame, cancelled)
+        return _run(job, pipeline, sink, rate, heard, on_frame, cancelled)
     finally:
         pair.hsr.close()
         pair.lsr.close()
@@ -138,6 +163,7 @@ def _run(
     pipeline: Pipeline,
     sink: Sink,
     rate: Fraction,
+    heard: str,
     on_frame: Callable[[], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> FuseResult:
@@ -175,6 +201,7 @@ def _run(
         model=pipeline.fuser.model,
         device=pipeline.fuser.device,
         seconds=round(seconds, 3),
+        sound=heard,
     )
     write_json(
         sidecar_path(job.out),

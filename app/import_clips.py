@@ -201,6 +201,7 @@ def _metadata(
         hsr=_camera(pair.hsr),
         lsr=_camera(pair.lsr),
         clock_offset_ns=pair.clock_offset_ns,
+        clock_drift_ppm=pair.drift_ppm,
         software_version=__version__,
         notes=notes,
         hsr_clip=None if transcode else _reference(pair.hsr, out),

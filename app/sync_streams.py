@@ -124,4 +124,4 @@ def _report(
 
 def with_offset(pair: StreamPair, report: SyncReport) -> StreamPair:
     """The same streams, put on one clock."""
-    return replace(pair, clock_offset_ns=report.clock_offset_ns)
+    return replace(pair, clock_offset_ns=report.clock_offset_ns, drift_ppm=report.drift_ppm)

@@ -1,5 +1,6 @@
 """Frames in, with exact time: cameras, takes and clips. No Qt, no torch."""
 
+from drivers._clip_audio import ClipSound
 from drivers.camera import Applied, Camera, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.demosaic import to_rgb8
 from drivers.errors import (
@@ -53,6 +54,7 @@ __all__ = [
     "CameraSettingError",
     "CameraSettings",
     "ClipReference",
+    "ClipSound",
     "ClockFit",
     "DriverError",
     "DriverMissingError",

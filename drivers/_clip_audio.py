@@ -1,4 +1,4 @@
-"""Sound of a clip as one mono signal on the container's time line."""
+"""Sound of a clip on the container's time line: one channel to compare, or as it is to be heard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import av
 import av.error
 import numpy as np
 import numpy.typing as npt
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 
 from drivers._clip_index import open_container
 
@@ -31,8 +33,22 @@ class ClipAudio:
     rate: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipSound:
+    """Sound as it is to be heard.
+
+    Attributes:
+        samples: -1..1, shape (channels, N), one or two channels; gaps in the track are silent.
+        rate: Samples per second.
+
+    """
+
+    samples: npt.NDArray[np.float32]
+    rate: int
+
+
 def read_audio(path: Path | str, *, rate: int, max_seconds: float = 900.0) -> ClipAudio | None:
-    """Decode the first sound track of a file.
+    """Decode the first sound track of a file as one channel.
 
     Args:
         path: The file.
@@ -46,40 +62,84 @@ def read_audio(path: Path | str, *, rate: int, max_seconds: float = 900.0) -> Cl
         SourceError: The file cannot be opened.
 
     """
+    with open_container(Path(path)) as container:
+        stream = _sound_stream(container)
+        if stream is None:
+            return None
+        found = _decode(container, stream, "mono", rate, max_seconds)
+    return None if found is None else ClipAudio(found[0][0], found[1], rate)
+
+
+def read_sound(path: Path | str, start_s: float, stop_s: float) -> ClipSound | None:
+    """Decode a part of the first sound track with its channels and at its own rate.
+
+    Args:
+        path: The file.
+        start_s: Begin here on the container's time line [s]; what lies before the track's start is silent.
+        stop_s: Stop here [s].
+
+    Returns:
+        Exactly that part; None where the file has no sound that can be decoded.
+
+    Raises:
+        SourceError: The file cannot be opened.
+
+    """
+    with open_container(Path(path)) as container:
+        stream = _sound_stream(container)
+        if stream is None:
+            return None
+        rate = int(stream.rate or 48000)
+        layout = "mono" if stream.channels == 1 else "stereo"
+        found = _decode(container, stream, layout, rate, stop_s + 1.0)
+    if found is None:
+        return None
+    samples, began = found
+    first, stop = (round((t - began) * rate) for t in (start_s, stop_s))
+    out = np.zeros((len(samples), max(0, stop - first)), np.float32)
+    low, high = max(first, 0), min(stop, samples.shape[1])
+    if high > low:
+        out[:, low - first : high - first] = samples[:, low:high]
+    return ClipSound(out, rate)
+
+
+def _sound_stream(container: InputContainer) -> AudioStream | None:
+    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+
+
+def _decode(
+    container: InputContainer, stream: AudioStream, layout: str, rate: int, max_seconds: float
+) -> tuple[npt.NDArray[np.float32], float] | None:
+    """Samples (channels, N) and the time of the first one [s]."""
     pieces: list[npt.NDArray[np.float32]] = []
     start: float | None = None
     length = 0
-    with open_container(Path(path)) as container:
-        usable = [s for s in container.streams.audio if s.codec_context is not None]
-        if not usable:
-            return None
-        stream = usable[0]
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-        packets = container.demux(stream)
-        while length < max_seconds * rate:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.error.FFmpegError, OSError):
-                break
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                # The place of a damaged packet stays silent: the next frame knows its own time.
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+    packets = container.demux(stream)
+    while length < max_seconds * rate:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError, OSError):
+            break
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            # The place of a damaged packet stays silent: the next frame knows its own time.
+            continue
+        for frame in frames:
+            if frame.pts is None or frame.time_base is None:
                 continue
-            for frame in frames:
-                if frame.pts is None or frame.time_base is None:
-                    continue
-                time = float(frame.pts * frame.time_base)
-                if start is None:
-                    start = time
-                missing = round((time - start) * rate) - length
-                if missing > _GAP_S * rate and missing < max_seconds * rate:
-                    pieces.append(np.zeros(missing, np.float32))
-                    length += missing
-                for part in resampler.resample(frame):
-                    samples = part.to_ndarray().reshape(-1).astype(np.float32)
-                    pieces.append(samples)
-                    length += len(samples)
+            time = float(frame.pts * frame.time_base)
+            if start is None:
+                start = time
+            missing = round((time - start) * rate) - length
+            if missing > _GAP_S * rate and missing < max_seconds * rate:
+                pieces.append(np.zeros((1 if layout == "mono" else 2, missing), np.float32))
+                length += missing
+            for part in resampler.resample(frame):
+                samples = part.to_ndarray().astype(np.float32, copy=False)
+                pieces.append(samples)
+                length += samples.shape[1]
     if start is None or not pieces:
         return None
-    return ClipAudio(np.concatenate(pieces), start, rate)
+    return np.concatenate(pieces, axis=1), start

@@ -120,6 +120,7 @@ class TakeMetadata(BaseModel):
         trigger: The trigger plan; None for free-running cameras and for clips.
         clock_offset_ns: What to add to an HSR time to put it on the LSR clock [ns]; None when both
             cameras have clocks of their own and `pairing` finds it from frame ids.
+        clock_drift_ppm: How much faster the LSR clock runs [ppm]; 0 where it was not measured.
         rig_hash: Hash of the rig file in use, so that another calibration is noticed.
         software_version: Version of this program.
         simulated: True when emulated cameras made the frames.
@@ -141,6 +142,7 @@ class TakeMetadata(BaseModel):
     lsr: CameraMetadata
     trigger: TriggerMetadata | None = None
     clock_offset_ns: int | None = None
+    clock_drift_ppm: float = Field(default=0.0, ge=-1e4, le=1e4)
     rig_hash: str | None = None
     software_version: str = ""
     simulated: bool = False

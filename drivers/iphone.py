@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from drivers._clip_audio import ClipAudio, read_audio
+from drivers._clip_audio import ClipAudio, ClipSound, read_audio, read_sound
 from drivers._clip_colour import ColourConverter, is_hdr
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import ClipIndex, build_index
@@ -134,6 +134,18 @@ class VideoClip:
         if not self.has_audio or self._capture_factor != 1.0:
             return None
         return read_audio(self._path, rate=rate)
+
+    def read_sound(self, start_ns: int, stop_ns: int) -> ClipSound | None:
+        """Sound between two times as `mid_exposure_ns` counts them; None without sound or in slow motion.
+
+        Args:
+            start_ns: Begin [ns].
+            stop_ns: End [ns].
+
+        """
+        if not self.has_audio or self._capture_factor != 1.0:
+            return None
+        return read_sound(self._path, start_ns / 1e9, stop_ns / 1e9)
 
     @property
     def hdr(self) -> bool:

@@ -234,8 +234,9 @@ def _no_overlap(hsr_ns: IntArray, lsr_ns: IntArray) -> str:
 def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
     """GoPs of a take or of two clips.
 
-    With a known `clock_offset_ns` the mid-exposure times decide. Without it, both streams must come from
-    hardware-triggered cameras: then frame ids and trigger times give offset and drift of the clocks.
+    With a known `clock_offset_ns` the mid-exposure times decide, freed from the drift. Without it, both
+    streams must come from hardware-triggered cameras: then frame ids and trigger times give offset and drift
+    of the clocks.
 
     Args:
         pair: Both streams.
@@ -247,7 +248,7 @@ def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
     """
     hsr, lsr = pair.hsr, pair.lsr
     if pair.clock_offset_ns is not None:
-        return pair_gops(hsr.mid_exposure_ns + pair.clock_offset_ns, lsr.mid_exposure_ns, ratio=ratio)
+        return pair_gops(pair.hsr_on_lsr_clock, lsr.mid_exposure_ns, ratio=ratio)
     if not (isinstance(hsr, TriggeredSource) and isinstance(lsr, TriggeredSource)) or hsr.trigger is None:
         raise PairingError(
             f"{hsr.info.name} and {lsr.info.name} have no common clock and no trigger; find their "

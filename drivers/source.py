@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from drivers.errors import PairingError
 from drivers.frame import Frame, PixelFormat, Role
 
 
@@ -80,10 +81,31 @@ class StreamPair:
         hsr: Sharp and slow.
         lsr: Coarse and fast.
         clock_offset_ns: What to add to an HSR time to put it on the LSR clock [ns]; None when unknown
-            (then `pairing` or `calibration.sync` must find it).
+            (then `pairing` or `calibration.sync` must find it). Where the clocks drift apart, this holds for
+            the first HSR frame.
+        drift_ppm: How much faster the LSR clock runs [ppm]; 0 for streams on one clock.
 
     """
 
     hsr: FrameSource
     lsr: FrameSource
     clock_offset_ns: int | None
+    drift_ppm: float = 0.0
+
+    @property
+    def hsr_on_lsr_clock(self) -> npt.NDArray[np.int64]:
+        """Mid-exposure times of the HSR frames on the LSR clock, shape (frame_count,) [ns].
+
+        Raises:
+            PairingError: The offset is not known.
+
+        """
+        if self.clock_offset_ns is None:
+            raise PairingError(
+                f"{self.hsr.info.name} and {self.lsr.info.name} have no common clock; find their offset with "
+                "`twinrate sync` or give it with --offset-ms"
+            )
+        times = self.hsr.mid_exposure_ns
+        drifted = np.rint((times - times[:1]) * (self.drift_ppm * 1e-6)).astype(np.int64)
+        there: npt.NDArray[np.int64] = times + self.clock_offset_ns + drifted
+        return there

@@ -173,7 +173,8 @@ class Take:
 
     def pair(self) -> StreamPair:
         """Both streams as everything downstream takes them."""
-        return StreamPair(hsr=self._hsr, lsr=self._lsr, clock_offset_ns=self._metadata.clock_offset_ns)
+        found = self._metadata
+        return StreamPair(self._hsr, self._lsr, found.clock_offset_ns, found.clock_drift_ppm)
 
     def close(self) -> None:
         """Give the files back. Safe to call twice."""

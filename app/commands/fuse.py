@@ -103,7 +103,8 @@ def command(
         result = run_job(job, on_start=bar.start, on_frame=bar.advance)
     say(
         f"{result.path}: {result.frames} frames {result.width}x{result.height} "
-        f"by {result.method} ({result.model}) on {result.device} in {result.seconds:.1f} s",
+        f"by {result.method} ({result.model}) on {result.device} in {result.seconds:.1f} s; "
+        f"sound: {result.sound}",
         quiet=json,
     )
     emit(result.to_json(), as_json=json)

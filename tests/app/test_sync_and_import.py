@@ -13,6 +13,7 @@ import pytest
 from scipy import ndimage
 
 from app.cli import run
+from calibration.sync import sync_audio
 from drivers import Take, open_clip, pair_streams
 from drivers.frame import Role
 
@@ -188,6 +189,31 @@ def test_a_take_of_clips_notices_lost_and_changed_clips(
     (moved / "h.mov").unlink()
     code, _, err = call(capsys, "sync", moved / "take")
     assert (code, "is gone" in err) == (1, True)
+
+
+def test_sound_is_kept_in_real_time_and_left_out_in_slow_motion(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The HSR clip is heard from the first fused frame on."""
+    arguments = ["fuse", clips.loud_hsr, clips.loud_lsr, "--offset-ms", "100", "--align", "none"]
+    arguments += ["--method", "bicubic", "--start", "0.15", "--end", "0.65", "--json"]
+    for name in ("out.mp4", "out.mkv", "out.avi"):
+        code, out, _ = call(capsys, *arguments, "--out", tmp_path / name)
+        assert (code, last_json(out)["sound"]) == (0, "of the HSR clip")
+        with open_clip(tmp_path / name, Role.HSR) as fused, open_clip(clips.loud_hsr, Role.HSR) as sharp:
+            heard, whole = fused.read_audio(24000), sharp.read_audio(24000)
+            assert heard is not None
+            assert whole is not None
+            assert len(heard.samples) / 24000 == pytest.approx(0.5, abs=0.05)
+            found = sync_audio(
+                whole.samples, heard.samples, hsr_start_s=whole.start_s, lsr_start_s=heard.start_s
+            )
+        # What the output plays at its start is what the HSR clip plays 50 ms after its own.
+        assert found.shift_s == pytest.approx(-0.05, abs=0.003)
+    code, out, _ = call(capsys, *arguments, "--fps", "30", "--out", tmp_path / "slow.mp4")
+    assert (code, "real time" in str(last_json(out)["sound"])) == (0, True)
+    with open_clip(tmp_path / "slow.mp4", Role.HSR) as slow:
+        assert not slow.has_audio
 
 
 @pytest.mark.parametrize(

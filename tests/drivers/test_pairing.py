@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers import Frame, FrameFlag, PairingError, PixelFormat, Role, StreamPair
+from drivers import Frame, FrameFlag, PairingError, PixelFormat, Role, SourceInfo, StreamPair
 from drivers.pairing import Pairing, fit_hardware_clocks, pair_gops, pair_streams, regular_times
 from drivers.take import Take, TakeMetadata, TakeWriter
 
@@ -301,3 +302,33 @@ def test_without_trigger_or_offset_the_operator_is_asked(tmp_path: Path) -> None
     found = pair_streams(StreamPair(take.hsr, take.lsr, offset))
     assert found.clock is None
     assert found.gops[0].distances[0] == 0
+
+
+class Clock:
+    """A stream that is nothing but its times."""
+
+    def __init__(self, mid_exposure_ns: np.ndarray, role: Role) -> None:
+        self.mid_exposure_ns = mid_exposure_ns
+        self.frame_ids = np.arange(len(mid_exposure_ns))
+        self.info = SourceInfo("times", role, 8, 8, PixelFormat.RGB8, len(mid_exposure_ns), 240.0)
+
+    def read(self, index: int) -> Frame:
+        raise NotImplementedError
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        raise NotImplementedError
+
+    def close(self) -> None: ...
+
+
+def test_measured_drift_keeps_long_clips_together() -> None:
+    """After 100 s at 100 ppm the clocks are 10 ms apart, 2.4 LSR frames."""
+    hsr, lsr = times(range(3000), 8 * LSR_PERIOD), times(range(24100), LSR_PERIOD * (1 + 100e-6), start=7e9)
+    streams = Clock(hsr, Role.HSR), Clock(lsr, Role.LSR)
+    known = pair_streams(StreamPair(*streams, clock_offset_ns=int(7e9), drift_ppm=100.0))
+    ignored = pair_streams(StreamPair(*streams, clock_offset_ns=int(7e9)))
+    for found, error in ((known, 0), (ignored, 2)):
+        gop = found.gops[-1]
+        centre = gop.lsr_indices[gop.distances.index(0)]
+        assert gop.hsr_index == 2999
+        assert 8 * 2999 - centre == pytest.approx(error, abs=0.5)
