@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     invoke_without_command=True,
+    pretty_exceptions_enable=False,
     help="Train a fusion network; stopped at any time, it goes on exactly where it was.",
 )
 app.command("pack")(train_files.pack)
@@ -286,6 +288,15 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[2]), int(found[1])
 
 
+def _main() -> None:
+    """Training alone: the rest of the program needs libraries that a lent machine may lack."""
+    from fusion.errors import FusionError
+
+    try:
+        app()
+    except FusionError as error:
+        sys.exit(f"train: {error}")
+
+
 if __name__ == "__main__":
-    # The rest of the program needs libraries that a machine lent for training may lack.
-    app()
+    _main()

@@ -131,12 +131,17 @@ class Trainer:
         self.averaged = {name: tensor.detach().clone() for name, tensor in own.items()}
         if state:
             self._resume(state)
-        elif self._accelerator.is_main_process:
+        elif self.leads:
             (folder / _CURVE).write_text("step,seconds,loss,learning_rate,figures\n", encoding="utf-8")
             (folder / "run.json").write_text(
                 json.dumps({"identity": self._identity, "options": asdict(options)}, indent=1),
                 encoding="utf-8",
             )
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process, of several that train together, is the one that writes."""
+        return bool(self._accelerator.is_main_process)
 
     @property
     def finished(self) -> bool:
@@ -228,7 +233,7 @@ class Trainer:
         return self._options.learning_rate * self._options.schedule.share(self.step, self._progress())
 
     def _record(self, loss: float) -> None:
-        if not self._accelerator.is_main_process:
+        if not self.leads:
             return
         figures: dict[str, float] = {}
         if self._validate and (self.step % self._options.validate_every == 0 or self.finished):

@@ -132,15 +132,16 @@ def train_awnet(
         trainer.load_averaged(trainer.network)
         told[f"stage{number}"] = trainer.described(loop)
         saved = folder / f"stage{number}.safetensors"
-        if number < _FUSION:
-            save_weights(saved, network.flow, layout=_flow_layout(network), half=True)
-        else:
-            save_weights(saved, network, layout=network.layout, half=True)
+        whole = number >= _FUSION
+        learnt, layout = (network, network.layout) if whole else (network.flow, _flow_layout(network))
+        if trainer.leads:
+            save_weights(saved, learnt, layout=layout, half=True)
     if stages[-1] < _FUSION:
         return saved
     path = folder / f"{model_name('awnet', samples)}.safetensors"
-    save_weights(path, network, layout=network.layout, half=True)
-    save_card(path, card("awnet", samples) | {"layout": network.layout, "recipe": told})
+    if trainer.leads:
+        save_weights(path, network, layout=network.layout, half=True)
+        save_card(path, card("awnet", samples) | {"layout": network.layout, "recipe": told})
     return path
 
 
