@@ -68,6 +68,9 @@ class Crew:
         open_with: Opens one camera.
         hold_back: Asked before a frame is stored; while True the grab thread waits. None = never.
 
+    Attributes:
+        fired: Whether pulses have been started since the cameras were armed.
+
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Crew:
         self.changed = threading.Condition()
         self.serials: dict[Role, str] = {}
         self.settings: SessionSettings | None = None
+        self.fired = False
         self._open_with = open_with
         self._hold_back = hold_back
 
@@ -153,6 +157,7 @@ class Crew:
     def arm(self) -> None:
         """Both cameras wait for the first pulse; both are armed before anything can fire."""
         settings = self.configured()
+        self.fired = False
         armed: list[Channel] = []
         try:
             for role, channel in self.channels.items():
@@ -168,6 +173,7 @@ class Crew:
 
     def fire(self, ticks: int | None) -> None:
         """Start the pulses; `ticks` of the fast line where the source can count."""
+        self.fired = True
         if self.configured().free_running:
             return
         plan = self.configured().plan

@@ -108,7 +108,8 @@ class TakeRun:
         pulses = None
         if not self.was_live:
             self._crew.halt()
-            pulses = self._crew.pulses.ticks_given()
+            # Pulses given before the take do not belong to it.
+            pulses = self._crew.pulses.ticks_given() if self._crew.fired else None
         failed = self._crew.failure()
         if failed is not None:
             self._recorder.abort(str(failed[1]))

@@ -15,7 +15,7 @@ CONNECTED = frozenset(State) - {State.DISCONNECTED}
 CALM = frozenset({State.IDLE, State.LIVE})
 STREAMING = frozenset({State.LIVE, State.RECORDING})
 ALWAYS = frozenset(State)
-MENUS = ("File", "Camera", "Calibrate", "Fuse", "View", "Help")
+MENUS = ("File", "Edit", "Camera", "Calibrate", "Fuse", "View", "Help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,7 @@ class Actions:
     def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[[bool], None]]) -> None:
         self._actions: dict[str, QAction] = {}
         bar = window.menuBar()
-        menus: dict[str, QMenu] = {}
+        self.menus = menus = dict[str, QMenu]()
         if bar is not None:
             for name in MENUS:
                 menu = bar.addMenu(f"&{name}")

@@ -85,8 +85,8 @@ class BaselinePanel(QWidget):
         form.addRow("Predicted shift", self.predicted)
         form.addRow("Measured shift", self.measured)
         form.addRow("Seen by both", self.overlap)
+        form.addRow("Alignment", self._rig_state())
         row = QHBoxLayout()
-        row.addWidget(self.state)
         row.addStretch(1)
         row.addWidget(self.undo)
         row.addWidget(self.region)
@@ -107,6 +107,14 @@ class BaselinePanel(QWidget):
         self._live = False
         self._show_rail()
         self.refresh()
+
+    def _rig_state(self) -> QWidget:
+        inside = QWidget()
+        row = QHBoxLayout(inside)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.state)
+        row.addStretch(1)
+        return inside
 
     def refresh(self) -> None:
         """Show what the presenter knows."""

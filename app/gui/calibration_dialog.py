@@ -89,7 +89,7 @@ class CalibrationDialog(QDialog):
         self.text.setObjectName("board_text")
         self.text.setWordWrap(True)
         set_flag(self.text, "dim", "true")
-        self.report = ImageView()
+        self.report = ImageView("the report of the calibration appears here")
         form = QFormLayout()
         form.addRow("Inner corners across", self.columns)
         form.addRow("Inner corners down", self.rows)

@@ -141,12 +141,21 @@ class ChecklistPanel(QWidget):
         layout.addLayout(self._lines)
         checklist.done.connect(self.show_checks)
 
-    def show_checks(self, checks: list[Check]) -> None:
-        """Show what was found."""
+    def forget(self) -> None:
+        """Show that nothing is known."""
+        self._clear()
+        self.verdict.setText("not checked")
+        set_chip(self.verdict, "plain")
+
+    def _clear(self) -> None:
         while (item := self._lines.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
                 widget.deleteLater()
+
+    def show_checks(self, checks: list[Check]) -> None:
+        """Show what was found."""
+        self._clear()
         for check in checks:
             row = QWidget()
             line = QHBoxLayout(row)

@@ -93,7 +93,7 @@ class FusedPane(QFrame):
         super().__init__(parent)
         set_flag(self, "pane", "true")
         self.setObjectName("pane_fused")
-        self.view = ImageView()
+        self.view = ImageView("waiting for the alignment of both views")
         self.mode = QComboBox()
         self.mode.setObjectName("third_view")
         for show in Show:

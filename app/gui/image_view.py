@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PyQt6.QtCore import QRectF, Qt, pyqtSignal
-from PyQt6.QtWidgets import QGraphicsRectItem, QWidget
+from PyQt6.QtWidgets import QGraphicsRectItem, QLabel, QWidget
+
+from app.gui.theme import set_flag
 
 FIELD_WIDTH = 1000.0
 """Views share coordinates of the field, not of a sensor: every picture is this wide."""
@@ -38,6 +40,10 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
     """Shows uint8 RGB pictures as they are, without levels.
 
     Wheel zooms at the pointer, dragging pans, double-click shows all.
+
+    Args:
+        hint: Shown while there is no picture.
+
     """
 
     range_dragged = pyqtSignal(object)
@@ -45,8 +51,13 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
     region_drawn = pyqtSignal(object)
     """(x, y, width, height) of the rectangle drawn, as fractions of the picture's sides."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, hint: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent, background="default")
+        self._hint = QLabel(hint, self)
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._hint.setWordWrap(True)
+        self._hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        set_flag(self._hint, "onpicture", "true")
         self._box = _Box(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
         self._image = pg.ImageItem(axisOrder="row-major")
         self._grid: list[Any] = []
@@ -76,6 +87,7 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
 
     def show_picture(self, rgb: npt.NDArray[np.uint8]) -> None:
         """Show (H, W, 3) uint8; the array must not change afterwards."""
+        self._hint.hide()
         self._image.setImage(rgb, autoLevels=False, levels=None)
         aspect = rgb.shape[0] / rgb.shape[1]
         if rgb.shape[:2] != self._shape:
@@ -100,6 +112,13 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self._image.clear()
         self._aspect = 0.0
         self._shape = ()
+        self._hint.show()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """Keep the hint in the middle."""
+        super().resizeEvent(event)
+        if event is not None:  # pyqtgraph calls this with None before there is a hint
+            self._hint.setGeometry(self.rect())
 
     def pick_region(self, picking: bool) -> None:
         """Let the next drag draw a rectangle, or take the rectangle away."""

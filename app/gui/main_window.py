@@ -207,15 +207,13 @@ class MainWindow(QMainWindow):
         }
 
     def _add_undo_actions(self) -> None:
-        camera = self.menuBar()
-        menu = camera.addMenu("&Edit") if camera is not None else None
         for action, key in (
             (self.undo.createUndoAction(self, "Undo"), "Ctrl+Z"),
             (self.undo.createRedoAction(self, "Redo"), "Ctrl+Shift+Z"),
         ):
-            if action is not None and menu is not None:
+            if action is not None:
                 action.setShortcut(key)
-                menu.addAction(action)
+                self.actions_table.menus["Edit"].addAction(action)
 
     def _join(self) -> None:
         controller = self.controller
@@ -247,6 +245,10 @@ class MainWindow(QMainWindow):
         self.baseline_panel.set_allowed(state in STREAMING)
         self.presets.set_allowed(apply=state in CALM, save=state in CONNECTED)
         self.trigger_panel.set_allowed(change=state in CALM, check=state in STREAMING)
+        if state is State.DISCONNECTED:
+            # What was found belongs to cameras that have gone.
+            self.recording_panel.checks.forget()
+            self.trigger_panel.forget()
         self.recording_panel.set_allowed(state not in (State.ARMED, State.RECORDING, State.FINISHING))
 
     def _on_identified(self, identities: dict[Role, CameraIdentity]) -> None:

@@ -62,7 +62,7 @@ class RawPane(QFrame):
         self.role = role
         self.setObjectName(f"pane_{role}")
         set_flag(self, "pane", "true")
-        self.view = ImageView()
+        self.view = ImageView("no camera: press Connect (Ctrl+K)")
         self.histogram = Histogram()
         self._title = QElidingLabel(TITLES[role])
         set_flag(self._title, "heading", "true")
@@ -110,12 +110,12 @@ class RawPane(QFrame):
 
     def identify(self, identity: CameraIdentity | None) -> None:
         """Name the camera."""
-        name = (
-            f"{TITLES[self.role]}  {identity.model.split()[-1]} #{identity.serial}"
-            if identity
-            else TITLES[self.role]
+        # "Grasshopper3 GS3-U3-51S5C" is known by its family; the serial number must always be seen.
+        family = identity.model.split()[-1].split("-")[0] if identity else ""
+        self._title.setText(
+            f"{TITLES[self.role]}  {family} #{identity.serial}" if identity else TITLES[self.role]
         )
-        self._title.setText(name)
+        self._title.setToolTip(f"{identity.model}, serial number {identity.serial}" if identity else "")
         self._simulated.setVisible(identity is not None and identity.simulated)
         if identity is None:
             self.view.clear_picture()

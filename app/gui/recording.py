@@ -174,6 +174,10 @@ class RecordingPresenter(QObject):
         text = f"{report.path.name}: {frames} frames, {report.seconds:.2f} s"
         if report.stop_reason:
             self._messages.post(Severity.WARNING, f"{text}; ended by itself: {report.stop_reason}")
+        elif not any(report.frames(role) for role in Role):
+            self._messages.warning(
+                f"{report.path.name} holds no frames: it was stopped before the first pulse"
+            )
         elif lost:
             self._messages.post(Severity.WARNING, f"{text}; {lost} frames are missing or damaged")
         else:

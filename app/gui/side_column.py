@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QDockWidget, QScrollArea, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from PyQt6.QtWidgets import QDockWidget, QScrollArea, QToolButton, QVBoxLayout, QWidget
+
+from app.gui.theme import set_flag
 
 _WIDTH = 384
 _SCROLL_BAR = 16
@@ -26,11 +27,8 @@ class SideColumn(QDockWidget):
         column.setContentsMargins(2, 0, 2, 0)
         column.setSpacing(2)
         for title, panel in panels.items():
-            section = QCollapsible(title)
-            section.setDuration(0)
-            section.addWidget(panel)
-            section.expand(animate=False)
-            column.addWidget(section)
+            column.addWidget(_header(title, panel))
+            column.addWidget(panel)
         column.addStretch(1)
         self._area = QScrollArea()
         self._area.setWidget(inside)
@@ -45,3 +43,23 @@ class SideColumn(QDockWidget):
     def show_panel(self, panel: QWidget) -> None:
         """Scroll until a panel can be seen."""
         self._area.ensureWidgetVisible(panel)
+
+
+def _header(title: str, panel: QWidget) -> QToolButton:
+    """A button that folds a panel away and back."""
+    header = QToolButton()
+    header.setText(title)
+    header.setObjectName(f"section_{title.split()[0].lower()}")
+    header.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    header.setCheckable(True)
+    header.setChecked(True)
+    header.setAutoRaise(True)
+    set_flag(header, "section", "true")
+
+    def fold(shown: bool) -> None:
+        header.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        panel.setVisible(shown)
+
+    header.toggled.connect(fold)
+    fold(True)
+    return header

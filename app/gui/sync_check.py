@@ -60,6 +60,9 @@ def recent_pulses(ring: RingBuffer) -> Pulses:
             try:
                 head = ring.head(index)
             except OverwrittenError:
+                # The cameras are faster than this loop: what is left must not have a hole.
+                ids.clear()
+                times.clear()
                 continue
             ids.append(head.frame_id)
             times.append(head.mid_exposure_ns - round(head.exposure_us * 500))

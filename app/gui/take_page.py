@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
     QDoubleSpinBox,
+    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -82,10 +83,11 @@ class TakePage(QWidget):
         self.where = QElidingLabel(str(folder))
         self.refresh_button = QPushButton("Refresh")
         self.folder_button = QPushButton("Open folder")
-        self.views = {role: ImageView() for role in Role}
+        self.views = {role: ImageView("choose a take on the left") for role in Role}
         self.labels = {role: QLabel(TITLES[role]) for role in Role}
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("take_slider")
+        self.slider.setToolTip("The moment that is shown")
         self.trim = QRangeSlider(Qt.Orientation.Horizontal)  # type: ignore[no-untyped-call]
         self.trim.setObjectName("take_trim")
         self.trim.setToolTip("The part to fuse or export: drag both ends")
@@ -158,8 +160,10 @@ class TakePage(QWidget):
         body = QVBoxLayout(right)
         body.setContentsMargins(0, 0, 0, 0)
         body.addLayout(pictures, 1)
-        body.addWidget(self.slider)
-        body.addWidget(self.trim)
+        places = QFormLayout()
+        places.addRow("Moment", self.slider)
+        places.addRow("Part", self.trim)
+        body.addLayout(places)
         body.addLayout(controls)
         across = QSplitter(Qt.Orientation.Horizontal)
         across.addWidget(left)

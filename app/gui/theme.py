@@ -74,7 +74,9 @@ QToolBar {{ border: 0; spacing: 4px; padding: 3px; }}
 QToolBar QToolButton {{ padding: 4px 9px; border-radius: 4px; }}
 QToolBar QToolButton:hover {{ background: {raised}; }}
 QToolBar QToolButton:checked {{ background: {accent}; color: {on_state}; }}
-QToolBar QToolButton:disabled {{ color: {dim}; }}
+QToolBar QToolButton:disabled {{ color: {dim}; background: transparent; }}
+QToolBar QToolButton:checked:disabled {{ background: {raised}; }}
+QToolButton[section="true"] {{ border: 0; font-weight: bold; padding: 3px 2px; }}
 QToolButton[danger="true"] {{ color: {bad}; font-weight: bold; }}
 QToolButton[danger="true"]:disabled {{ color: {dim}; }}
 QToolButton[danger="true"][on="true"] {{ background: {bad}; color: {on_state}; }}
@@ -87,10 +89,13 @@ QLabel[chip="good"] {{ background: {good}; color: {on_state}; }}
 QLabel[chip="warn"] {{ background: {warn}; color: {on_state}; }}
 QLabel[chip="bad"] {{ background: {bad}; color: {on_state}; }}
 QLabel[chip="info"] {{ background: {accent}; color: {on_state}; }}
+QLabel[onpicture="true"] {{ color: #9aa1ab; padding: 12px; }}
 QLabel[dim="true"] {{ color: {dim}; }}
 QLabel[heading="true"] {{ font-weight: bold; }}
 QFrame[pane="true"] {{ border: 1px solid {border}; border-radius: 5px; }}
 QFrame[pane="true"][selected="true"] {{ border: 1px solid {accent}; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
+QStatusBar QLabel {{ margin-right: 4px; }}
 QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {dim}; border-radius: 3px;
     background: {base}; }}
 QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent}; image: url({check}); }}

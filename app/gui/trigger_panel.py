@@ -256,6 +256,12 @@ class TriggerPanel(QWidget):
             dialog.exec()
             dialog.deleteLater()
 
+    def forget(self) -> None:
+        """Show that nothing has been checked."""
+        self.verdict.setText("not checked")
+        set_chip(self.verdict, "plain")
+        self.details.hide()
+
     def _show_verdict(self, verdict: SyncVerdict) -> None:
         self.verdict.setText(verdict.headline)
         set_chip(self.verdict, verdict.level)

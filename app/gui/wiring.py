@@ -31,7 +31,7 @@ class WiringPicture(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         text = self.palette().windowText().color()
         height, width = self.height(), self.width()
-        box = QRectF(10, height / 2 - 60, 130, 120)
+        box = QRectF(10, height * 0.25 - 45, 130, height * 0.5 + 90)
         self._block(painter, box, text, "Pulse box\n\none counter,\ntwo outputs")
         opto = self._plan.line == "Line0"
         pin = "pin 1, opto-isolated" if opto else "pin 4, 3.3 V"
@@ -41,9 +41,6 @@ class WiringPicture(QWidget):
             self._block(painter, camera, text, f"{TITLES[role]}\n{pin}\n{ground}")
             start, end = QPointF(box.right(), y), QPointF(camera.left(), y)
             painter.setPen(QPen(_COLORS[role], 2.5))
-            if not box.top() < y < box.bottom():
-                painter.drawLine(QPointF(box.right() - 20, box.center().y()), QPointF(box.right() - 20, y))
-                start = QPointF(box.right() - 20, y)
             painter.drawLine(start, end)
             rate = self._plan.fps(role)
             every = f", every {self._plan.ratio}th pulse" if role is Role.HSR else ""

@@ -25,10 +25,14 @@ def test_armed_take_begins_with_the_first_pulse_of_both_cameras(session: Session
 
 
 def test_armed_take_can_be_given_up(session: Session, tmp_path: Path) -> None:
+    session.start_live()
+    until(lambda: session.counters(Role.LSR).received > 16)
+    session.stop_live()
     session.start_recording(tmp_path / "take", wait=True)
     report = session.stop_recording()
     assert session.state is State.IDLE
     assert [report.frames(role) for role in Role] == [0, 0]
+    assert report.frames_lost == 0
     with pytest.raises(SessionError, match="Armed"):
         session.fire()
     session.start_recording(tmp_path / "next", wait=True)

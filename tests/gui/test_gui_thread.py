@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import threading
 import traceback
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from typing import Any
 
 import cv2
 import pytest
+import torch
+from PyQt6.QtWidgets import QInputDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
 import app.fuse
@@ -18,6 +22,7 @@ import drivers.demosaic
 import drivers.grasshopper
 import fusion.engine
 from app.capture import CaptureJob
+from app.gui.application import log_to
 from app.gui.bench import run_bench
 from app.gui.fused_pane import Show
 from app.gui.jobs import JobState
@@ -35,6 +40,8 @@ WATCHED = [
     (Nodes, "set_integer"),
     (Nodes, "choose"),
     (drivers.grasshopper.Grasshopper3, "configure"),
+    (drivers.grasshopper.Grasshopper3, "set_exposure_us"),
+    (drivers.grasshopper.Grasshopper3, "set_white_balance"),
     (drivers.grasshopper.Grasshopper3, "arm"),
     (drivers.grasshopper.Grasshopper3, "stop"),
     (drivers.grasshopper.Grasshopper3, "close"),
@@ -45,6 +52,9 @@ WATCHED = [
     (TakeWriter, "close"),
     (RingBuffer, "read"),
     (RingBuffer, "wait"),
+    (torch.nn.Module, "__call__"),
+    (torch, "from_numpy"),
+    (torch.cuda, "is_available"),
     (fusion.engine.Fuser, "__init__"),
     (fusion.engine.Fuser, "fuse_gop"),
     (calibration.scene, "register_views"),
@@ -56,6 +66,11 @@ WATCHED = [
     (Path, "stat"),
     (Path, "open"),
     (Path, "iterdir"),
+    (Path, "read_text"),
+    (Path, "write_text"),
+    (Path, "write_bytes"),
+    (shutil, "disk_usage"),
+    (logging.FileHandler, "emit"),
 ]
 
 
@@ -90,10 +105,18 @@ def test_no_slot_works_on_the_gui_thread(
     window = idle_window
     window.actions_table["connect"].trigger()
     qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 5, timeout=20000)
+    stop_logging = log_to(takes / "window.log")
     window.exposure_panel.link.click()
     window.actions_table["exposure_up"].trigger()
     window.actions_table["gain_up"].trigger()
     window.actions_table["saturation"].trigger()
+    window.actions_table["snapshot"].trigger()
+    window.actions_table["check_sync"].trigger()
+    window.recording_panel.checks.button.click()
+    for name in ("hsr_balance", "lsr_auto"):
+        button = window.findChild(QPushButton, name)
+        assert button is not None
+        button.click()
     window.actions_table["show_fused"].trigger()
     qtbot.waitUntil(lambda: "ms on cpu" in window.fused_pane.rate.text(), timeout=30000)
     window.fused_pane.set_shown(Show.ANAGLYPH)
@@ -101,16 +124,28 @@ def test_no_slot_works_on_the_gui_thread(
     window.actions_table["record"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=20000)
     qtbot.wait(300)
+    window.actions_table["note"].trigger()
+    dialog = window.findChild(QInputDialog, "note_dialog")
+    assert dialog is not None
+    dialog.setTextValue("here")
+    dialog.accept()
     with qtbot.waitSignal(window.recording.finished, timeout=20000):
         window.actions_table["record"].trigger()
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=20000)
+    with qtbot.waitSignal(window.recording.finished, timeout=20000):
+        window.actions_table["arm"].trigger()
     window.recording_panel.set_folder(takes)
-    window.actions_table["takes"].trigger()
+    window.show_take(takes / "marbles")
     qtbot.waitUntil(lambda: window.take_page.moment is not None, timeout=10000)
     window.take_page.slider.setValue(5)
     job = window.jobs.add(RawExportJob(takes / "marbles", takes / "a.mp4", RawView.LSR))
     qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=30000)
     window.actions_table["disconnect"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=20000)
+    stop_logging()
+    assert "aligned" in (takes / "window.log").read_text()
+    trespasses = [text for text in trespasses if "read_text" not in text]
     assert not trespasses, "\n".join(trespasses)
 
 

@@ -75,6 +75,7 @@ def test_armed_take_begins_with_the_first_pulse(window: MainWindow, qtbot: QtBot
     with qtbot.waitSignal(window.recording.finished, timeout=15000):
         window.actions_table["arm"].trigger()
     assert window.controller.state is State.IDLE
+    assert "no frames" in window.messages.log[-1].text
 
 
 def test_note_is_kept_with_the_frame_numbers_of_the_key_press(window: MainWindow, qtbot: QtBot) -> None:
