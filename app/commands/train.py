@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +42,7 @@ class Model(str, Enum):
     """What is trained."""
 
     LIVE = "live"
+    LIVE_FLOW = "live-flow"
     AWNET = "awnet"
 
 
@@ -96,8 +97,8 @@ def command(
     stage: Annotated[
         Stages,
         typer.Option(
-            help="awnet: 0 synthetic flow, 1 flow on video, 2 fusion, 3 both together; each goes on from the "
-            "one before it in the run's folder."
+            help="awnet: 0 synthetic flow, 1 flow on video, 2 fusion, 3 both together; live-flow: 0 and 1. "
+            "Each goes on from the one before it in the run's folder."
         ),
     ] = Stages.ALL,
     scale: Annotated[int, typer.Option(min=2, max=16, help="Output pixels per LSR pixel.")] = 4,
@@ -180,7 +181,7 @@ def command(
         noise_variance=noise_variance,
         references=refs,
         noise_on=noise_on.value,
-        crop=_size(crop or ("192x192" if model is Model.LIVE else "384x256")),
+        crop=_size(crop or ("384x256" if model is Model.AWNET else "192x192")),
     )
     loop = LoopOptions(
         steps=steps,
@@ -202,25 +203,27 @@ def command(
         loop = replace(loop, learning_rate=learning_rate or loop.learning_rate)
         weights = _live(clips, judged, out, samples, loop, batch, seed, start, json)
     else:
-        from fusion.training.runs import stage_loops, train_awnet
+        from fusion.training.stages import LIVE_FLOW, PUBLISHED, SHORT, stage_loops
 
-        stages = range(4) if stage is Stages.ALL else [int(stage.value)]
-        weights = train_awnet(
-            data,
-            clips,
-            judged,
-            out,
-            samples,
-            stage_loops(stages, loop, published=published, learning_rate=learning_rate),
-            stages=stages,
-            matched=matched,
-            direct=direct,
-            calm=not published,
-            batch=batch,
-            seed=seed,
-            start=start,
-            on_stage=lambda number, trainer: _tell(number, trainer, json),
-        )
+        recipe = LIVE_FLOW if model is Model.LIVE_FLOW else PUBLISHED if published else SHORT
+        stages = range(len(recipe)) if stage is Stages.ALL else [int(stage.value)]
+        if max(stages) >= len(recipe):
+            raise typer.BadParameter(f"--stage {stage.value}: {model.value} has steps 0 to {len(recipe) - 1}")
+        loops = stage_loops(stages, loop, recipe, learning_rate=learning_rate)
+        common: dict[str, Any] = {
+            "stages": stages,
+            "batch": batch,
+            "seed": seed,
+            "start": start,
+            "on_stage": lambda number, trainer: _tell(number, trainer, json),
+        }
+        if model is Model.LIVE_FLOW:
+            weights = _live_flow(data, clips, judged, out, samples, loops, common)
+        else:
+            from fusion.training.runs import train_awnet
+
+            common |= {"matched": matched, "direct": direct, "calm": not published}
+            weights = train_awnet(data, clips, judged, out, samples, loops, **common)
     say(f"{weights}: done; curves and pictures are in {out}", quiet=json)
     emit(
         {
@@ -266,6 +269,22 @@ def _live(
         trainer.run(lambda _step, _loss: bar.advance())
     say(f"{trainer.step} steps in {trainer.seconds:.0f} s", quiet=quiet)
     return finish(trainer, out, samples, loop)
+
+
+def _live_flow(
+    data: Path,
+    clips: list[Clip],
+    judged: list[Clip],
+    out: Path,
+    samples: SampleOptions,
+    loops: list[LoopOptions],
+    common: dict[str, Any],
+) -> Path:
+    from fusion.training.live_flow import train_live_flow
+    from fusion.training.pictures import load_cutouts, load_pictures
+
+    pictures, cutouts = load_pictures(data, clips), load_cutouts(data)
+    return train_live_flow(clips, judged, pictures, out, samples, loops, cutouts=cutouts, **common)
 
 
 def _tell(number: int, trainer: Trainer, quiet: bool) -> Callable[[int, Tensor], None]:

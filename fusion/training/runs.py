@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from fusion.awnet import AWnet, layout_of, load_awnet
 from fusion.errors import TrainingError, WeightsError
-from fusion.training.awnet_recipe import PUBLISHED, SHORT, AWnetRecipe, Stage
+from fusion.training.awnet_recipe import AWnetRecipe
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, Trainer
@@ -22,38 +21,6 @@ from fusion.weights import load_weights, save_card, save_weights
 
 _FUSION = 2
 _FLOW = "flownet"
-
-
-def stage_loops(
-    stages: Sequence[int], loop: LoopOptions, *, published: bool, learning_rate: float | None = None
-) -> list[LoopOptions]:
-    """How each of the chosen steps goes.
-
-    Args:
-        stages: Numbers of steps, 0 to 3.
-        loop: What they have in common. Its minutes are split over the chosen steps; its number of steps
-            counts for each of them.
-        published: The paper's rates and numbers of steps instead.
-        learning_rate: Instead of the recipe's.
-
-    """
-    recipe = PUBLISHED if published else SHORT
-    shares = sum(SHORT[number].share for number in stages)
-
-    def own(number: int) -> LoopOptions:
-        stage: Stage = recipe[number]
-        minutes = None if loop.minutes is None else loop.minutes * SHORT[number].share / shares
-        full = stage.steps if published and loop.steps is None and minutes is None else loop.steps
-        return replace(
-            loop,
-            steps=full,
-            minutes=minutes,
-            learning_rate=learning_rate or stage.learning_rate,
-            slow=stage.slow,
-            schedule=stage.schedule,
-        )
-
-    return [own(number) for number in stages]
 
 
 def train_awnet(

@@ -1,28 +1,27 @@
 """The recipe of AWnet: every step learns, goes on exactly after a kill, and leaves weights that run."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fusion_scene import pan, texture
-from safetensors import safe_open
 
 from fusion.awnet import AWnet, load_awnet
 from fusion.errors import FusionInputError, TrainingError, WeightsError
 from fusion.flownet import NORMALISED, PUBLISHED, SMALL, FlowNet
-from fusion.training.awnet_recipe import AWnetRecipe, FlowLevels, level_loss
+from fusion.training.awnet_recipe import AWnetRecipe
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
+from fusion.training.flow_lessons import FlowLevels, level_loss
+from fusion.training.live_flow import teacher_loss, train_live_flow
 from fusion.training.loop import LoopOptions
-from fusion.training.runs import stage_loops, train_awnet
+from fusion.training.runs import train_awnet
+from fusion.training.samples import Sampler
 from fusion.training.schedule import Schedule
-from fusion.weights import save_weights
+from fusion.training.stages import LIVE_FLOW, SHORT, stage_loops
+from fusion.training.stages import PUBLISHED as PUBLISHED_STEPS
+from fusion.weights import load_weights, save_weights
 
 SAMPLES = SampleOptions(crop=(64, 64))
 STEADY = Schedule(cooldown=0.0, warm_up=1)
@@ -54,16 +53,7 @@ def recipe(network, **options):
     )
 
 
-def train(folder, stage=1, steps=4, on_step=None):
-    torch.manual_seed(0)
-    trainer = recipe(AWnet(matched=True), batch=1).trainer(
-        stage, folder, LoopOptions(steps=steps, save_every=2, validate_every=100, learning_rate=1e-4)
-    )
-    trainer.run(on_step)
-    return trainer
-
-
-@pytest.mark.parametrize(("stage", "steps", "rate", "fall"), [(0, 12, 3e-4, 0.9), (2, 10, 5e-4, 0.97)])
+@pytest.mark.parametrize(("stage", "steps", "rate", "fall"), [(0, 8, 3e-4, 0.97), (2, 7, 5e-4, 0.98)])
 def test_a_step_of_the_recipe_overfits_one_sample(stage, steps, rate, fall, tmp_path):
     network = untrained()
     loop = LoopOptions(steps=steps, learning_rate=rate, schedule=Schedule(cooldown=0.5, warm_up=3))
@@ -82,41 +72,52 @@ def test_the_last_step_moves_both_networks_and_the_second_only_the_flow(tmp_path
     for stage, expected in ((1, {"flow"}), (3, {"flow", "fusion"})):
         network = untrained()
         before = {name: p.clone() for name, p in network.named_parameters()}
-        loop = LoopOptions(steps=2, schedule=STEADY, validate_every=1000)
+        loop = LoopOptions(steps=1, schedule=STEADY, validate_every=1000)
         recipe(network, batch=1).trainer(stage, tmp_path / str(stage), loop).run()
         moved = {n.split(".")[0] for n, p in network.named_parameters() if not torch.equal(p, before[n])}
         assert moved == expected
 
 
-def test_a_killed_step_ends_as_if_it_had_not_been_killed(tmp_path):
-    train(tmp_path / "whole")
-    code = (
-        "import os, signal, sys; sys.path[:0] = sys.argv[2:]\n"
-        "import torch; torch.set_num_threads(1)\n"
-        "from pathlib import Path; from test_training_awnet import train\n"
-        "train(Path(sys.argv[1]), on_step=lambda s, _: os.kill(os.getpid(), signal.SIGKILL) if s == 3 else 0)"
-    )
-    here = Path(__file__).parent
-    arguments = [sys.executable, "-c", code, str(tmp_path / "killed"), str(here), str(here.parents[1])]
-    done = subprocess.run(arguments, check=False)
-    assert done.returncode == -signal.SIGKILL if os.name == "posix" else done.returncode
-    assert train(tmp_path / "killed").step == 4
-    states = []
-    for run in ("whole", "killed"):
-        with safe_open(tmp_path / run / "state.safetensors", framework="pt") as file:
-            states.append({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (no mapping)
-    assert states[0].keys() == states[1].keys()
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+def test_a_folder_with_another_step_is_refused(tmp_path):
+    loop = LoopOptions(steps=1, validate_every=100)
+    recipe(untrained(), batch=1).trainer(1, tmp_path, loop).run()
     with pytest.raises(TrainingError, match=r"other settings \(stage\)"):
-        train(tmp_path / "killed", stage=0)
+        recipe(untrained(), batch=1).trainer(2, tmp_path, loop)
+
+
+def test_the_small_flow_network_learns_from_truth_and_then_from_dis(tmp_path):
+    loops = stage_loops([0, 1], LoopOptions(steps=2, validate_every=2), LIVE_FLOW)
+    pictures = [texture(80, 96, k) for k in range(3)]
+    options = {"pictures": pictures, "folder": tmp_path, "samples": SAMPLES, "batch": 1}
+    with pytest.raises(TrainingError, match=r"live_flow_x4\.safetensors: missing"):
+        train_live_flow([clip()], [], loops=loops[1:], stages=[1], **options)
+    path = train_live_flow([clip()], [clip(1)], loops=loops, stages=[0, 1], **options)
+    load_weights(path, FlowNet(SMALL), layout="flownet-small")
+    for stage in ("stage0", "stage1"):
+        last = (tmp_path / stage / "curve.csv").read_text().splitlines()[-1]
+        assert all(f"{name}=" in last for name in ("epe", "motion", "warp_psnr"))
+
+
+def test_the_teacher_is_believed_where_it_finds_what_the_frame_shows():
+    batch = Sampler([clip()], SAMPLES, batch=1)(0)
+    (image, matched, flow), *_ = batch.references
+
+    def loss(teacher, own):
+        return float(teacher_loss(lambda *_: own, batch._replace(references=[(image, matched, teacher)])))
+
+    wrong = torch.full_like(flow, 30.0)
+    assert loss(flow, flow) < loss(flow, flow + 1) < loss(flow, flow + 4)
+    assert loss(wrong, flow) - loss(flow, flow) < 0.1 * float(
+        torch.linalg.vector_norm(wrong - flow, dim=1).mean() / 20
+    )
 
 
 def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
-    loops = stage_loops([2, 3], LoopOptions(steps=1, validate_every=1), published=False)
+    loops = stage_loops([2, 3], LoopOptions(steps=1, validate_every=1), SHORT)
     with pytest.raises(TrainingError, match=r"stage1\.safetensors: missing"):
         train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, stages=[2, 3])
     save_weights(tmp_path / "stage0.safetensors", FlowNet(), layout="flownet-matched", half=True)
-    first = stage_loops([1], LoopOptions(steps=1, precision="bf16"), published=False)
+    first = stage_loops([1], LoopOptions(steps=1, precision="bf16"), SHORT)
     flow = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, first, stages=[1], batch=1)
     assert flow.stat().st_size < 20e6
     with pytest.raises(WeightsError, match="made for flownet-matched, not for awnet-1: its flow"):
@@ -130,7 +131,7 @@ def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
     assert card["recipe"]["stage3"]["slow"] == 0.3
     assert (tmp_path / "stage3" / "step_000001.png").stat().st_size > 0
     two = SampleOptions(crop=(64, 64), references=2, scale=8)
-    loops = stage_loops([3], LoopOptions(steps=1), published=False)
+    loops = stage_loops([3], LoopOptions(steps=1), SHORT)
     options = {"stages": [3], "start": path, "batch": 1}
     with pytest.raises(WeightsError, match="--matched or --sharp"):
         train_awnet(tmp_path, [clip()], [], tmp_path / "x", two, loops, matched=False, **options)
@@ -141,7 +142,7 @@ def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
 
 def test_the_recipe_is_the_papers_unless_time_is_short():
     steady = LoopOptions()
-    full = stage_loops(range(4), steady, published=True)
+    full = stage_loops(range(4), steady, PUBLISHED_STEPS)
     assert [(loop.steps, loop.learning_rate) for loop in full[1:]] == [
         (40_000, 1e-6),
         (100_000, 1e-4),
@@ -149,7 +150,7 @@ def test_the_recipe_is_the_papers_unless_time_is_short():
     ]
     assert full[3].learning_rate * full[3].slow == pytest.approx(3e-6)
     assert {loop.schedule.share(10, 0.9) for loop in full} == {1.0}
-    brisk = stage_loops([2, 3], LoopOptions(minutes=11), published=False)
+    brisk = stage_loops([2, 3], LoopOptions(minutes=11), SHORT)
     assert [loop.minutes for loop in brisk] == pytest.approx([5, 6])
 
 
