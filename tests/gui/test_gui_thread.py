@@ -27,6 +27,7 @@ from app.gui.bench import run_bench
 from app.gui.fused_pane import Show
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
+from app.gui.messages import Messages
 from app.raw_export import RawExportJob, RawView
 from app.session import State
 from drivers import Role
@@ -70,7 +71,6 @@ WATCHED = [
     (Path, "write_text"),
     (Path, "write_bytes"),
     (shutil, "disk_usage"),
-    (logging.FileHandler, "emit"),
 ]
 
 
@@ -105,7 +105,6 @@ def test_no_slot_works_on_the_gui_thread(
     window = idle_window
     window.actions_table["connect"].trigger()
     qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 5, timeout=20000)
-    stop_logging = log_to(takes / "window.log")
     window.exposure_panel.link.click()
     window.actions_table["exposure_up"].trigger()
     window.actions_table["gain_up"].trigger()
@@ -143,10 +142,24 @@ def test_no_slot_works_on_the_gui_thread(
     qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=30000)
     window.actions_table["disconnect"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=20000)
-    stop_logging()
-    assert "aligned" in (takes / "window.log").read_text()
-    trespasses = [text for text in trespasses if "read_text" not in text]
     assert not trespasses, "\n".join(trespasses)
+
+
+def test_log_file_is_written_on_a_thread_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, threads = logging.FileHandler.emit, []
+
+    def emit(handler: logging.FileHandler, record: logging.LogRecord) -> None:
+        if handler.baseFilename == str(tmp_path / "window.log"):
+            threads.append(threading.get_ident())
+        real(handler, record)
+
+    monkeypatch.setattr(logging.FileHandler, "emit", emit)
+    stop = log_to(tmp_path / "window.log")
+    Messages().warning("a cable is loose")
+    stop()
+    assert "a cable is loose" in (tmp_path / "window.log").read_text()
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 def test_the_watch_sees_a_trespass(trespasses: list[str], takes: Path) -> None:
