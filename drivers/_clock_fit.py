@@ -24,6 +24,7 @@ class ClockFit:
         phase: k in LSR id = m * HSR id + k.
         missing_hsr: HSR pulses without a frame between the first and the last frame.
         missing_lsr: LSR pulses without a frame between the first and the last frame.
+        lsr_period_ns: Time between LSR pulses on the LSR clock [ns]; NaN when one frame says nothing.
 
     """
 
@@ -34,6 +35,7 @@ class ClockFit:
     phase: int
     missing_hsr: int
     missing_lsr: int
+    lsr_period_ns: float
 
     def to_lsr(self, hsr_ns: IntArray) -> IntArray:
         """HSR times [ns] on the LSR clock."""
@@ -51,6 +53,7 @@ def fit_hardware_clocks(
     *,
     phase: int = 0,
     expected_offset_ns: int | None = None,
+    lsr_fps: float | None = None,
 ) -> ClockFit:
     """Fit offset and drift between two cameras that follow the same pulse train.
 
@@ -66,6 +69,8 @@ def fit_hardware_clocks(
         ratio: m, LSR pulses per HSR pulse; need not be a whole number.
         phase: LSR pulses that came before the first HSR pulse, when the counters decide.
         expected_offset_ns: LSR clock minus HSR clock, roughly [ns]; overrules `phase`.
+        lsr_fps: LSR pulses per second of the trigger plan; numbers the pulses of short recordings where most
+            were lost. None when nobody knows.
 
     Raises:
         PairingError: A stream is empty, times go backwards, the rates contradict `ratio`, or no pulse is
@@ -74,8 +79,11 @@ def fit_hardware_clocks(
     """
     if len(hsr_ids) == 0 or len(lsr_ids) == 0:
         raise PairingError("one stream has no frames; record again with both cameras triggered")
-    hsr = fit_grid(hsr_ns, frame_ids=hsr_ids, name="HSR")
-    lsr = fit_grid(lsr_ns, frame_ids=lsr_ids, name="LSR")
+    planned = 1e9 / lsr_fps if lsr_fps else None
+    lsr = fit_grid(lsr_ns, frame_ids=lsr_ids, period_ns=planned, name="LSR")
+    # One counter makes both trains: the fast one, with many frames, says how far apart the slow pulses are.
+    slow = lsr.period_ns * ratio if len(lsr_ids) > 1 else planned and planned * ratio
+    hsr = fit_grid(hsr_ns, frame_ids=hsr_ids, period_ns=slow, name="HSR")
     if len(hsr_ids) > 1 and len(lsr_ids) > 1:
         measured = hsr.period_ns / lsr.period_ns
         if abs(measured / ratio - 1.0) > _RATIO_TOLERANCE:
@@ -104,6 +112,7 @@ def fit_hardware_clocks(
         phase=k,
         missing_hsr=hsr.missing,
         missing_lsr=lsr.missing,
+        lsr_period_ns=lsr.period_ns,
     )
 
 

@@ -82,8 +82,13 @@ class RecordingReport:
         return asdict(self) | {"ok": self.ok}
 
 
-def stream_report(rows: Rows, *, name: str) -> StreamReport:
+def stream_report(rows: Rows, *, name: str, fps: float | None = None) -> StreamReport:
     """Count the frames of one stream by its time stamps and ids.
+
+    Args:
+        rows: Index of the stream.
+        name: The stream, for messages.
+        fps: Pulses per second of the trigger plan; None when there was none.
 
     Raises:
         PairingError: Times go backwards.
@@ -93,7 +98,7 @@ def stream_report(rows: Rows, *, name: str) -> StreamReport:
         return StreamReport(0, 0, 0, 0, ())
     incomplete = (rows["flags"] & int(FrameFlag.INCOMPLETE)) != 0
     ids: IntArray = rows["frame_id"].astype(np.int64)
-    grid = fit_grid(_pulses(rows, 0.0), frame_ids=ids, name=name)
+    grid = fit_grid(_pulses(rows, 0.0), frame_ids=ids, period_ns=1e9 / fps if fps else None, name=name)
     steps = np.diff(grid.numbers)
     gaps = tuple(Gap(int(ids[i]), int(steps[i]) - 1) for i in np.flatnonzero(steps > 1))
     lost = int(incomplete.sum())
@@ -123,10 +128,14 @@ def recording_report(
     """Judge a recording from the indices of both streams; never raises for what the cameras did."""
     warnings = []
     reports = {}
+    trigger = metadata.trigger
+    planned: dict[Role, float] = {}
+    if trigger is not None:
+        planned = {Role.HSR: trigger.hsr_rate, Role.LSR: trigger.hsr_rate * trigger.ratio}
     for role in Role:
         name = role.name
         try:
-            report = stream_report(rows[role], name=name)
+            report = stream_report(rows[role], name=name, fps=planned.get(role))
         except PairingError as error:
             warnings.append(str(error))
             count = len(rows[role])
@@ -137,7 +146,6 @@ def recording_report(
         elif report.missing:
             warnings.append(f"{name}: {report.missing} of {report.expected} frames are missing")
     residual = drift = None
-    trigger = metadata.trigger
     hsr, lsr = rows[Role.HSR], rows[Role.LSR]
     if trigger is not None and len(hsr) and len(lsr):
         try:
@@ -148,6 +156,7 @@ def recording_report(
                 _pulses(lsr, trigger.lsr_delay_us),
                 trigger.ratio,
                 phase=trigger.phase,
+                lsr_fps=planned[Role.LSR],
             )
             residual, drift = fit.residual_us, fit.drift_ppm
         except PairingError as error:

@@ -14,6 +14,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _UNSURE = 0.25  # farther than this from a whole number of periods, a time step alone does not decide
 
+_ENOUGH = 4  # so many steps in a row that all miss a pulse are no accident
+_AGREEING = 0.9  # of all steps must be whole numbers of a period that comes from elsewhere
+
 
 @dataclass(frozen=True, slots=True)
 class TimeGrid:
@@ -77,7 +80,13 @@ def robust_line(x: FloatArray, y: FloatArray) -> tuple[float, float]:
     return intercept, slope
 
 
-def fit_grid(times_ns: IntArray, *, frame_ids: IntArray | None = None, name: str = "stream") -> TimeGrid:
+def fit_grid(
+    times_ns: IntArray,
+    *,
+    frame_ids: IntArray | None = None,
+    period_ns: float | None = None,
+    name: str = "stream",
+) -> TimeGrid:
     """Find the regular pulses behind the times of frames.
 
     The time between two frames says how many pulses passed; where it is not near a whole number, the step of
@@ -88,6 +97,8 @@ def fit_grid(times_ns: IntArray, *, frame_ids: IntArray | None = None, name: str
         times_ns: Ascending times, shape (N,), N >= 1 [ns]. Rounding and jitter below a quarter of the period
             do no harm.
         frame_ids: Camera counters, shape (N,); None for clips.
+        period_ns: Time between pulses as far as it is known from elsewhere [ns]. It decides where so many
+            pulses were lost that the frames alone could follow a slower train; times that contradict it win.
         name: The stream, for messages.
 
     Raises:
@@ -103,16 +114,10 @@ def fit_grid(times_ns: IntArray, *, frame_ids: IntArray | None = None, name: str
         raise PairingError(
             f"{name}: all {len(times_ns)} frames have the same time; the file carries no times"
         )
-    period = float(np.median(steps[steps > 0]))
-    id_steps: IntArray | None = None
-    if frame_ids is not None:
-        id_steps = np.diff(frame_ids)
-        counted = (id_steps > 0) & (steps > 0)
-        if counted.any():
-            period = float(np.median(steps[counted] / id_steps[counted]))
-    near = (steps >= 0.5 * period) & (steps <= 1.5 * period)
-    if near.any():
-        period = float(steps[near].mean())
+    id_steps = np.diff(frame_ids) if frame_ids is not None else None
+    period = _first_period(steps, id_steps)
+    if period_ns is not None and _agrees(steps, period_ns):
+        period = period_ns
     for _ in range(2):
         ratio = steps / period
         counts = np.maximum(np.rint(ratio), 1.0)
@@ -123,3 +128,24 @@ def fit_grid(times_ns: IntArray, *, frame_ids: IntArray | None = None, name: str
         start, period = robust_line(numbers.astype(np.float64), (times_ns - origin).astype(np.float64))
     error = (times_ns - origin) - start - period * numbers
     return TimeGrid(numbers, origin, start, period, float(np.abs(error).max()))
+
+
+def _first_period(steps: FloatArray, id_steps: IntArray | None) -> float:
+    """The period that most steps show, when nothing but the frames themselves is known."""
+    period = float(np.median(steps[steps > 0]))
+    if id_steps is not None:
+        counted = (id_steps > 0) & (steps > 0)
+        if counted.any():
+            period = float(np.median(steps[counted] / id_steps[counted]))
+    near = (steps >= 0.5 * period) & (steps <= 1.5 * period)
+    return float(steps[near].mean()) if near.any() else period
+
+
+def _agrees(steps: FloatArray, period_ns: float) -> bool:
+    """Whether nearly every step is a whole number of these periods, and not all of them are several."""
+    ratio = steps / period_ns
+    if len(ratio) >= _ENOUGH and ratio.min() > 1.5:
+        # A slower train than expected, such as a box set to another rate, and no row of losses.
+        return False
+    off = np.abs(ratio - np.maximum(np.rint(ratio), 1.0))
+    return float(np.quantile(off, _AGREEING)) <= _UNSURE

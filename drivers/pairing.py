@@ -116,7 +116,13 @@ def regular_times(times_ns: IntArray) -> FloatArray:
     return np.asarray(grid.origin_ns + grid.start_ns + grid.period_ns * grid.numbers, np.float64)
 
 
-def pair_gops(hsr_mid_ns: IntArray, lsr_mid_ns: IntArray, *, ratio: float | None = None) -> Pairing:
+def pair_gops(
+    hsr_mid_ns: IntArray,
+    lsr_mid_ns: IntArray,
+    *,
+    ratio: float | None = None,
+    lsr_period_ns: float | None = None,
+) -> Pairing:
     """Share the LSR frames out among the HSR frames.
 
     Every LSR frame between two HSR frames belongs to exactly one GoP, also where HSR frames were lost; before
@@ -127,6 +133,7 @@ def pair_gops(hsr_mid_ns: IntArray, lsr_mid_ns: IntArray, *, ratio: float | None
         hsr_mid_ns: Mid-exposure times, ascending, shape (H,) [ns].
         lsr_mid_ns: Mid-exposure times on the same clock, ascending, shape (L,) [ns].
         ratio: m, where it is known; measured when None.
+        lsr_period_ns: Time between LSR frames, where it is known [ns]; measured when None.
 
     Raises:
         PairingError: A stream is empty, times go backwards, the HSR stream is the faster one, or the streams
@@ -135,8 +142,9 @@ def pair_gops(hsr_mid_ns: IntArray, lsr_mid_ns: IntArray, *, ratio: float | None
     """
     if len(hsr_mid_ns) == 0 or len(lsr_mid_ns) == 0:
         raise PairingError(f"the {'LSR' if len(hsr_mid_ns) else 'HSR'} stream has no frames")
-    lsr = fit_grid(lsr_mid_ns, name="LSR")
-    hsr = fit_grid(hsr_mid_ns, name="HSR")
+    lsr = fit_grid(lsr_mid_ns, period_ns=lsr_period_ns, name="LSR")
+    slow = None if ratio is None or lsr_period_ns is None else ratio * lsr_period_ns
+    hsr = fit_grid(hsr_mid_ns, period_ns=slow, name="HSR")
     period = lsr.period_ns if len(lsr_mid_ns) > 1 else hsr.period_ns / (ratio or 1.0)
     if not period > 0:
         raise PairingError("one frame in each stream says nothing about time; use longer clips")
@@ -256,7 +264,14 @@ def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
         )
     m = hsr.trigger.ratio if ratio is None else ratio
     clock = fit_hardware_clocks(
-        hsr.frame_ids, hsr.pulse_ns, lsr.frame_ids, lsr.pulse_ns, m, phase=hsr.trigger.phase
+        hsr.frame_ids,
+        hsr.pulse_ns,
+        lsr.frame_ids,
+        lsr.pulse_ns,
+        m,
+        phase=hsr.trigger.phase,
+        lsr_fps=hsr.trigger.hsr_rate * hsr.trigger.ratio,
     )
-    found = pair_gops(clock.to_lsr(hsr.mid_exposure_ns), lsr.mid_exposure_ns, ratio=m)
+    known = None if np.isnan(clock.lsr_period_ns) else clock.lsr_period_ns
+    found = pair_gops(clock.to_lsr(hsr.mid_exposure_ns), lsr.mid_exposure_ns, ratio=m, lsr_period_ns=known)
     return replace(found, clock=clock)

@@ -237,6 +237,41 @@ def test_a_rough_offset_finds_the_integer_phase(seed: int, phase: int, error: fl
     assert fit.offset_ns == pytest.approx(truth, abs=100_000)
 
 
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_a_short_take_with_most_pulses_lost_pairs_rightly_or_not_at_all(seed: int) -> None:
+    """Half of the pulses reach no camera and leave no gap in the ids; then a cable is pulled."""
+    rng = np.random.default_rng(seed)
+    fast = int(rng.choice([48, 96]))
+    numbers, ids, stamps = [], [], []
+    for count, divider in ((fast // 8, 8), (fast, 1)):
+        end = int(rng.integers(2, count + 1))
+        pulses = np.flatnonzero((rng.random(end) > rng.uniform(0, 0.5)) | (np.arange(end) == 0))
+        kept = (rng.random(len(pulses)) > 0.25) | (np.arange(len(pulses)) == 0)
+        at = pulses[kept] * divider
+        drifting = at * LSR_PERIOD * (1 + rng.uniform(-35e-6, 35e-6)) + rng.uniform(-20e3, 20e3, len(at))
+        numbers.append(at)
+        ids.append(np.flatnonzero(kept))
+        stamps.append(np.sort(np.rint(drifting).astype(np.int64)) + int(rng.integers(10**9, 10**14)))
+    try:
+        fit = fit_hardware_clocks(ids[0], stamps[0], ids[1], stamps[1], 8.0, lsr_fps=1e9 / LSR_PERIOD)
+        period = None if np.isnan(fit.lsr_period_ns) else fit.lsr_period_ns
+        found = pair_gops(fit.to_lsr(stamps[0]), stamps[1], ratio=8.0, lsr_period_ns=period)
+    except PairingError as error:
+        assert "common to both" in str(error) or "LSR frames but the trigger plan" in str(error)  # noqa: PT017
+        return
+    for gop in found.gops:
+        for i, distance in zip(gop.lsr_indices, gop.distances, strict=True):
+            assert numbers[1][i] - numbers[0][gop.hsr_index] == distance
+
+
+def test_times_that_contradict_the_plan_win() -> None:
+    rig = Rig(5, hsr_count=40)
+    fit = fit_hardware_clocks(rig.hsr_pulse, rig.hsr_ns, rig.lsr_pulse, rig.lsr_ns, 8.0, lsr_fps=173.0)
+    assert fit.lsr_period_ns == pytest.approx(1e9 / 240, rel=1e-3)
+    assert fit.missing_lsr == rig.lsr_pulse[-1] + 1 - len(rig.lsr_pulse)
+
+
 def test_triggers_a_camera_ignored_without_counting_are_found_by_time() -> None:
     rig = Rig(3, hsr_count=50)
     counted = np.arange(len(rig.lsr_pulse))
