@@ -48,11 +48,11 @@ class LiveCounters:
     longest_grab_ns: int = 0
 
 
-def make_ring(settings: CameraSettings, fps: float) -> RingBuffer:
+def make_ring(settings: CameraSettings, fps: float, heir_of: RingBuffer | None = None) -> RingBuffer:
     """A ring for some seconds of one stream, within the memory that a session may take."""
     stride = settings.width * settings.height * settings.pixel_format.bytes_per_pixel
     capacity = max(_LEAST_FRAMES, min(int(fps * _RING_SECONDS), _RING_BYTES // stride))
-    return RingBuffer(capacity, settings.height, settings.width, settings.pixel_format)
+    return RingBuffer(capacity, settings.height, settings.width, settings.pixel_format, heir_of=heir_of)
 
 
 def shorten_turns() -> None:
@@ -89,7 +89,7 @@ class Channel:
         self.camera = camera
         self.role = camera.role
         self.ring: RingBuffer | None = None
-        self.counters = LiveCounters()
+        self._received = self._incomplete = self._missing = self._last_host_ns = self._longest_grab_ns = 0
         self.failure: DriverError | None = None
         self.deviations: tuple[str, ...] = ()
         self.grab_ns: list[int] | None = None
@@ -101,6 +101,13 @@ class Channel:
         self._free_running = False
         self._last_id = -1
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
+
+    @property
+    def counters(self) -> LiveCounters:
+        """What the stream has done since the pulses began."""
+        return LiveCounters(
+            self._received, self._incomplete, self._missing, self._last_host_ns, self._longest_grab_ns
+        )
 
     @property
     def running(self) -> bool:
@@ -117,8 +124,8 @@ class Channel:
             CameraError: The camera refuses.
 
         """
-        self.ring = make_ring(settings, fps)
-        self.counters = LiveCounters()
+        self.ring = make_ring(settings, fps, self.ring)
+        self._received = self._incomplete = self._missing = self._last_host_ns = self._longest_grab_ns = 0
         self.failure = None
         self.deviations = ()
         self._free_running = not settings.triggered
@@ -221,16 +228,15 @@ class Channel:
         took = time.monotonic_ns() - frame.host_ns
         if self.grab_ns is not None:
             self.grab_ns.append(took)
-        old = self.counters
-        gap = frame.frame_id - self._last_id - 1 if frame.flags & FrameFlag.GAP_BEFORE else 0
+        if took > self._longest_grab_ns:
+            self._longest_grab_ns = took
+        if frame.flags & (FrameFlag.GAP_BEFORE | FrameFlag.INCOMPLETE):
+            self._incomplete += bool(frame.flags & FrameFlag.INCOMPLETE)
+            if frame.flags & FrameFlag.GAP_BEFORE:
+                self._missing += frame.frame_id - self._last_id - 1
         self._last_id = frame.frame_id
-        self.counters = LiveCounters(
-            old.received + 1,
-            old.incomplete + bool(frame.flags & FrameFlag.INCOMPLETE),
-            old.missing + gap,
-            frame.host_ns,
-            max(old.longest_grab_ns, took),
-        )
+        self._last_host_ns = frame.host_ns
+        self._received += 1
 
     def _compare_settings(self) -> None:
         """Another program, a brown-out or a reset may have changed the camera behind our back."""

@@ -124,14 +124,17 @@ class Session(SessionControls):
 
     def latest(self, role: Role) -> Frame | None:
         """Copy of the newest frame; None before the first."""
-        channel = self._crew.channels.get(role)
-        ring = channel.ring if channel is not None else None
-        while ring is not None and (newest := ring.latest()) is not None:
+        while True:
+            channel = self._crew.channels.get(role)
+            ring = channel.ring if channel is not None else None
+            newest = ring.latest() if ring is not None else None
+            if ring is None or newest is None:
+                return None
             try:
                 return ring.read(newest)
             except OverwrittenError:
+                # The cameras were faster, or began again in a ring that took over this one's memory.
                 continue
-        return None
 
     def counters(self, role: Role) -> LiveCounters:
         """Frames received, damaged and missing since the pulses began."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 
 import numpy as np
@@ -25,13 +26,14 @@ ROW = np.dtype(
 )
 ROW_BYTES = 64
 _CHECKED_BYTES = 60
+_HEAD = struct.Struct("<QqqqdfIQI")  # `ROW` without its last field
 
 Rows = npt.NDArray[np.void]
 
 
-def frame_bytes(image: Image) -> memoryview:
+def frame_bytes(image: Image) -> npt.NDArray[np.uint8]:
     """Bytes of a picture as they lie on disk; a view where the picture is contiguous."""
-    return np.ascontiguousarray(image).reshape(-1).view(np.uint8).data
+    return np.ascontiguousarray(image).reshape(-1).view(np.uint8)
 
 
 def encode_row(seq: int, frame: Frame, *, stride: int, crc32: int) -> bytes:
@@ -44,17 +46,17 @@ def encode_row(seq: int, frame: Frame, *, stride: int, crc32: int) -> bytes:
         crc32: Checksum of the frame's bytes.
 
     """
-    row = np.zeros((), ROW)
-    row["seq"] = seq
-    row["frame_id"] = frame.frame_id
-    row["mid_exposure_ns"] = frame.mid_exposure_ns
-    row["host_ns"] = frame.host_ns
-    row["exposure_us"] = frame.exposure_us
-    row["gain_db"] = frame.gain_db
-    row["flags"] = int(frame.flags)
-    row["offset"] = seq * stride
-    row["crc32"] = crc32
-    head = row.tobytes()[:_CHECKED_BYTES]
+    head = _HEAD.pack(
+        seq,
+        frame.frame_id,
+        frame.mid_exposure_ns,
+        frame.host_ns,
+        frame.exposure_us,
+        frame.gain_db,
+        frame.flags,
+        seq * stride,
+        crc32,
+    )
     return head + zlib.crc32(head).to_bytes(4, "little")
 
 

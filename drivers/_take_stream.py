@@ -101,7 +101,7 @@ class TakeStream:
     def _without_torn_tail(self, rows: Rows) -> Rows:
         """After a power loss the last rows can be on the disk without their pixels."""
         count = len(rows)
-        while count and zlib.crc32(frame_bytes(self._pixels(count - 1))) != rows["crc32"][count - 1]:
+        while count and zlib.crc32(frame_bytes(self._pixels(count - 1)).data) != rows["crc32"][count - 1]:
             count -= 1
         return rows[:count]
 
@@ -189,7 +189,7 @@ class TakeStream:
         image = self._pixels(number)
         row = self._rows[number]
         if not self._verified[number]:
-            if zlib.crc32(frame_bytes(image)) != row["crc32"]:
+            if zlib.crc32(frame_bytes(image).data) != row["crc32"]:
                 raise TakeError(
                     f"{self._folder}: frame {index} is damaged (checksum differs); copy the take again or "
                     "leave this frame out"

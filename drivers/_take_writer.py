@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from drivers._segment import Segment
 from drivers._take_index import Rows, decode_rows, encode_row, frame_bytes
 from drivers._take_metadata import TakeMetadata
 from drivers.errors import TakeError
@@ -20,8 +21,6 @@ from drivers.frame import Frame, Role
 METADATA_NAME = "take.json"
 DONE_NAME = "done.json"
 INDEX_NAME = "index.bin"
-_PREALLOCATE_BYTES = 64 * 1024**2
-_FALLOCATE = getattr(os, "posix_fallocate", None)
 
 
 def segment_name(number: int) -> str:
@@ -60,9 +59,8 @@ class _StreamWriter:
         self._camera = metadata.camera(role)
         self._stride = self._camera.stride
         self._per_segment = metadata.frames_per_segment(role)
-        self._preallocate = preallocate and _FALLOCATE is not None
-        self._allocated = 0
-        self._segment: BinaryIO | None = None
+        self._preallocate = preallocate
+        self._segment: Segment | None = None
         self._index: BinaryIO = (folder / INDEX_NAME).open("xb", buffering=0)
         self._failed: str | None = None
         self._handles = threading.Lock()
@@ -86,13 +84,12 @@ class _StreamWriter:
             segment = self._segment
             if segment is None:
                 raise TakeError(f"{self._folder}: the take is already closed; open a new one")
-            self._reserve((within + 1) * self._stride)
             try:
-                _write_all(segment, pixels)
+                segment.append(pixels, within * self._stride)
             except OSError:
                 segment.truncate(within * self._stride)
                 raise
-            row = encode_row(self.frames, frame, stride=self._stride, crc32=zlib.crc32(pixels))
+            row = encode_row(self.frames, frame, stride=self._stride, crc32=zlib.crc32(pixels.data))
             try:
                 _write_all(self._index, row)
             except OSError:
@@ -107,22 +104,12 @@ class _StreamWriter:
         if self._segment is not None:
             self._finish_segment()
         path = self._folder / segment_name(self.frames // self._per_segment)
-        self._segment = path.open("xb", buffering=0)
-        self._allocated = 0
-
-    def _reserve(self, needed: int) -> None:
-        """Ask the file system for space ahead of the writing, where it can do that."""
-        if not self._preallocate or self._segment is None or _FALLOCATE is None or needed <= self._allocated:
-            return
-        room = self._per_segment * self._stride
-        target = min(room, max(needed, self._allocated + _PREALLOCATE_BYTES))
-        try:
-            _FALLOCATE(self._segment.fileno(), self._allocated, target - self._allocated)
-        except OSError:
-            # A nearly full disk or a file system without this call: the write itself decides.
-            self._preallocate = False
-            return
-        self._allocated = target
+        self._segment = Segment(
+            path,
+            stride=self._stride,
+            room=self._per_segment * self._stride,
+            preallocate=self._preallocate,
+        )
 
     def _finish_segment(self) -> None:
         segment = self._segment
@@ -143,8 +130,8 @@ class _StreamWriter:
         Works on copies of the handles, so that the thread that writes is not held up meanwhile.
         """
         with self._handles:
-            files = [f for f in (self._segment, self._index) if f is not None and not f.closed]
-            copies = [os.dup(file.fileno()) for file in files]
+            files = (self._segment, self._index)
+            copies = [os.dup(f.fileno()) for f in files if f is not None and not f.closed]
         try:
             for handle in copies:
                 os.fsync(handle)

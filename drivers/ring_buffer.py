@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 
 import numpy as np
 
 from drivers.errors import OverwrittenError
-from drivers.frame import Frame, Image, PixelFormat
+from drivers.frame import Frame, Image, PixelFormat, with_image
 
 _BEING_WRITTEN = -1
 
@@ -30,13 +29,23 @@ class RingBuffer:
         height: Rows [px].
         width: Columns [px].
         pixel_format: Format of every frame; gives the dtype and the number of channels.
+        heir_of: A ring whose memory may be taken over; if its pictures fit, it is empty from then on. Fresh
+            memory for some seconds of film takes the kernel a second.
 
     Raises:
         ValueError: A size is not positive, or the capacity is below 2.
 
     """
 
-    def __init__(self, capacity: int, height: int, width: int, pixel_format: PixelFormat) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        height: int,
+        width: int,
+        pixel_format: PixelFormat,
+        *,
+        heir_of: RingBuffer | None = None,
+    ) -> None:
         if capacity < 2:
             raise ValueError(f"a ring buffer needs room for at least 2 frames, got {capacity}")
         if height < 1 or width < 1:
@@ -47,14 +56,15 @@ class RingBuffer:
         if pixel_format.channels > 1:
             shape = (height, width, pixel_format.channels)
         self._shape = shape
-        # Zeroed page by page, so that the first pass over the ring meets no page faults.
-        self._pixels: Image = np.empty((capacity, *shape), pixel_format.dtype)
-        self._pixels.fill(0)
+        self._pixels = _memory((capacity, *shape), pixel_format, heir_of)
+        self._slots = list(self._pixels)
         self._marks = [_BEING_WRITTEN] * capacity
         self._heads: list[Frame | None] = [None] * capacity
         self._count = 0
         self._closed = False
         self._grown = threading.Condition()
+        self._waited_for: list[int] = []
+        self._guarded: int | None = None
 
     @property
     def capacity(self) -> int:
@@ -89,8 +99,19 @@ class RingBuffer:
         count = self._count
         return max(0, count - self._capacity) if count else None
 
-    def append(self, frame: Frame) -> int:
+    def protect(self, index: int | None) -> None:
+        """Guard frame `index` and all after it from being overwritten, for a reader that must have them all.
+
+        Args:
+            index: Absolute index of the oldest frame still wanted; None ends the guard.
+
+        """
+        self._guarded = index
+
+    def append(self, frame: Frame) -> int | None:
         """Copy `frame` into the next slot and return its absolute index. Only the writer's thread calls this.
+
+        The frame is left out, and None returned, where it would overwrite one that `protect` guards.
 
         Raises:
             ValueError: Shape, dtype or pixel format differ from the ring's.
@@ -106,13 +127,19 @@ class RingBuffer:
             raise ValueError(f"{self._format} needs {self._pixels.dtype} samples, got {image.dtype}")
         index = self._count
         slot = index % self._capacity
+        guarded = self._guarded
+        if guarded is not None and index - self._capacity >= guarded:
+            return None
         self._marks[slot] = _BEING_WRITTEN
-        np.copyto(self._pixels[slot], image)
-        self._heads[slot] = replace(frame, image=self._pixels[slot])
+        pixels = self._slots[slot]
+        np.copyto(pixels, image)
+        self._heads[slot] = with_image(frame, pixels)
         self._marks[slot] = index
         self._count = index + 1
-        with self._grown:
-            self._grown.notify_all()
+        # Nobody is woken before the frame he waits for is there.
+        if self._waited_for and index >= min(self._waited_for, default=index + 1):
+            with self._grown:
+                self._grown.notify_all()
         return index
 
     def read(self, index: int, out: Image | None = None) -> Frame:
@@ -134,7 +161,7 @@ class RingBuffer:
         if self._marks[slot] != index:
             raise self._overwritten(index)
         head = self._heads[slot]
-        source = self._pixels[slot]
+        source = self._slots[slot]
         if out is None:
             out = source.copy()
         elif out.shape != self._shape or out.dtype != source.dtype:
@@ -143,7 +170,7 @@ class RingBuffer:
             np.copyto(out, source)
         if head is None or self._marks[slot] != index:
             raise self._overwritten(index)
-        return replace(head, image=out)
+        return with_image(head, out)
 
     def head(self, index: int) -> Frame:
         """Everything about a frame but its picture: `image` has no pixels. Cheap, for times and ids.
@@ -159,7 +186,7 @@ class RingBuffer:
         head = self._heads[slot]
         if head is None or self._marks[slot] != index:
             raise self._overwritten(index)
-        return replace(head, image=self._pixels[slot][:0])
+        return with_image(head, self._slots[slot][:0])
 
     def wait(self, index: int, timeout: float) -> bool:
         """Wait until frame `index` has been written.
@@ -177,11 +204,16 @@ class RingBuffer:
             return True
         deadline = time.monotonic() + timeout
         with self._grown:
-            while index >= self._count and not self._closed:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._grown.wait(left)
+            # Entered before the count is read: the writer does both the other way round and misses nobody.
+            self._waited_for.append(index)
+            try:
+                while index >= self._count and not self._closed:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        break
+                    self._grown.wait(left)
+            finally:
+                self._waited_for.remove(index)
         return index < self._count
 
     def close(self) -> None:
@@ -195,8 +227,23 @@ class RingBuffer:
         """Whether the writer has ended."""
         return self._closed
 
+    def _bequeath(self) -> Image:
+        """Give the memory away: from now on every frame reads as overwritten."""
+        self._marks[:] = [_BEING_WRITTEN] * self._capacity
+        return self._pixels
+
     def _overwritten(self, index: int) -> OverwrittenError:
         return OverwrittenError(
             f"frame {index} is no longer in the ring buffer, the oldest is {self.oldest()}; "
             "read sooner or use a larger ring"
         )
+
+
+def _memory(shape: tuple[int, ...], pixel_format: PixelFormat, heir_of: RingBuffer | None) -> Image:
+    fits = heir_of is not None and (heir_of.capacity, *heir_of.frame_shape) == shape
+    if heir_of is not None and fits and heir_of.pixel_format is pixel_format:
+        return heir_of._bequeath()
+    pixels: Image = np.empty(shape, pixel_format.dtype)
+    # Zeroed page by page, so that the first pass over the ring meets no page faults.
+    pixels.fill(0)
+    return pixels

@@ -211,6 +211,19 @@ def test_files_that_mix_up_decoding_and_presentation_times_play_in_order(tmp_pat
         assert_seeks(clip, range(40), seeks=20)
 
 
+def test_an_encrypted_clip_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    scheme = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "76" * 16, "encryption_kid": "a7" * 16}
+    with av.open(str(path), "w", options=scheme) as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+        container.mux(stream.encode(None))
+    with pytest.raises(SourceError, match="is encrypted"):
+        open_clip(path, Role.HSR)
+
+
 def flat(values: tuple[int, int, int], dtype: type = np.uint8) -> list[np.ndarray]:
     return [np.tile(np.array(values, dtype), (64, 96, 1)) for _ in range(4)]
 

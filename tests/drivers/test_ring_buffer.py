@@ -167,3 +167,30 @@ def test_no_reader_ever_sees_a_mixture_of_two_frames() -> None:
     assert torn == []
     assert outcomes["read"] > 0
     assert ring.latest() == total - 1
+
+
+def test_guarded_frames_are_not_overwritten() -> None:
+    ring = RingBuffer(4, 4, 6, PixelFormat.MONO8)
+    for number in range(4):
+        ring.append(make_frame(number))
+    ring.protect(1)
+    assert ring.append(make_frame(4)) == 4
+    assert ring.append(make_frame(5)) is None
+    assert (ring.read(1).image == 1).all()
+    ring.protect(2)
+    assert ring.append(make_frame(6)) == 5
+    ring.protect(None)
+    assert [ring.append(make_frame(n)) for n in (7, 8, 9)] == [6, 7, 8]
+
+
+def test_an_heir_takes_the_memory_and_the_old_ring_forgets() -> None:
+    old = RingBuffer(4, 4, 6, PixelFormat.MONO8)
+    old.append(make_frame(1))
+    other = RingBuffer(3, 4, 6, PixelFormat.MONO8, heir_of=old)
+    assert (old.read(0).image == 1).all()
+    assert other.latest() is None
+    heir = RingBuffer(4, 4, 6, PixelFormat.MONO8, heir_of=old)
+    heir.append(make_frame(2))
+    with pytest.raises(OverwrittenError):
+        old.read(0)
+    assert (heir.read(0).image == 2).all()
