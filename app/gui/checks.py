@@ -67,7 +67,7 @@ def check_alignment(state: LockState) -> Check:
         return Check("views", "good", "aligned")
     if state is LockState.STALE:
         return Check("views", "warn", "alignment is stale; correct the baseline or align again")
-    return Check("views", "warn", "not aligned; fusing finds it by the scene, F6 shows it now")
+    return Check("views", "warn", "not aligned; fusing finds it by the scene, Shift+F6 shows it now")
 
 
 class Checklist(QObject):

@@ -100,6 +100,7 @@ class RawPane(QFrame):
         layout.addWidget(self.histogram)
         layout.addLayout(bottom)
         self.newest: Preview | None = None
+        self._connected = False
         self._shown: list[float] = []
         self._last: tuple[float, int] | None = None
 
@@ -116,19 +117,25 @@ class RawPane(QFrame):
             f"{TITLES[self.role]}  {family} #{identity.serial}" if identity else TITLES[self.role]
         )
         self._title.setToolTip(f"{identity.model}, serial number {identity.serial}" if identity else "")
+        self._connected = identity is not None
         self._simulated.setVisible(identity is not None and identity.simulated)
         if identity is None:
             self.view.clear_picture()
+            self.show_alarm("")
+            self.set_state(State.DISCONNECTED)
 
     def show_alarm(self, text: str) -> None:
         """Mark the pane until the camera is live again; an empty text takes the mark away."""
-        self.alarm_chip.setText("! alarm")
+        self.alarm_chip.setText("! alarm" if text else "")
         self.alarm_chip.setToolTip(text)
         self.alarm_chip.setVisible(bool(text))
 
     def set_state(self, state: State) -> None:
         """Show the session's state in colour and word."""
-        self.state_chip.setText(STATE_WORDS[state])
+        # A camera that is well waits while the session looks for the other one.
+        waiting = state is State.DISCONNECTED and self._connected and not self.alarm_chip.text()
+        self.state_chip.setText("waiting" if waiting else STATE_WORDS[state])
+        self.state_chip.setToolTip("The other camera has left; plug it in again" if waiting else "")
         set_chip(self.state_chip, _STATE_CHIPS[state])
         if state is not State.LIVE and state is not State.RECORDING:
             self._last = None
