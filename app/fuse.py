@@ -29,6 +29,7 @@ class FuseJob:
         out: The file to write; a name without ending is a folder of pictures.
         options: How to fuse.
         offset_ms: Offset of two clips [ms]; None = find it.
+        nudge_ms: Added to that offset, or to the one stored with a take of clips [ms].
         codec: A name from `app.codecs.CODECS`; None chooses by the ending.
         playback_fps: Rate written into the file; None = real time.
         resume: Go on with what a stopped job left.
@@ -40,6 +41,7 @@ class FuseJob:
     out: Path
     options: FusionOptions = field(default_factory=FusionOptions)
     offset_ms: float | None = None
+    nudge_ms: float = 0.0
     codec: str | None = None
     playback_fps: float | None = None
     resume: bool = False
@@ -59,6 +61,7 @@ class FuseResult:
     device: str
     seconds: float
     sound: str
+    warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
         """The `--json` line."""
@@ -71,6 +74,7 @@ def _identity(job: FuseJob, pipeline: Pipeline, rate: Fraction) -> str:
         "inputs": [[str(p.resolve()), p.stat().st_mtime_ns] for p in job.inputs],
         "pipeline": pipeline.describe(),
         "offset_ms": job.offset_ms,
+        "nudge_ms": job.nudge_ms,
         "codec": job.codec,
         "rate": str(rate),
         "versions": versions(),
@@ -137,7 +141,7 @@ def run_job(
     """
     codec = codec_for(job.codec, job.out)
     check_output(job.out, overwrite=job.overwrite)
-    pair = open_inputs(job.inputs, offset_ms=job.offset_ms)
+    pair = open_inputs(job.inputs, offset_ms=job.offset_ms, nudge_ms=job.nudge_ms)
     try:
         pipeline = Pipeline(pair, job.options)
         rate = (
@@ -202,6 +206,7 @@ def _run(
         device=pipeline.fuser.device,
         seconds=round(seconds, 3),
         sound=heard,
+        warnings=tuple(pipeline.warnings),
     )
     write_json(
         sidecar_path(job.out),
@@ -210,13 +215,13 @@ def _run(
             **pipeline.describe(),
             "inputs": [str(p) for p in job.inputs],
             "offset_ms": job.offset_ms,
+            "nudge_ms": job.nudge_ms,
             "codec": codec_for(job.codec, job.out).name,
             "playback_rate": str(rate),
             "versions": versions(),
             "seconds_per_frame": round(seconds / computed, 4) if computed else None,
             "frames_computed": computed,
             "frames_resumed": pipeline.frame_count - computed,
-            "warnings": pipeline.warnings,
             "per_frame": [asdict(record) for record in pipeline.records()],
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from app import __version__
 from app.clips import SyncedClips, open_synced
+from app.inputs import nudged
 from drivers import (
     CameraMetadata,
     ClipReference,
@@ -88,6 +89,7 @@ def import_clips(
     out: Path,
     *,
     offset_ms: float | None = None,
+    nudge_ms: float = 0.0,
     capture_factor: float | None = None,
     transcode: bool = False,
     notes: str = "",
@@ -100,6 +102,7 @@ def import_clips(
         lsr_path: The coarse, fast clip.
         out: Folder of the new take.
         offset_ms: Known offset [ms]; None finds it.
+        nudge_ms: Added to it [ms].
         capture_factor: Of the LSR clip; None finds it.
         transcode: Store raw frames instead of referring to the files: larger by far, but independent of them.
         notes: Free text for the take.
@@ -117,10 +120,11 @@ def import_clips(
     synced = open_synced(
         hsr_path, lsr_path, offset_ms=offset_ms, capture_factor=capture_factor, on_progress=on_progress
     )
+    synced = replace(synced, pair=nudged(synced.pair, nudge_ms))
     pair = synced.pair
     try:
         pairing = pair_streams(pair)
-        result = _result(out, synced, offset_ms, len(pairing.gops), pairing.ratio)
+        result = _result(out, synced, offset_ms, nudge_ms, len(pairing.gops), pairing.ratio)
         metadata = _metadata(synced, result, out, notes, transcode=transcode)
         if transcode:
             _write_frames(out, metadata, pair.hsr, pair.lsr, result, on_progress)
@@ -135,7 +139,9 @@ def import_clips(
     return result
 
 
-def _result(out: Path, synced: SyncedClips, offset_ms: float | None, gops: int, ratio: float) -> ImportResult:
+def _result(
+    out: Path, synced: SyncedClips, offset_ms: float | None, nudge_ms: float, gops: int, ratio: float
+) -> ImportResult:
     report, pair = synced.report, synced.pair
     if report is None and offset_ms is None:
         raise PairingError("the clips have no offset")
@@ -150,7 +156,7 @@ def _result(out: Path, synced: SyncedClips, offset_ms: float | None, gops: int, 
         lsr_frames=pair.lsr.info.frame_count,
         gops=gops,
         ratio=ratio,
-        offset_ms=report.offset_ms if report is not None else float(offset_ms or 0.0),
+        offset_ms=(report.offset_ms if report is not None else float(offset_ms or 0.0)) + nudge_ms,
         drift_ppm=report.drift_ppm if report is not None else 0.0,
         confidence=report.confidence if report is not None else 1.0,
         capture_factor=synced.capture.factor,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.clips import open_synced
@@ -11,12 +13,15 @@ from calibration.sync import BELIEVABLE
 from drivers import StreamPair, Take, open_clip_pair
 
 
-def open_inputs(paths: Sequence[Path], *, offset_ms: float | None = None) -> StreamPair:
+def open_inputs(
+    paths: Sequence[Path], *, offset_ms: float | None = None, nudge_ms: float = 0.0
+) -> StreamPair:
     """The streams of a take folder, or of two clips (HSR first).
 
     Args:
         paths: One take folder, or two clips.
         offset_ms: Time of the first HSR frame minus that of the first LSR frame [ms]; None finds it.
+        nudge_ms: Added to the offset that was given, found, or stored with the take [ms].
 
     Raises:
         InputError: Neither one take nor two clips; or two clips whose offset cannot be found.
@@ -29,12 +34,30 @@ def open_inputs(paths: Sequence[Path], *, offset_ms: float | None = None) -> Str
             raise InputError(f"{path} is one clip; fuse needs two (HSR then LSR), or the folder of a take")
         if offset_ms is not None:
             raise InputError("--offset-ms belongs to two clips; a take knows its own times")
-        return Take.open(path).pair()
+        return nudged(Take.open(path).pair(), nudge_ms)
     if len(paths) == 2:
         if offset_ms is None:
-            return _synced(paths[0], paths[1])
-        return open_clip_pair(paths[0], paths[1], offset_ms=offset_ms)
+            return nudged(_synced(paths[0], paths[1]), nudge_ms)
+        return open_clip_pair(paths[0], paths[1], offset_ms=offset_ms + nudge_ms)
     raise InputError(f"{len(paths)} inputs were given; give one take folder or two clips (HSR then LSR)")
+
+
+def nudged(pair: StreamPair, nudge_ms: float) -> StreamPair:
+    """The same streams, the HSR frames later by so much on the LSR clock [ms].
+
+    Raises:
+        InputError: Both cameras followed one trigger, which leaves nothing to correct.
+
+    """
+    if nudge_ms == 0:
+        return pair
+    if not math.isfinite(nudge_ms):
+        raise InputError(f"--nudge-ms {nudge_ms} is no number of milliseconds")
+    if pair.clock_offset_ns is None:
+        pair.hsr.close()
+        pair.lsr.close()
+        raise InputError("--nudge-ms belongs to clips; the frames of this take are paired by their trigger")
+    return replace(pair, clock_offset_ns=pair.clock_offset_ns + round(nudge_ms * 1e6))
 
 
 def _synced(hsr: Path, lsr: Path) -> StreamPair:

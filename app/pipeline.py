@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.aligner import Aligner
+from app.damage import nearest_readable
 from app.errors import CancelledError, InputError
 from calibration import (
     ColorMap,
@@ -23,7 +24,7 @@ from calibration import (
     match_colors,
     smooth_colors,
 )
-from drivers import Gop, Pairing, StreamPair, pair_streams, to_rgb8
+from drivers import FrameSource, Gop, Pairing, StreamPair, pair_streams, to_rgb8
 from fusion import Fuser
 from fusion.weights import fingerprint
 
@@ -118,6 +119,7 @@ class Pipeline:
     def __init__(self, pair: StreamPair, options: FusionOptions | None = None) -> None:
         self.options = options = options or FusionOptions()
         self.pair = pair
+        self._damage: dict[str, None] = {}
         self.pairing: Pairing = pair_streams(pair)
         self._gops = self._select(self.pairing.gops)
         self.aligner = Aligner(options.align, pair)
@@ -154,7 +156,7 @@ class Pipeline:
     @property
     def warnings(self) -> list[str]:
         """What the operator should know so far, one sentence each."""
-        return [*([self.fuser.note] if self.fuser.note else []), *self.aligner.warnings]
+        return [*([self.fuser.note] if self.fuser.note else []), *self._damage, *self.aligner.warnings]
 
     @property
     def gops(self) -> tuple[Gop, ...]:
@@ -197,10 +199,16 @@ class Pipeline:
         return (sigma / 255) ** 2
 
     def _hsr(self, index: int) -> RgbImage:
-        return to_rgb8(self.pair.hsr.read(index))
+        return self._read(self.pair.hsr, "HSR", index)
 
     def _lsr(self, index: int) -> RgbImage:
-        return to_rgb8(self.pair.lsr.read(index))
+        return self._read(self.pair.lsr, "LSR", index)
+
+    def _read(self, source: FrameSource, name: str, index: int) -> RgbImage:
+        frame, used = nearest_readable(source.read, index, source.info.frame_count)
+        if used != index:
+            self._damage[f"{name} frame {index} is damaged, frame {used} stands in for it"] = None
+        return to_rgb8(frame)
 
     def _reference(self, gop: Gop) -> SharpView:
         """HSR frame of a GoP in the output view and in the LSR camera's colours, and where it is valid."""

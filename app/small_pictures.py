@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.damage import nearest_readable
 from drivers import FrameSource, to_rgb8
 
 Picture = npt.NDArray[np.uint8]
@@ -48,7 +49,7 @@ class SmallPictures:
         """Frame `index` reduced to `width` [px], or to what there is if that is less; shape (h, w).
 
         Raises:
-            SourceError: The frame is damaged.
+            SourceError: The frame and all near it are damaged.
 
         """
         picture = self._kept.get(index)
@@ -61,6 +62,9 @@ class SmallPictures:
         return _reduced(picture, self.size(width))
 
     def _load(self, index: int) -> Picture:
+        return nearest_readable(self._decode, index, self._source.info.frame_count)[0]
+
+    def _decode(self, index: int) -> Picture:
         if isinstance(self._source, LumaSource):
             return self._source.read_luma(index, _WIDTH)
         grey = cv2.cvtColor(to_rgb8(self._source.read(index)), cv2.COLOR_RGB2GRAY)

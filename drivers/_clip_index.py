@@ -107,7 +107,8 @@ def build_index(path: Path) -> ClipIndex:
     """Read all packets of a file and list its frames; edit lists are obeyed.
 
     Raises:
-        SourceError: As `open_container` and `video_stream`, or the stream is empty or carries no times.
+        SourceError: As `open_container` and `video_stream`, or the stream is empty, encrypted, or carries no
+            times.
 
     """
     with open_container(path) as container:
@@ -121,6 +122,10 @@ def build_index(path: Path) -> ClipIndex:
             for packet in container.demux(stream):
                 if packet.size == 0:
                     continue
+                if packet.has_sidedata("encryption_info"):
+                    raise SourceError(
+                        f"{path}: is encrypted (bought or rented video); give a clip that a camera filmed"
+                    )
                 packets += 1
                 time = packet.pts if packet.pts is not None else packet.dts
                 if packet.is_corrupt:

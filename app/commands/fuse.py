@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say
+from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say, warn
+from app.commands.sync import offset_option
 
 
 class Method(str, Enum):
@@ -39,15 +40,6 @@ class CodecName(str, Enum):
     TIFF = "tiff"
 
 
-def _offset(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"--offset-ms {text!r} is neither a number nor auto") from None
-
-
 def command(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="A take folder, or two clips: HSR then LSR.")
@@ -63,6 +55,9 @@ def command(
     offset_ms: Annotated[
         str, typer.Option(help="First HSR frame's time minus first LSR frame's in ms, or auto.")
     ] = "auto",
+    nudge_ms: Annotated[
+        float, typer.Option(help="Added to the offset that was found or given, in ms; to correct by eye.")
+    ] = 0.0,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     weights: Annotated[
         Path | None, typer.Option(help="Weights of your own from twinrate train, instead of shipped ones.")
@@ -93,7 +88,8 @@ def command(
             start_s=start,
             end_s=end,
         ),
-        offset_ms=_offset(offset_ms),
+        offset_ms=offset_option(offset_ms),
+        nudge_ms=nudge_ms,
         codec=codec.value if codec else None,
         playback_fps=fps,
         resume=resume,
@@ -101,6 +97,8 @@ def command(
     )
     with progress_bar("preparing") as bar:
         result = run_job(job, on_start=bar.start, on_frame=bar.advance)
+    for text in result.warnings:
+        warn(text)
     say(
         f"{result.path}: {result.frames} frames {result.width}x{result.height} "
         f"by {result.method} ({result.model}) on {result.device} in {result.seconds:.1f} s; "

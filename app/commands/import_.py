@@ -8,16 +8,7 @@ from typing import Annotated
 import typer
 
 from app.commands._common import JsonOption, emit, progress_bar, say, warn
-from app.commands.sync import factor_option
-
-
-def _offset(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"--offset-ms {text!r} is neither a number nor auto") from None
+from app.commands.sync import factor_option, offset_option
 
 
 def command(
@@ -30,6 +21,9 @@ def command(
     offset_ms: Annotated[
         str, typer.Option(help="First HSR frame's time minus first LSR frame's in ms, or auto.")
     ] = "auto",
+    nudge_ms: Annotated[
+        float, typer.Option(help="Added to the offset that was found or given, in ms; to correct by eye.")
+    ] = 0.0,
     transcode: Annotated[
         bool, typer.Option("--transcode", help="Store raw frames instead of referring to the clips.")
     ] = False,
@@ -51,7 +45,8 @@ def command(
             hsr,
             lsr,
             out,
-            offset_ms=_offset(offset_ms),
+            offset_ms=offset_option(offset_ms),
+            nudge_ms=nudge_ms,
             capture_factor=factor_option(capture_factor),
             transcode=transcode,
             notes=notes,

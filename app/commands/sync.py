@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,19 @@ def factor_option(text: str) -> float | None:
     if not factor >= 1:
         raise typer.BadParameter(f"--capture-factor {text} is below 1")
     return factor
+
+
+def offset_option(text: str) -> float | None:
+    """`--offset-ms`: a number, or None for auto."""
+    if text == "auto":
+        return None
+    try:
+        offset = float(text)
+    except ValueError:
+        offset = math.nan
+    if not math.isfinite(offset):
+        raise typer.BadParameter(f"--offset-ms {text!r} is neither a number nor auto")
+    return offset
 
 
 def command(

@@ -155,6 +155,21 @@ def test_import_by_reference_and_use(
     assert abs(float(str(last_json(out)["offset_ms"])) - clips.offset_ms) < 0.25 * LSR_PERIOD_MS
 
 
+def test_an_offset_can_be_nudged(clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """By one LSR frame: then each GoP is centred on the LSR frame after."""
+    arguments = ["import", clips.hsr, clips.lsr, "--offset-ms", "100", "--json"]
+    centres = []
+    for nudge in (0.0, LSR_PERIOD_MS):
+        out_path = tmp_path / f"take{nudge:.0f}"
+        code, out, _ = call(capsys, *arguments, "--nudge-ms", nudge, "--out", out_path)
+        assert code == 0
+        assert float(str(last_json(out)["offset_ms"])) == pytest.approx(100 + nudge)
+        with Take.open(out_path) as take:
+            gop = pair_streams(take.pair()).gops[3]
+            centres.append(gop.lsr_indices[gop.distances.index(0)])
+    assert centres[1] == centres[0] + 1
+
+
 def test_import_of_baked_slow_motion_with_frames(
     clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -216,6 +231,34 @@ def test_sound_is_kept_in_real_time_and_left_out_in_slow_motion(
         assert not slow.has_audio
 
 
+def test_damaged_frames_are_replaced_and_named(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Zeros over a part of the file: it is still imported, and the fused clip has all its frames."""
+    with av.open(str(tmp_path / "whole.mov"), "w") as container, open_clip(clips.lsr, Role.LSR) as clip:
+        stream = container.add_stream("png", rate=240)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "rgb24"
+        for number, frame in enumerate(clip.frames()):
+            picture = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
+            picture.pts, picture.time_base = number, Fraction(1, 240)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    data = bytearray((tmp_path / "whole.mov").read_bytes())
+    middle = data.index(b"mdat") + len(data) // 2
+    data[middle : middle + 60_000] = bytes(60_000)
+    damaged = tmp_path / "damaged.mov"
+    damaged.write_bytes(data)
+    code, out, _ = call(capsys, "sync", clips.hsr, damaged, "--json")
+    assert code == 0
+    assert abs(float(str(last_json(out)["offset_ms"])) - clips.offset_ms) < 0.25 * LSR_PERIOD_MS
+    arguments = ["--offset-ms", "100", "--align", "none", "--method", "bicubic", "--json"]
+    code, out, err = call(capsys, "fuse", clips.hsr, damaged, *arguments, "--out", tmp_path / "out.mkv")
+    assert (code, last_json(out)["frames"]) == (0, 249)
+    assert "is damaged, frame" in err
+    with open_clip(tmp_path / "out.mkv", Role.HSR) as fused:
+        assert fused.info.frame_count == 249
+
+
 @pytest.mark.parametrize(
     ("build", "code", "message"),
     [
@@ -230,6 +273,12 @@ def test_sound_is_kept_in_real_time_and_left_out_in_slow_motion(
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t], 1, "already exists"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "9e6"], 1, "do not overlap"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "soon"], 2, "soon"),
+        (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "nan"], 2, "nan"),
+        (
+            lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "9", "--nudge-ms", "nan"],
+            1,
+            "no number",
+        ),
     ],
 )
 def test_wrong_use_is_told_in_one_sentence(
