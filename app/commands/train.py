@@ -15,6 +15,7 @@ import typer
 
 from app.commands import train_files
 from app.commands._common import JsonOption, emit, progress_bar, say
+from app.errors import AppError, InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -169,6 +170,10 @@ def command(
         return
     if data is None or out is None:
         raise typer.BadParameter(f"--{'data' if data is None else 'out'} is missing")
+    try:
+        import accelerate  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError("training needs accelerate: pip install 'twinrate[train]'") from error
     from fusion.training.crops import SampleOptions
     from fusion.training.loop import LoopOptions
     from fusion.training.schedule import Schedule
@@ -313,7 +318,7 @@ def _main() -> None:
 
     try:
         app()
-    except FusionError as error:
+    except (FusionError, AppError) as error:
         sys.exit(f"train: {error}")
 
 

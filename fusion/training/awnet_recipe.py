@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ class AWnetRecipe:
             sampler,
             loss,
             folder,
-            loop,
+            # The synthetic pairs of step 0 are made on the device: there is nothing for workers to do.
+            loop if stage else replace(loop, workers=0),
             identity=identity,
             slow=self._slow(stage),
             validate=validate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ def draw_curve(table: Path, picture: Path) -> None:
 
     """
     with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if math.isfinite(float(row["loss"]))]
     if not rows:
         return
     steps = np.array([float(row["step"]) for row in rows])

@@ -8,7 +8,7 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -114,7 +114,7 @@ def train_live_flow(
             lessons.sampler if synthetic else Sampler(clips, samples, batch=batch, seed=seed),
             lessons.loss if synthetic else teacher_loss,
             folder / f"stage{number}",
-            loop,
+            replace(loop, workers=0) if synthetic else loop,
             identity={
                 "network": LAYOUT,
                 "stage": number,

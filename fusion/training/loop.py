@@ -171,7 +171,7 @@ class Trainer:
                 on_step(self.step, losses[-1])
             last = self._progress() >= 1
             if self.step % self._options.save_every == 0 or last:
-                self._record(float(torch.stack(losses).mean()))
+                self._record(float(torch.stack(losses).nanmean()))
                 losses.clear()
             if last:
                 break

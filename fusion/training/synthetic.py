@@ -103,6 +103,11 @@ class FlowSynthesis:
 
     def __call__(self, batch: int, seed: int) -> FlowPair:
         """Pairs; the same seed gives the same ones on the same kind of device."""
+        # Positions need float32 wherever this is called from.
+        with torch.autocast(self._textures.device.type, enabled=False):
+            return self._make(batch, seed)
+
+    def _make(self, batch: int, seed: int) -> FlowPair:
         generator = torch.Generator(self._textures.device).manual_seed(seed)
         options = self._options
         first, second, flow, label, label_there = self._background(batch, generator)

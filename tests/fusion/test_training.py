@@ -107,6 +107,17 @@ def test_training_overfits_one_sample(tmp_path):
     assert np.mean(losses[-5:]) < 0.75 * losses[0]
 
 
+def test_a_batch_without_a_finite_gradient_teaches_nothing(tmp_path):
+    trainer = train_live([clip()], [], tmp_path, SAMPLES, LoopOptions(steps=3), batch=1)
+    loss = trainer._loss
+    trainer._loss = lambda net, batch: loss(net, batch) * (float("nan") if trainer.step == 1 else 1)
+    losses = []
+    trainer.run(lambda _step, value: losses.append(float(value)))
+    assert np.isnan(losses[1])
+    assert np.isfinite(losses[2])
+    assert all(torch.isfinite(p).all() for p in trainer.network.parameters())
+
+
 def test_a_time_budget_ends_the_run_with_a_learning_rate_of_nearly_nothing(tmp_path):
     trainer = train(tmp_path, steps=None, minutes=0.02)
     rates = [float(line.split(",")[3]) for line in (tmp_path / "curve.csv").read_text().splitlines()[1:]]

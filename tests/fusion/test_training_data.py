@@ -149,7 +149,8 @@ def test_synthetic_flow_is_the_truth_where_nothing_is_hidden():
     cutout[:, :, 8:32, 8:32] = 200
     make = FlowSynthesis(bank, SynthesisOptions(size=(64, 96), motion=4.0, bend=2.0), cutout)
     pair = make(4, seed=3)
-    assert torch.equal(pair.flow, make(4, seed=3).flow)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(pair.flow, make(4, seed=3).flow)
     assert not torch.equal(pair.flow, make(4, seed=4).flow)
     warped, _ = backward_warp(pair.second, pair.flow)
     error = (warped - pair.first).abs().mean(dim=1, keepdim=True)
