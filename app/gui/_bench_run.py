@@ -110,7 +110,7 @@ class BenchRun:
         moving.timeout.connect(self._move_baseline)
         turning.start(_EXPOSURE_EVERY_MS)
         moving.start(_BASELINE_EVERY_MS)
-        # The emulated rig draws its pictures anew for each exposure and keeps both sets.
+        # The emulated rig draws its pictures once for the new exposure.
         self._watch.start()
         self._wait(_WARM_S)
         for figures in (self._gaps, self._exposures, self._baselines):
@@ -183,11 +183,15 @@ class BenchRun:
             self._exposure = None
 
     def _turn_exposure(self) -> None:
-        """Between two exposures of the LSR camera that differ by half."""
+        """Between two exposures of the LSR camera.
+
+        The emulated rig follows steps this small by brightness alone, as a camera does; for larger ones it
+        draws all its pictures anew.
+        """
         field = self._window.findChild(QDoubleSpinBox, "lsr_ExposureTime_field")
         if field is None or self._exposure is not None:
             return
-        value = 1.0 if field.value() > 1.25 else 1.5
+        value = 1.0 if field.value() > 1.1 else 1.2
         self._exposure = (value * 1000, time.perf_counter())
         field.setValue(value)
 
