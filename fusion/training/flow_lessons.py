@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fusion.errors import TrainingError
 from fusion.flownet import FLOW_UNIT, FlowNet
 from fusion.resample import ByteImage
 from fusion.training.clips import Clip
@@ -88,6 +89,9 @@ class FlowLessons:
         batch: Pairs in a step.
         seed: Of all draws.
 
+    Raises:
+        TrainingError: The crops do not fit the network.
+
     """
 
     def __init__(
@@ -101,6 +105,9 @@ class FlowLessons:
         batch: int = 4,
         seed: int = 0,
     ) -> None:
+        if any(side % _MULTIPLE for side in samples.crop):
+            size = f"{samples.crop[1]}x{samples.crop[0]}"
+            raise TrainingError(f"crops of {size}: flow networks need multiples of {_MULTIPLE} px")
         self._pictures, self._cutouts = pictures, cutouts
         self._samples, self._matched = samples, matched
         self.synthesis = replace(synthesis or SynthesisOptions(), size=samples.crop)
