@@ -209,8 +209,9 @@ class Trainer:
         ]
         norm = self._accelerator.clip_grad_norm_(learning, self._options.clip)
         # A batch without a finite gradient teaches nothing; asking for it would hold up the device.
+        finite = torch.isfinite(norm)
         for parameter in learning:
-            parameter.grad = torch.where(torch.isfinite(norm), parameter.grad, 0.0)
+            parameter.grad = torch.where(finite, parameter.grad, 0.0)
         self._optimizer.step()
         decay = min(self._options.average, (self.step + 1) / (self.step + 10))
         average(self.averaged, self.network.state_dict(), decay)

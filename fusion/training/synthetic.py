@@ -145,7 +145,7 @@ class FlowSynthesis:
         bend = self._bend(batch, generator)
         moved = _affine(motion, grid) + bend
         # Where in the first picture a pixel of the second one was: the motion undone by fixed-point steps.
-        undone = torch.linalg.inv(motion)
+        undone = torch.linalg.inv_ex(motion).inverse
         source = _affine(undone, grid)
         for _ in range(_INVERSIONS):
             source = _affine(undone, grid - _sample_centred(bend, source))
@@ -226,15 +226,17 @@ def _placement(
     if small:
         # The outline covers between a fifth and nine tenths of the frame's height, anywhere in the frame.
         zoom = texture[0] / (size[0] * (0.2 + 0.7 * draws[:, 0] ** 1.5))
-        shift = (draws[:, 1:3] - 0.5) * torch.tensor([size[1], size[0]], device=generator.device)
+        field = (float(size[1]), float(size[0]))
     else:
         zoom = 0.7 + 0.6 * draws[:, 0]
-        shift = (draws[:, 1:3] - 0.5) * torch.tensor([texture[1], texture[0]], device=generator.device) * 0.3
+        field = (0.3 * texture[1], 0.3 * texture[0])
     angle = (draws[:, 3] - 0.5) * (6.28 if small else 0.6)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     zero, one = torch.zeros_like(cos), torch.ones_like(cos)
-    offset = -torch.stack((cos * shift[:, 0] - sin * shift[:, 1], sin * shift[:, 0] + cos * shift[:, 1]))
-    return torch.stack((cos, -sin, offset[0], sin, cos, offset[1], zero, zero, one), dim=1).reshape(-1, 3, 3)
+    # Numbers go to the device as arguments of its kernels: copying them there would make it wait.
+    x, y = (draws[:, 1 + axis] * field[axis] - field[axis] / 2 for axis in range(2))
+    rows = (cos, -sin, sin * y - cos * x, sin, cos, -sin * x - cos * y, zero, zero, one)
+    return torch.stack(rows, dim=1).reshape(-1, 3, 3)
 
 
 def _affine(matrix: Tensor, points: Tensor) -> Tensor:
@@ -246,7 +248,7 @@ def _affine(matrix: Tensor, points: Tensor) -> Tensor:
 def _sample_centred(image: Tensor, points: Tensor, *, zeros: bool = False) -> Tensor:
     """Fetch (B, C, h, w) at centred positions (B, 2, H, W) [px]; mirrored beyond the edges, or zero there."""
     height, width = image.shape[-2:]
-    half = torch.tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2], device=image.device)
-    grid = (points / half[:, None, None]).permute(0, 2, 3, 1)
+    x, y = points[:, 0] / (max(width - 1, 1) / 2), points[:, 1] / (max(height - 1, 1) / 2)
+    grid = torch.stack((x, y), dim=-1)
     mode = "zeros" if zeros else "reflection"
     return F.grid_sample(image, grid, mode="bilinear", padding_mode=mode, align_corners=True)
