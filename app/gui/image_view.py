@@ -107,8 +107,10 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         """Show the part of the field that another view chose."""
         self._box.setRange(rect, padding=0.0)
 
-    def clear_picture(self) -> None:
-        """Show nothing."""
+    def clear_picture(self, hint: str | None = None) -> None:
+        """Show nothing but `hint`, from now on; None for the one that is known."""
+        if hint is not None:
+            self._hint.setText(hint)
         self._image.clear()
         self._aspect = 0.0
         self._shape = ()

@@ -42,6 +42,7 @@ from drivers import Role
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _PLAY_FPS = 30.0
+_EMPTY = "choose a take on the left"
 
 
 def icon(rgb: RgbImage) -> QIcon:
@@ -83,7 +84,7 @@ class TakePage(QWidget):
         self.where = QElidingLabel(str(folder))
         self.refresh_button = QPushButton("Refresh")
         self.folder_button = QPushButton("Open folder")
-        self.views = {role: ImageView("choose a take on the left") for role in Role}
+        self.views = {role: ImageView(_EMPTY) for role in Role}
         self.labels = {role: QLabel(TITLES[role]) for role in Role}
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("take_slider")
@@ -234,7 +235,7 @@ class TakePage(QWidget):
         self._open = None
         self.player.open(path)
         for view in self.views.values():
-            view.clear_picture()
+            view.clear_picture(_EMPTY)
         self.marks.hide()
         self.note.setText(entry.problem if entry is not None else "")
         self._enable()
@@ -305,7 +306,7 @@ class TakePage(QWidget):
         self.views[Role.LSR].show_picture(moment.lsr.rgb)
         self.labels[Role.LSR].setText(f"{TITLES[Role.LSR]}  frame {moment.index}, id {moment.lsr.frame_id}")
         if moment.hsr is None:
-            self.views[Role.HSR].clear_picture()
+            self.views[Role.HSR].clear_picture("no HSR frame belongs to this moment")
             self.labels[Role.HSR].setText(f"{TITLES[Role.HSR]}  no frame at this moment")
         else:
             self.views[Role.HSR].show_picture(moment.hsr.rgb)
