@@ -52,7 +52,7 @@ _REACH = 6
 _MAX_EXPOSURE = 8
 _ROUNDS = 8
 _SETTLED = 0.02
-_FIRST_GUESS = 0.4
+_FIRST_GUESS = 0.6
 
 
 def _seconds(source: FrameSource) -> npt.NDArray[np.float64]:
@@ -270,7 +270,7 @@ def _with_doubt(found: FrameSync, step: float, before: float, pull: float) -> Fr
             and steady: any instant looks right, and only the first guess is known.
 
     """
-    error = found.error_frames + _FIRST_GUESS * min(max(pull, 0.0), 1.0) ** 4
+    error = found.error_frames + _FIRST_GUESS * min(max(pull, 0.0), 1.0) ** 3
     if abs(step) >= _SETTLED and before != 0:
         ratio = min(abs(step / before), 0.95)
         error += abs(step) * ratio / (1 - ratio)

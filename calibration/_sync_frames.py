@@ -16,6 +16,7 @@ _MIN_PEAK = 0.3
 _MIN_DROP = 2e-4
 _GOOD_SIGMA = 0.25
 _COARSE = 8
+_LONGEST = 8  # LSR frames apart that an exposure of eight still averages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +99,7 @@ class _Likeness:
     Attributes:
         own: Sum of squares of the HSR frame.
         common: Sums of its products with each LSR frame, shape (N,).
-        among: Sums of the products of each two LSR frames, shape (N, N).
+        among: Sums of the products of each two LSR frames near each other, shape (N, N); 0 for others.
 
     """
 
@@ -123,10 +124,16 @@ class _Likeness:
 def _likeness(window: FrameWindow) -> _Likeness:
     hsr = _pixels(window.hsr, window.mask)
     lsr = np.stack([_pixels(frame, window.mask) for frame in window.lsr])
+    # Sums of products without BLAS, whose threads wait for each other on a busy machine; only frames that one
+    # exposure can average are ever needed together.
+    among = np.zeros((len(lsr), len(lsr)))
+    for apart in range(min(len(lsr), _LONGEST + 1)):
+        band = np.einsum("ip,ip->i", lsr[: len(lsr) - apart], lsr[apart:])
+        among += np.diag(band, apart) + (np.diag(band, -apart) if apart else 0.0)
     return _Likeness(
-        own=float(hsr @ hsr),
-        common=np.asarray(lsr @ hsr, np.float64),
-        among=np.asarray(lsr @ lsr.T, np.float64),
+        own=float(np.einsum("p,p->", hsr, hsr)),
+        common=np.einsum("ip,p->i", lsr, hsr).astype(np.float64),
+        among=among,
     )
 
 
