@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -24,7 +22,6 @@ _CHECK_EVERY_S = 1.0
 _DRAIN_S = 5.0
 _SWITCH_S = 0.0005
 _USUAL_SWITCH_S = sys.getswitchinterval()
-_NICENESS = -10
 _T = TypeVar("_T")
 
 
@@ -63,14 +60,6 @@ def shorten_turns() -> None:
 def restore_turns() -> None:
     """Python's own turns again, when no camera runs."""
     sys.setswitchinterval(_USUAL_SWITCH_S)
-
-
-def _outrank() -> None:
-    """The grab thread goes first. Only Linux gives single threads a niceness."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            # Needs a privilege that not every operator has; without it the buffers have to bridge more.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class Channel:
@@ -183,7 +172,6 @@ class Channel:
     # -- the grab thread ------------------------------------------------------------------------------
 
     def _grab(self) -> None:
-        _outrank()
         ring = self.ring
         next_check = time.monotonic() + _CHECK_EVERY_S
         try:
