@@ -20,6 +20,7 @@ from fusion.resample import NOISE_FREE
 FOLDER = Path(__file__).parent / "weights"
 
 _FARTHEST_SCALE = 1.5
+_FARTHEST_NOISE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,17 @@ def nearest(
 def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool:
     """Whether a model may run unasked: it beat the learning-free method on input like this.
 
-    Scales more than half as large again (or as small), and noise it never saw, are another matter.
+    Scales more than half as large again (or as small), and noise less than half or more than twice as strong
+    as in training, are another matter.
     """
     near = abs(math.log(card.scale / scale)) <= math.log(_FARTHEST_SCALE)
-    return card.default and near and (noise_variance < NOISE_FREE or card.noise_variance >= NOISE_FREE)
+    if card.noise_variance < NOISE_FREE:
+        alike = noise_variance < NOISE_FREE
+    else:
+        alike = (
+            card.noise_variance / _FARTHEST_NOISE <= noise_variance <= card.noise_variance * _FARTHEST_NOISE
+        )
+    return card.default and near and alike
 
 
 def fingerprint(path: Path) -> str:

@@ -61,7 +61,13 @@ def test_a_default_runs_unasked_only_on_input_like_that_it_was_judged_on(stored,
     assert trustworthy(card, scale=scale, noise_variance=noise) == trusted
     assert not trustworthy(replace(card, default=False), scale=scale, noise_variance=noise)
     noisy = replace(card, noise_variance=0.01)
-    assert trustworthy(noisy, scale=4, noise_variance=0.001)
+    assert [
+        v for v in (0.0, 0.001, 0.005, 0.01, 0.02, 0.03) if trustworthy(noisy, scale=4, noise_variance=v)
+    ] == [
+        0.005,
+        0.01,
+        0.02,
+    ]
 
 
 def test_missing_damaged_and_foreign_weights_are_refused(stored):
