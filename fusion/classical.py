@@ -24,7 +24,7 @@ _DETAIL_SHARE = 2.0
 """Detail counts half where the mismatch is this share of it, divided by the scale, plus the floor."""
 _FLOOR = 0.007
 _SMOOTHING = 2.0
-_NOISE_TOLERANCE = 2.0
+_NOISE_TOLERANCE = 3.0
 _CLEAN_SIGMA = 0.01
 _INSIDE = 0.999
 
