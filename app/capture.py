@@ -35,7 +35,7 @@ class CaptureJob:
     hsr_exposure_us: float = 2000.0
     lsr_exposure_us: float = 2000.0
     gain_db: float = 0.0
-    sixteen_bit: bool = False
+    pixel_format: PixelFormat = PixelFormat.BAYER_RG8
     line: str = "Line0"
     name: str = ""
     notes: str = ""
@@ -54,14 +54,19 @@ class CaptureJob:
             ratio=self.ratio,
             line=self.line,
         )
-        pixel_format = PixelFormat.BAYER_RG16 if self.sixteen_bit else PixelFormat.BAYER_RG8
         hsr = CameraSettings(
-            *self.hsr_size, pixel_format=pixel_format, exposure_us=self.hsr_exposure_us, gain_db=self.gain_db
+            *self.hsr_size,
+            pixel_format=self.pixel_format,
+            exposure_us=self.hsr_exposure_us,
+            gain_db=self.gain_db,
         )
         lsr = CameraSettings(
-            *self.lsr_size, pixel_format=pixel_format, exposure_us=self.lsr_exposure_us, gain_db=self.gain_db,
+            *self.lsr_size,
+            pixel_format=self.pixel_format,
+            exposure_us=self.lsr_exposure_us,
+            gain_db=self.gain_db,
             buffer_count=256,
-        )  # fmt: skip
+        )
         return SessionSettings(hsr, lsr, plan)
 
     @property

@@ -47,7 +47,7 @@ class LiveCounters:
 
 def make_ring(settings: CameraSettings, fps: float, heir_of: RingBuffer | None = None) -> RingBuffer:
     """A ring for some seconds of one stream, within the memory that a session may take."""
-    stride = settings.width * settings.height * settings.pixel_format.bytes_per_pixel
+    stride = settings.pixel_format.frame_bytes(settings.height, settings.width)
     capacity = max(_LEAST_FRAMES, min(int(fps * _RING_SECONDS), _RING_BYTES // stride))
     return RingBuffer(capacity, settings.height, settings.width, settings.pixel_format, heir_of=heir_of)
 

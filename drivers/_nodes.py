@@ -190,5 +190,7 @@ class Nodes:
             return
         entry = self.spin.CEnumEntryPtr(node.GetEntryByName(symbol))
         if not self.spin.IsReadable(entry):
-            raise CameraSettingError(f"{name} of {self.owner} has no entry {symbol}")
+            entries = [self.spin.CEnumEntryPtr(entry) for entry in node.GetEntries()]
+            there = ", ".join(str(entry.GetSymbolic()) for entry in entries if self.spin.IsReadable(entry))
+            raise CameraSettingError(f"{name} of {self.owner} has no entry {symbol}; it has {there}")
         self._writable("CEnumerationPtr", name, symbol).SetIntValue(entry.GetValue())

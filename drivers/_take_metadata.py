@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from drivers.frame import PixelFormat, Role
 
-FORMAT_VERSION = 1
-"""Version of the take format that this program writes; it reads this one and older ones."""
+FORMAT_VERSION = 2
+"""Newest version of the take format that this program reads; 2 came with packed frames.
+
+A take is written with the oldest version that describes it, so that older programs read what they can.
+"""
 
 SEGMENT_BYTES = 4 * 1024**3
 """Upper bound of one frames_NNNN.raw file [bytes]."""
@@ -56,14 +59,18 @@ class CameraMetadata(BaseModel):
     @property
     def stride(self) -> int:
         """Bytes of one frame on disk."""
-        return self.width * self.height * self.pixel_format.bytes_per_pixel
+        return self.pixel_format.frame_bytes(self.height, self.width)
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
-        """(H, W) for mono and Bayer, (H, W, 3) for RGB."""
-        if self.pixel_format.channels == 1:
-            return (self.height, self.width)
-        return (self.height, self.width, self.pixel_format.channels)
+        """Shape of one frame's array on disk, as `PixelFormat.shape` gives it."""
+        return self.pixel_format.shape(self.height, self.width)
+
+    @model_validator(mode="after")
+    def _holds_whole_pairs(self) -> CameraMetadata:
+        if self.pixel_format.packed and self.width % 2:
+            raise ValueError(f"{self.pixel_format} needs an even width, not {self.width}")
+        return self
 
 
 class TriggerMetadata(BaseModel):
@@ -112,7 +119,7 @@ class TakeMetadata(BaseModel):
     """Everything that take.json holds; written before the first frame.
 
     Attributes:
-        format_version: Version of the format; a newer one is refused.
+        format_version: Version of the format; a newer one than FORMAT_VERSION is refused.
         name: Name of the take for people.
         created: Date and time in ISO 8601, empty when it does not matter.
         hsr: The sharp, slow stream.
@@ -135,7 +142,7 @@ class TakeMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["twinrate take"] = "twinrate take"
-    format_version: int = Field(default=FORMAT_VERSION, ge=1)
+    format_version: int = Field(default=1, ge=1)
     name: str = ""
     created: str = ""
     hsr: CameraMetadata
@@ -159,6 +166,11 @@ class TakeMetadata(BaseModel):
     def camera(self, role: Role) -> CameraMetadata:
         """The entry of one stream."""
         return self.hsr if role is Role.HSR else self.lsr
+
+    def with_version(self) -> TakeMetadata:
+        """The same with the oldest `format_version` that describes it."""
+        new = any(camera.pixel_format.packed for camera in (self.hsr, self.lsr))
+        return self.model_copy(update={"format_version": 2 if new else 1})
 
     def frames_per_segment(self, role: Role) -> int:
         """Whole frames in one frames_NNNN.raw file."""

@@ -1,4 +1,4 @@
-"""Reads one stream of a take through memory maps: a frame is a view, not a copy."""
+"""Reads one stream of a take through memory maps: a frame is a view, a packed one is unpacked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from drivers._take_metadata import CameraMetadata, TakeMetadata, TriggerMetadata
 from drivers._take_writer import INDEX_NAME, segment_name
 from drivers.errors import TakeError
 from drivers.frame import Frame, FrameFlag, Image, Role
+from drivers.packing import unpacked
 from drivers.source import SourceInfo
 
 
@@ -127,7 +128,7 @@ class TakeStream:
             role=self._role,
             width=self._camera.width,
             height=self._camera.height,
-            pixel_format=self._camera.pixel_format,
+            pixel_format=self._camera.pixel_format.unpacked,
             frame_count=len(self._usable),
             fps=fps,
         )
@@ -175,7 +176,7 @@ class TakeStream:
         return self._rows[name][self._usable].astype(np.int64)
 
     def read(self, index: int) -> Frame:
-        """Frame `index`; its picture is a read-only view into the file.
+        """Frame `index`; its picture is a read-only view into the file, or new memory if it is packed there.
 
         The checksum is compared when a frame is read for the first time.
 
@@ -195,16 +196,18 @@ class TakeStream:
                     "leave this frame out"
                 )
             self._verified[number] = True
-        return Frame(
-            image=image,
-            pixel_format=self._camera.pixel_format,
-            role=self._role,
-            frame_id=int(row["frame_id"]),
-            mid_exposure_ns=int(row["mid_exposure_ns"]),
-            exposure_us=float(row["exposure_us"]),
-            gain_db=float(row["gain_db"]),
-            host_ns=int(row["host_ns"]),
-            flags=FrameFlag(int(row["flags"])),
+        return unpacked(
+            Frame(
+                image=image,
+                pixel_format=self._camera.pixel_format,
+                role=self._role,
+                frame_id=int(row["frame_id"]),
+                mid_exposure_ns=int(row["mid_exposure_ns"]),
+                exposure_us=float(row["exposure_us"]),
+                gain_db=float(row["gain_db"]),
+                host_ns=int(row["host_ns"]),
+                flags=FrameFlag(int(row["flags"])),
+            )
         )
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:

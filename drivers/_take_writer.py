@@ -235,7 +235,7 @@ class TakeWriter:
 
     def __init__(self, path: Path | str, metadata: TakeMetadata, *, preallocate: bool = True) -> None:
         self._path = Path(path)
-        self._metadata = metadata
+        self._metadata = metadata = metadata.with_version()
         self._closed = False
         _make_folder(self._path)
         try:

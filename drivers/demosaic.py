@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.frame import Frame, PixelFormat
+from drivers.packing import unpacked
 
 
 def to_rgb8(frame: Frame) -> npt.NDArray[np.uint8]:
@@ -15,6 +16,7 @@ def to_rgb8(frame: Frame) -> npt.NDArray[np.uint8]:
     Bayer mosaics are interpolated by variable number of gradients, 16-bit ones along edges; 16-bit samples
     are rounded to 8 bits. An RGB8 frame is returned as it is, without a copy.
     """
+    frame = unpacked(frame)
     image = frame.image
     # OpenCV names a mosaic by its second row: its "BG" is the PFNC's "RG".
     if frame.pixel_format is PixelFormat.BAYER_RG8:

@@ -25,8 +25,12 @@ class PixelFormat(str, Enum):
     """Pixel formats by their GenICam PFNC names."""
 
     MONO8 = "Mono8"
+    MONO12P = "Mono12p"
+    MONO12_PACKED = "Mono12Packed"
     MONO16 = "Mono16"
     BAYER_RG8 = "BayerRG8"
+    BAYER_RG12P = "BayerRG12p"
+    BAYER_RG12_PACKED = "BayerRG12Packed"
     BAYER_RG16 = "BayerRG16"
     RGB8 = "RGB8"
     RGB16 = "RGB16"
@@ -36,8 +40,25 @@ class PixelFormat(str, Enum):
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
-        """Sample type: uint8, or uint16 scaled to the full 16 bits."""
+        """Element type: uint8, also for packed formats, or uint16 scaled to the full 16 bits."""
         return np.dtype(np.uint16) if self.value.endswith("16") else np.dtype(np.uint8)
+
+    @property
+    def bayer(self) -> bool:
+        """Whether it is a colour mosaic."""
+        return self.value.startswith("Bayer")
+
+    @property
+    def packed(self) -> bool:
+        """Whether two 12-bit samples share three bytes; see `drivers.packing`."""
+        return "12" in self.value
+
+    @property
+    def unpacked(self) -> PixelFormat:
+        """The 16-bit format of the same samples for a packed one, itself for any other."""
+        if not self.packed:
+            return self
+        return PixelFormat.BAYER_RG16 if self.bayer else PixelFormat.MONO16
 
     @property
     def channels(self) -> int:
@@ -45,9 +66,26 @@ class PixelFormat(str, Enum):
         return 3 if self.value.startswith("RGB") else 1
 
     @property
-    def bytes_per_pixel(self) -> int:
-        """Bytes of one pixel in memory and on disk."""
-        return self.channels * self.dtype.itemsize
+    def bits_per_pixel(self) -> int:
+        """Bits of one pixel in memory and on disk."""
+        return 12 if self.packed else 8 * self.channels * self.dtype.itemsize
+
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Shape of a picture's array: (H, W), (H, W, 3) for RGB, (H, W * 3 / 2) bytes for packed formats.
+
+        Raises:
+            ValueError: The format is packed and the width is odd.
+
+        """
+        if self.packed:
+            if width % 2:
+                raise ValueError(f"{self} holds pairs of pixels, a width of {width} is odd")
+            return (height, width // 2 * 3)
+        return (height, width) if self.channels == 1 else (height, width, self.channels)
+
+    def frame_bytes(self, height: int, width: int) -> int:
+        """Bytes of a whole picture in memory and on disk."""
+        return height * width * self.bits_per_pixel // 8
 
 
 class FrameFlag(IntFlag):
@@ -72,7 +110,8 @@ class Frame:
     """One picture of one stream.
 
     Attributes:
-        image: (H, W) for mono and Bayer, (H, W, 3) for RGB; the dtype of `pixel_format`.
+        image: Shape and dtype as `pixel_format` says: (H, W) for mono and Bayer, (H, W, 3) for RGB, rows of
+            bytes for packed formats, which only cameras deliver: ring buffers and takes unpack them.
             Frames read from a ring buffer or a take may be views: copy what must outlive the reader.
         pixel_format: How to read `image`.
         role: The stream.
@@ -97,11 +136,11 @@ class Frame:
     flags: FrameFlag = FrameFlag.NONE
 
 
-def with_image(frame: Frame, image: Image) -> Frame:
+def with_image(frame: Frame, image: Image, pixel_format: PixelFormat) -> Frame:
     """The same frame with other pixels: `dataclasses.replace`, at a third of its cost on the grab path."""
     return Frame(
         image,
-        frame.pixel_format,
+        pixel_format,
         frame.role,
         frame.frame_id,
         frame.mid_exposure_ns,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from drivers._gs3_settings import (
     REAL_FEATURES,
@@ -25,7 +28,7 @@ from drivers.errors import (
     CameraNotFoundError,
     CameraSettingError,
 )
-from drivers.frame import Frame, FrameFlag, Role
+from drivers.frame import Frame, FrameFlag, Image, Role
 
 __all__ = ["MODEL", "Grasshopper3", "list_cameras", "load_pyspin", "open_camera"]
 
@@ -202,7 +205,7 @@ class Grasshopper3:
             self._gaps += gap
         self._delivered += 1
         return Frame(
-            image=image.GetNDArray(),
+            image=_rows(image, settings) if settings.pixel_format.packed else image.GetNDArray(),
             pixel_format=settings.pixel_format,
             role=self.role,
             frame_id=frame_id,
@@ -357,3 +360,10 @@ class Grasshopper3:
             waiting = host.optional_integer("StreamOutputBufferCount")
         total = self._settings.buffer_count if self._settings else 0
         return StreamCounters(self._delivered, self._incomplete, max(self._lost, self._gaps), waiting, total)
+
+
+def _rows(image: Any, settings: CameraSettings) -> Image:
+    """Packed rows as they were sent; what GetNDArray makes of two samples in three bytes is not said."""
+    shape = settings.pixel_format.shape(settings.height, settings.width)
+    pixels: Image = np.asarray(image.GetData(), np.uint8)[: math.prod(shape)].reshape(shape)
+    return pixels

@@ -134,7 +134,7 @@ class _Follower:
         return latest is not None and index <= latest
 
     def _run(self) -> None:
-        buffer = aligned_empty(self._ring.frame_shape, self._ring.pixel_format.dtype)
+        buffer = aligned_empty(self._ring.stored_shape, self._ring.stored_format.dtype)
         # Fewer, longer turns: waking for every frame of a fast camera costs the grab thread its own turns.
         turn = max(1, min(_MOST_PER_TURN, self._ring.capacity // 32))
         limit = self._ring.capacity * _FULL_PART
@@ -147,7 +147,7 @@ class _Follower:
                     if self._ring.closed and not self._there(self.next):
                         break
                     continue
-                frame = self._ring.read(self.next, out=buffer)
+                frame = self._ring.read_stored(self.next, out=buffer)
                 if self._until_ns is None and self._length_ns is not None:
                     self._until_ns = frame.mid_exposure_ns + self._length_ns
                 if self._until_ns is not None and frame.mid_exposure_ns >= self._until_ns:

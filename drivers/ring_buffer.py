@@ -13,6 +13,7 @@ import numpy as np
 
 from drivers.errors import OverwrittenError
 from drivers.frame import Frame, Image, PixelFormat, with_image
+from drivers.packing import unpack
 
 _BEING_WRITTEN = -1
 
@@ -28,7 +29,8 @@ class RingBuffer:
         capacity: Frames kept, at least 2.
         height: Rows [px].
         width: Columns [px].
-        pixel_format: Format of every frame; gives the dtype and the number of channels.
+        pixel_format: Format of the frames that `append` takes. Packed ones stay packed in memory; `read`
+            hands out their samples with 16 bits.
         heir_of: A ring whose memory may be taken over; if its pictures fit, it is empty from then on. Fresh
             memory for some seconds of film takes the kernel a second.
 
@@ -51,11 +53,9 @@ class RingBuffer:
         if height < 1 or width < 1:
             raise ValueError(f"a frame needs a positive size, got {width}x{height}")
         self._capacity = capacity
-        self._format = pixel_format
-        shape: tuple[int, ...] = (height, width)
-        if pixel_format.channels > 1:
-            shape = (height, width, pixel_format.channels)
-        self._shape = shape
+        self._stored_format, self._format = pixel_format, pixel_format.unpacked
+        shape = self._stored_shape = pixel_format.shape(height, width)
+        self._shape = self._format.shape(height, width)
         self._pixels = _memory((capacity, *shape), pixel_format, heir_of)
         self._slots = list(self._pixels)
         self._marks = [_BEING_WRITTEN] * capacity
@@ -73,13 +73,23 @@ class RingBuffer:
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
-        """(H, W) for mono and Bayer, (H, W, 3) for RGB."""
+        """Shape of the pictures that `read` hands out: (H, W) for mono and Bayer, (H, W, 3) for RGB."""
         return self._shape
 
     @property
     def pixel_format(self) -> PixelFormat:
-        """Format of every frame."""
+        """Format of the frames that `read` hands out, never a packed one."""
         return self._format
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Shape of the pictures as the camera sent them."""
+        return self._stored_shape
+
+    @property
+    def stored_format(self) -> PixelFormat:
+        """Format of the frames as the camera sent them."""
+        return self._stored_format
 
     @property
     def nbytes(self) -> int:
@@ -118,13 +128,13 @@ class RingBuffer:
 
         """
         image = frame.image
-        if image.shape != self._shape or frame.pixel_format is not self._format:
+        if image.shape != self._stored_shape or frame.pixel_format is not self._stored_format:
             raise ValueError(
-                f"the ring holds {self._format} frames of shape {self._shape}, "
+                f"the ring holds {self._stored_format} frames of shape {self._stored_shape}, "
                 f"got {frame.pixel_format} of shape {image.shape}"
             )
         if image.dtype != self._pixels.dtype:
-            raise ValueError(f"{self._format} needs {self._pixels.dtype} samples, got {image.dtype}")
+            raise ValueError(f"{self._stored_format} needs {self._pixels.dtype} samples, got {image.dtype}")
         index = self._count
         slot = index % self._capacity
         guarded = self._guarded
@@ -133,7 +143,7 @@ class RingBuffer:
         self._marks[slot] = _BEING_WRITTEN
         pixels = self._slots[slot]
         np.copyto(pixels, image)
-        self._heads[slot] = with_image(frame, pixels)
+        self._heads[slot] = with_image(frame, pixels, self._stored_format)
         self._marks[slot] = index
         self._count = index + 1
         # Nobody is woken before the frame he waits for is there.
@@ -143,11 +153,12 @@ class RingBuffer:
         return index
 
     def read(self, index: int, out: Image | None = None) -> Frame:
-        """Copy of the frame with absolute index `index`.
+        """Copy of the frame with absolute index `index`, unpacked.
 
         Args:
             index: Absolute index, as `append` returned it.
-            out: Array of `frame_shape` and the format's dtype to copy into; a new one when None.
+            out: Contiguous array of `frame_shape` and the dtype of `pixel_format` to copy into; a new one
+                when None.
 
         Raises:
             OverwrittenError: The writer has reused the slot, before or during the copy.
@@ -155,6 +166,13 @@ class RingBuffer:
             ValueError: `out` has another shape or dtype.
 
         """
+        return self._copy(index, out, self._shape, self._format)
+
+    def read_stored(self, index: int, out: Image | None = None) -> Frame:
+        """Like `read`, but as the camera sent it: of `stored_shape` and `stored_format`."""
+        return self._copy(index, out, self._stored_shape, self._stored_format)
+
+    def _copy(self, index: int, out: Image | None, shape: tuple[int, ...], wanted: PixelFormat) -> Frame:
         if index < 0 or index >= self._count:
             raise IndexError(f"frame {index} has not been written yet; {self._count} frames so far")
         slot = index % self._capacity
@@ -163,14 +181,16 @@ class RingBuffer:
         head = self._heads[slot]
         source = self._slots[slot]
         if out is None:
-            out = source.copy()
-        elif out.shape != self._shape or out.dtype != source.dtype:
-            raise ValueError(f"`out` must be {source.dtype} of shape {self._shape}")
-        else:
+            out = np.empty(shape, wanted.dtype)
+        elif out.shape != shape or out.dtype != wanted.dtype:
+            raise ValueError(f"`out` must be {wanted.dtype} of shape {shape}")
+        if wanted is self._stored_format:
             np.copyto(out, source)
+        else:
+            unpack(np.asarray(source, np.uint8), self._stored_format, np.asarray(out, np.uint16))
         if head is None or self._marks[slot] != index:
             raise self._overwritten(index)
-        return with_image(head, out)
+        return with_image(head, out, wanted)
 
     def head(self, index: int) -> Frame:
         """Everything about a frame but its picture: `image` has no pixels. Cheap, for times and ids.
@@ -186,7 +206,7 @@ class RingBuffer:
         head = self._heads[slot]
         if head is None or self._marks[slot] != index:
             raise self._overwritten(index)
-        return with_image(head, self._slots[slot][:0])
+        return with_image(head, self._slots[slot][:0], self._stored_format)
 
     def wait(self, index: int, timeout: float) -> bool:
         """Wait until frame `index` has been written.
@@ -240,8 +260,8 @@ class RingBuffer:
 
 
 def _memory(shape: tuple[int, ...], pixel_format: PixelFormat, heir_of: RingBuffer | None) -> Image:
-    fits = heir_of is not None and (heir_of.capacity, *heir_of.frame_shape) == shape
-    if heir_of is not None and fits and heir_of.pixel_format is pixel_format:
+    fits = heir_of is not None and (heir_of.capacity, *heir_of.stored_shape) == shape
+    if heir_of is not None and fits and heir_of.stored_format is pixel_format:
         return heir_of._bequeath()
     pixels: Image = np.empty(shape, pixel_format.dtype)
     # Zeroed page by page, so that the first pass over the ring meets no page faults.

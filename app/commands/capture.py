@@ -14,7 +14,7 @@ import typer
 
 from app.commands._common import JsonOption, emit, progress_bar, say, warn
 from app.session import SessionError
-from drivers import Role
+from drivers import PixelFormat, Role
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -72,7 +72,12 @@ def command(
         float | None, typer.Option(min=1, help="Exposure in us of the HSR camera.")
     ] = None,
     gain_db: Annotated[float, typer.Option(min=0, max=48, help="Gain of both cameras in dB.")] = 0.0,
-    sixteen_bit: Annotated[bool, typer.Option("--16-bit", help="BayerRG16 instead of BayerRG8.")] = False,
+    pixel_format: Annotated[
+        PixelFormat,
+        typer.Option(
+            help="Pixel format of both cameras; the 12-bit ones are stored packed, 3 bytes for 2 pixels."
+        ),
+    ] = PixelFormat.BAYER_RG8,
     line: Annotated[str, typer.Option(help="Trigger input, Line0 (opto) or Line3 (3.3 V).")] = "Line0",
     name: Annotated[str, typer.Option(help="Name of the take.")] = "",
     notes: Annotated[str, typer.Option(help="Notes kept in the take.")] = "",
@@ -101,7 +106,7 @@ def command(
         hsr_exposure_us=hsr_exposure_us if hsr_exposure_us is not None else exposure_us,
         lsr_exposure_us=exposure_us,
         gain_db=gain_db,
-        sixteen_bit=sixteen_bit,
+        pixel_format=pixel_format,
         line=line,
         name=name,
         notes=notes,

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from drivers import Frame, PixelFormat
+from drivers import Frame
 
 RgbImage = npt.NDArray[np.uint8]
 GreyImage = npt.NDArray[np.uint8]
@@ -20,7 +20,6 @@ SATURATED = 250
 _STRIDE = 4
 _SAMPLES = 80_000
 _SMALL = 800
-_BAYER = (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +65,7 @@ def planes(frame: Frame, step: int = 2) -> RgbImage:
     image = frame.image
     height, width = image.shape[0] // step, image.shape[1] // step
     rows, columns = height * step, width * step
-    if frame.pixel_format in _BAYER:
+    if frame.pixel_format.bayer:
         out = np.empty((height, width, 3), np.uint8)
         for channel, (y, x) in enumerate(((0, 0), (0, 1), (1, 1))):
             out[:, :, channel] = _to_8bit(image[y:rows:step, x:columns:step])
@@ -112,7 +111,7 @@ def whole(frame: Frame) -> RgbImage:
         uint8, (H, W, 3), its own memory.
 
     """
-    if frame.pixel_format in _BAYER:
+    if frame.pixel_format.bayer:
         # OpenCV names a mosaic by its second row: its "BG" is the PFNC's "RG".
         return np.asarray(cv2.cvtColor(_to_8bit(frame.image), cv2.COLOR_BayerBG2RGB), np.uint8)
     return planes(frame, 1)
@@ -133,7 +132,7 @@ def grey(frame: Frame, step: int = 1) -> GreyImage:
     if image.ndim == 3:
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     if step == 1:
-        mosaic = frame.pixel_format in _BAYER
+        mosaic = frame.pixel_format.bayer
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BayerBG2GRAY), np.uint8) if mosaic else image
     height, width = image.shape[0] // step, image.shape[1] // step
     blocks = image[: height * step, : width * step]

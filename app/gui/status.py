@@ -79,7 +79,7 @@ def planned_rate(settings: SessionSettings) -> float:
     rate = 0.0
     for role in Role:
         camera = settings.camera(role)
-        size = camera.width * camera.height * camera.pixel_format.bytes_per_pixel
+        size = camera.pixel_format.frame_bytes(camera.height, camera.width)
         rate += size * settings.plan.fps(role)
     return rate
 

@@ -9,6 +9,7 @@ class ErrorCode(IntEnum):
     """Values of Spinnaker's `Error` enumeration that the emulator can raise."""
 
     NOT_INITIALIZED = -1002
+    NOT_IMPLEMENTED = -1003
     RESOURCE_IN_USE = -1004
     ACCESS_DENIED = -1005
     INVALID_HANDLE = -1006

@@ -30,8 +30,12 @@ _CHUNKS = (
 )  # fmt: skip
 PIXEL_FORMATS = (
     ("Mono8", 0), ("Mono16", 1), ("BayerRG8", 9), ("BayerRG16", 25), ("RGB8", 2),
+    ("Mono12p", 33), ("Mono12Packed", 34), ("BayerRG12p", 41), ("BayerRG12Packed", 42),
 )  # fmt: skip
-_PIXEL_BYTES = "(2 if PixelFormat == 1 or PixelFormat == 25 else 3 if PixelFormat == 2 else 1)"
+_PIXEL_BITS = (
+    "(12 if PixelFormat > 32 else 16 if PixelFormat == 1 or PixelFormat == 25 else 24 if PixelFormat == 2 "
+    "else 8)"
+)
 FRAME_RATE_MAX = f"1000000 / (Height * BinningVertical * {ROW_TIME_US} + 50)"
 
 
@@ -223,7 +227,11 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
         ),
         integer("TLParamsLocked", 0, 0, 1, category=transport),
         fixed(
-            "PayloadSize", Kind.INTEGER, 0, computed=f"Width * Height * {_PIXEL_BYTES}", category=transport
+            "PayloadSize",
+            Kind.INTEGER,
+            0,
+            computed=f"Width * Height * {_PIXEL_BITS} // 8",
+            category=transport,
         ),
     )
 

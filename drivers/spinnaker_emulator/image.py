@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from drivers.frame import Image as Pixels
 from drivers.frame import PixelFormat
+from drivers.packing import unpack
 from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 from drivers.spinnaker_emulator.gs3 import PIXEL_FORMATS
 
@@ -121,13 +122,19 @@ class ImagePtr:
         return self._pixels
 
     def GetNDArray(self) -> Pixels:
+        if self._header.pixel_format.packed:
+            # Two samples in three bytes are no array of samples: clients take GetData or convert first.
+            raise SpinnakerException(
+                f"{self._header.pixel_format} cannot be represented as an array", ErrorCode.NOT_IMPLEMENTED
+            )
         return self._valid()
 
     def GetData(self) -> npt.NDArray[Any]:
         return self._valid().reshape(-1)
 
     def GetWidth(self) -> int:
-        return int(self._valid().shape[1])
+        columns = int(self._valid().shape[1])
+        return columns // 3 * 2 if self._header.pixel_format.packed else columns
 
     def GetHeight(self) -> int:
         return int(self._valid().shape[0])
@@ -142,7 +149,7 @@ class ImagePtr:
         return int(self._valid().strides[0])
 
     def GetBitsPerPixel(self) -> int:
-        return 8 * self._header.pixel_format.bytes_per_pixel
+        return self._header.pixel_format.bits_per_pixel
 
     def GetImageSize(self) -> int:
         return int(self._valid().nbytes)
@@ -181,7 +188,7 @@ class ImagePtr:
         pixels = self._valid()
         if self._header.chunks is None:
             raise SpinnakerException("Image has no chunk data.", ErrorCode.NOT_AVAILABLE)
-        return ChunkData(self._header, int(pixels.shape[1]), int(pixels.shape[0]))
+        return ChunkData(self._header, self.GetWidth(), int(pixels.shape[0]))
 
     def HasCRC(self) -> bool:
         return False
@@ -201,7 +208,7 @@ class ImagePtr:
 
     def Save(self, path: str, image_format: int = -1) -> None:
         del image_format
-        pixels = self._valid()
+        pixels = self.GetNDArray()
         ordered = pixels[..., ::-1] if pixels.ndim == 3 else pixels
         if not Path(path).parent.is_dir() or not cv2.imwrite(path, ordered):
             raise SpinnakerException(f"Could not save image to {path}", ErrorCode.IO)
@@ -224,8 +231,8 @@ class ImagePtr:
         if name is None:
             raise SpinnakerException("Pixel format is not supported", ErrorCode.INVALID_PARAMETER)
         pixel_format = PixelFormat(name)
-        shape = (height, width) if pixel_format.channels == 1 else (height, width, pixel_format.channels)
-        pixels = np.frombuffer(bytes(data), pixel_format.dtype).reshape(shape).copy()
+        pixels = np.empty(pixel_format.shape(height, width), pixel_format.dtype)
+        pixels.reshape(-1)[:] = np.frombuffer(bytes(data), pixel_format.dtype)
         return ImagePtr(pixels, replace(header, offset_x=x, offset_y=y, pixel_format=pixel_format), 0, None)
 
 
@@ -242,7 +249,7 @@ class ImageProcessor:
         return self._algorithm
 
     def Convert(self, source: ImagePtr, pixel_format: int) -> ImagePtr:
-        """Bayer to RGB8, Mono8 or BGR8; the same format is copied."""
+        """Bayer to RGB8 or Mono8, packed to 16 bits; the same format is copied."""
         pixels, header = source._valid(), source._header
         name = next((n for n, v in PIXEL_FORMATS if v == pixel_format), None)
         if name is None:
@@ -252,6 +259,9 @@ class ImageProcessor:
         target = PixelFormat(name)
         if target is header.pixel_format:
             return ImagePtr(pixels.copy(), header, 0, None)
+        if header.pixel_format.packed and target is header.pixel_format.unpacked:
+            samples = unpack(np.asarray(pixels, np.uint8), header.pixel_format)
+            return ImagePtr(samples, replace(header, pixel_format=target), 0, None)
         if header.pixel_format is PixelFormat.BAYER_RG8 and target in (PixelFormat.RGB8, PixelFormat.MONO8):
             code = cv2.COLOR_BayerBG2RGB if target is PixelFormat.RGB8 else cv2.COLOR_BayerBG2GRAY
             converted = np.asarray(cv2.cvtColor(pixels, code), np.uint8)

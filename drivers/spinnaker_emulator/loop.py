@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.frame import Image, PixelFormat, Role
+from drivers.packing import pack
 from drivers.spinnaker_emulator import sensor
 from drivers.spinnaker_emulator.optics import RigGeometry
 from drivers.spinnaker_emulator.painter import Shot, view_of
@@ -85,7 +86,7 @@ class PictureLoop:
         if self._drawn_for[index] != key:
             self._start_redraw(geometry, shot)
         stored = self._stored[index]
-        if stored is None or stored.shape != out.shape:
+        if stored is None or shot.pixel_format.shape(*stored.shape[:2]) != out.shape:
             stored = self._draw(index, geometry, shot, key)
         np.copyto(out, self._developed_picture(index, stored, shot))
 
@@ -189,7 +190,7 @@ def _codes(rgb: Codes, shot: Shot) -> Codes:
     tables = np.asarray(np.clip(np.rint(255.0 * np.sqrt(light)), 0, 255), np.uint8)
     rooted = np.asarray(cv2.LUT(rgb, tables[None]), np.uint8)
     name = shot.pixel_format
-    if name in (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16):
+    if name.bayer:
         raw = rooted[..., 1].copy()
         raw[0::2, 0::2] = rooted[0::2, 0::2, 0]
         raw[1::2, 1::2] = rooted[1::2, 1::2, 2]
@@ -208,25 +209,24 @@ def _noise_deviation(exposure: Exposure) -> float:
 def _developed(stored: Codes, shot: Shot) -> Image:
     """Square roots of light as the camera's numbers."""
     exposure, pixel_format = shot.exposure, shot.pixel_format
-    sixteen_bit = pixel_format.dtype == np.uint16
-    table = _table(exposure, 1.0, sixteen_bit=sixteen_bit)
+    table = _table(exposure, 1.0, pixel_format)
     picture: Image
-    if sixteen_bit:
+    if table.dtype == np.uint16:
         picture = np.asarray(np.take(table, stored), np.uint16)
     else:
         picture = np.asarray(cv2.LUT(stored, table), np.uint8)
     coloured = (sensor.red_and_blue(array, pixel_format) for array in (picture, stored))
     for target, codes, factor in zip(*coloured, (exposure.red, exposure.blue), strict=False):
         if factor != 1.0:
-            target[...] = np.take(_table(exposure, factor, sixteen_bit=sixteen_bit), codes)
-    return picture
+            target[...] = np.take(_table(exposure, factor, pixel_format), codes)
+    return pack(np.asarray(picture, np.uint16), pixel_format) if pixel_format.packed else picture
 
 
 @lru_cache(maxsize=64)
 def _table(
-    exposure: Exposure, factor: float, *, sixteen_bit: bool
+    exposure: Exposure, factor: float, pixel_format: PixelFormat
 ) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
     codes = np.arange(256, dtype=np.float32) / np.float32(255.0)
     signal = codes * codes * np.float32(_BRIGHTEST * exposure.scale() * factor)
     signal += np.float32(exposure.black_level_percent / 100.0)
-    return sensor.quantise(signal, sixteen_bit=sixteen_bit)
+    return sensor.quantise(signal, pixel_format)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.frame import Image, PixelFormat, Role
+from drivers.packing import pack
 from drivers.spinnaker_emulator import sensor
 from drivers.spinnaker_emulator.optics import Region, RigGeometry
 from drivers.spinnaker_emulator.scene import Scene, View
@@ -74,9 +75,9 @@ def signal(scene: Scene, geometry: RigGeometry, shot: Shot, seed: int) -> npt.ND
     radiance = _radiance(scene, geometry, shot)
     values = sensor.noise_free(radiance, shot.exposure, shot.role)
     name = shot.pixel_format
-    if name in (PixelFormat.BAYER_RG8, PixelFormat.BAYER_RG16):
+    if name.bayer:
         values = sensor.mosaic(values)
-    elif name in (PixelFormat.MONO8, PixelFormat.MONO16):
+    elif name.channels == 1:
         values = np.asarray(values @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
     rng = np.random.Generator(
         np.random.SFC64([seed, list(Role).index(shot.role), shot.start_ns & (2**63 - 1)])
@@ -86,8 +87,8 @@ def signal(scene: Scene, geometry: RigGeometry, shot: Shot, seed: int) -> npt.ND
 
 def picture(scene: Scene, geometry: RigGeometry, shot: Shot, seed: int) -> Image:
     """What the camera sends for this shot."""
-    sixteen_bit = shot.pixel_format.dtype == np.uint16
-    return sensor.quantise(signal(scene, geometry, shot, seed), sixteen_bit=sixteen_bit)
+    numbers = sensor.quantise(signal(scene, geometry, shot, seed), shot.pixel_format)
+    return pack(np.asarray(numbers, np.uint16), shot.pixel_format) if shot.pixel_format.packed else numbers
 
 
 def true_picture(

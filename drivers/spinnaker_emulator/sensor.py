@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.frame import Image, PixelFormat, Role
+from drivers.packing import unpack
 
 REFERENCE_EXPOSURE_US = 2000.0
 _WHITE = 0.9
@@ -84,7 +85,7 @@ def add_noise(
 
 def red_and_blue(picture: npt.NDArray[Any], pixel_format: PixelFormat) -> tuple[npt.NDArray[Any], ...]:
     """Views of the red and of the blue samples of a picture; none of a grey one."""
-    if pixel_format.value.startswith("Bayer"):
+    if pixel_format.bayer:
         return picture[0::2, 0::2], picture[1::2, 1::2]
     return (picture[..., 0], picture[..., 2]) if pixel_format.channels == 3 else ()
 
@@ -104,6 +105,9 @@ def balance(
 
 def grey_world(picture: Image, exposure: Exposure, pixel_format: PixelFormat) -> tuple[float, float] | None:
     """Red and blue factors that make a picture grey on the whole; None for one without colour or light."""
+    if pixel_format.packed:
+        samples = unpack(np.asarray(picture, np.uint8), pixel_format)
+        return grey_world(samples, exposure, pixel_format.unpacked)
     coloured = red_and_blue(picture, pixel_format)
     if not coloured:
         return None
@@ -115,9 +119,9 @@ def grey_world(picture: Image, exposure: Exposure, pixel_format: PixelFormat) ->
     return middle / red * exposure.red, middle / blue * exposure.blue
 
 
-def quantise(signal: npt.NDArray[np.float32], *, sixteen_bit: bool) -> Image:
-    """Digital numbers: 8 bit, or the 12-bit converter's value scaled to 16 bits."""
-    if sixteen_bit:
+def quantise(signal: npt.NDArray[np.float32], pixel_format: PixelFormat) -> Image:
+    """Digital numbers: 8 bit, or the 12-bit converter's value scaled to 16 bits for all other formats."""
+    if pixel_format.unpacked.dtype == np.uint16:
         codes = np.clip(np.rint(signal * 4095.0), 0, 4095).astype(np.uint16)
         return np.asarray((codes << 4) | (codes >> 8), np.uint16)
     return np.asarray(np.clip(np.rint(signal * np.float32(255.0)), 0, 255), np.uint8)

@@ -328,10 +328,9 @@ class Stream:
     def _buffer(self, slot: int) -> Image:
         out = self._buffers[slot]
         if out is None:
-            shape: tuple[int, ...] = (self._height, self._width)
-            if self._format.channels > 1:
-                shape = (*shape, self._format.channels)
-            out = self._buffers[slot] = np.empty(shape, self._format.dtype)
+            out = self._buffers[slot] = np.empty(
+                self._format.shape(self._height, self._width), self._format.dtype
+            )
             out.fill(0)
         return out
 

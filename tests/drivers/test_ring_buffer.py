@@ -48,11 +48,11 @@ def test_holds_the_newest_frames_and_refuses_the_others(capacity: int, count: in
 @pytest.mark.parametrize("fmt", list(PixelFormat))
 def test_every_pixel_format_comes_back_unchanged(fmt: PixelFormat) -> None:
     rng = np.random.default_rng(3)
-    ring = RingBuffer(3, 5, 7, fmt)
-    image = rng.integers(0, np.iinfo(fmt.dtype).max, ring.frame_shape, fmt.dtype)
+    ring = RingBuffer(3, 5, 8, fmt)
+    image = rng.integers(0, np.iinfo(fmt.dtype).max, ring.stored_shape, fmt.dtype)
     ring.append(Frame(image, fmt, Role.HSR, 1, 2))
     out = np.empty_like(image)
-    frame = ring.read(0, out=out)
+    frame = ring.read_stored(0, out=out)
     assert frame.image is out
     np.testing.assert_array_equal(out, image)
 
