@@ -21,7 +21,6 @@ from app.errors import AppError
 from app.logs import log_folder
 from calibration.errors import CalibrationError
 from drivers.errors import DriverError
-from fusion.errors import FusionError
 
 cli = typer.Typer(
     name="twinrate",
@@ -77,6 +76,15 @@ def _keep_traceback() -> str:
     return f"details are in {log}"
 
 
+def _is_fusion_error(error: Exception) -> bool:
+    """Whether it comes from `fusion`, whose import takes longer than many a command has to do."""
+    if "fusion" not in sys.modules:
+        return False
+    from fusion.errors import FusionError
+
+    return isinstance(error, FusionError)
+
+
 def _fail(message: str, code: int = 1) -> NoReturn:
     err.print(f"twinrate: {' '.join(message.split())}", markup=False)
     sys.stdout.flush()
@@ -89,7 +97,7 @@ def run(arguments: list[str]) -> NoReturn:
     arguments = [a for a in arguments if a not in ("-v", "--verbose")]
     try:
         code = cli(args=arguments, prog_name="twinrate", standalone_mode=False)
-    except (AppError, DriverError, CalibrationError, FusionError) as error:
+    except (AppError, DriverError, CalibrationError) as error:
         if verbose:
             traceback.print_exc()
         _fail(str(error))
@@ -110,6 +118,8 @@ def run(arguments: list[str]) -> NoReturn:
     except Exception as error:
         if verbose:
             traceback.print_exc()
+        if _is_fusion_error(error):
+            _fail(str(error))
         _fail(f"internal error, please report it: {type(error).__name__}: {error}; {_keep_traceback()}")
     if code == _INTERRUPTED:
         _fail("stopped")

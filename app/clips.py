@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import InputError
-from app.picture_search import motion_correlations
+from app.picture_search import PictureSearch
 from app.sync_streams import SyncReport, sync_streams, with_offset
 from calibration.sync import AUDIO_RATE, NO_AUDIO, AudioSync, sync_audio
-from drivers import Role, StreamPair, VideoClip, open_clip
+from drivers import StreamPair, VideoClip
 from drivers.iphone import check_pair, open_clips
 
 _REAL_TIME = 1.5  # an LSR clip this much faster than the HSR clip was not slowed down
@@ -53,9 +53,7 @@ class SyncedClips:
     warnings: tuple[str, ...]
 
 
-def find_capture_factor(
-    hsr: VideoClip, lsr: VideoClip, *, on_progress: Callable[[float], None] | None = None
-) -> CaptureFactor:
+def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -> CaptureFactor:
     """Propose how much slower the LSR clip plays than it was filmed, and verify it by the motion in both.
 
     Phones save 240 fps slow motion as an ordinary 30 fps video without a mark. A clip that is not clearly
@@ -71,7 +69,7 @@ def find_capture_factor(
         return CaptureFactor(factor, f"its tags say that it was filmed at {declared:g} fps")
     if lsr.info.fps > hsr.info.fps * _REAL_TIME:
         return CaptureFactor(1.0, f"it plays at {lsr.info.fps:.2f} fps")
-    scores = motion_correlations(hsr, lsr, _FACTORS, on_progress=on_progress)
+    scores = search.correlations(_FACTORS)
     ranked = sorted(_FACTORS, key=lambda f: -scores[f])
     best, second = scores[ranked[0]], scores[ranked[1]]
     if best < _CLEAR or best - second < _MARGIN:
@@ -139,19 +137,36 @@ def open_synced(
 
     """
     hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor or 1.0)
-    capture = CaptureFactor(capture_factor or 1.0, "given")
-    if capture_factor is None:
-        capture = find_capture_factor(hsr, lsr, on_progress=on_progress)
-        if capture.factor != 1.0:
-            lsr.close()
-            lsr = open_clip(lsr_path, Role.LSR, capture_factor=capture.factor)
-            check_pair(hsr.info, lsr.info)
+    try:
+        return _synced(hsr, lsr, offset_ms, capture_factor, on_progress or (lambda _: None))
+    except BaseException:
+        hsr.close()
+        lsr.close()
+        raise
+
+
+def _synced(
+    hsr: VideoClip,
+    lsr: VideoClip,
+    offset_ms: float | None,
+    capture_factor: float | None,
+    on_progress: Callable[[float], None],
+) -> SyncedClips:
     pair = StreamPair(hsr, lsr, None)
+    search = PictureSearch(pair, on_progress)
+    if capture_factor is None:
+        capture = find_capture_factor(hsr, lsr, search)
+        if capture.factor != 1.0:
+            lsr.assume_capture_factor(capture.factor)
+            check_pair(hsr.info, lsr.info)
+            search.read_times()
+    else:
+        capture = CaptureFactor(capture_factor, "given")
     if offset_ms is not None:
         first = int(lsr.mid_exposure_ns[0]) - int(hsr.mid_exposure_ns[0])
         pair = replace(pair, clock_offset_ns=first + round(offset_ms * 1e6))
         return SyncedClips(pair, capture, None, _hdr_warning(hsr, lsr))
-    report = sync_streams(pair, audio=_sound(hsr, lsr), on_progress=on_progress)
+    report = sync_streams(pair, audio=_sound(hsr, lsr), search=search)
     warnings = report.warnings + _created_warning(hsr, lsr, report.offset_ms)
     warnings += _hdr_warning(hsr, lsr)
     return SyncedClips(with_offset(pair, report), capture, report, warnings)

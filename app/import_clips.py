@@ -241,8 +241,9 @@ def _write_frames(
 
 
 def _write_thumbnail(out: Path, source: FrameSource) -> None:
-    """hsr.jpg and lsr.jpg: the middle frame, so that a take can be recognised in a file manager."""
-    image = source.read(source.info.frame_count // 2).image
+    """hsr.jpg and lsr.jpg: a frame of the middle, so that a take can be recognised in a file manager."""
+    middle = source.info.frame_count // 2
+    image = source.read(source.key_frame_near(middle) if isinstance(source, VideoClip) else middle).image
     width = min(_THUMBNAIL_WIDTH, image.shape[1])
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from threading import Event
+from typing import Protocol, TypeVar, runtime_checkable
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.registration import Corners, Registrations
 from app.small_pictures import SmallPictures
-from calibration import CalibrationError
-from calibration.features import match_features
-from calibration.homography import fit_homography
+from calibration.grid import scaling
 from calibration.sync import (
     FrameSync,
     FrameWindow,
     MotionSync,
+    band_pass,
     match_frames,
     motion_curve,
     motion_times,
@@ -28,7 +30,8 @@ from drivers.pairing import regular_times
 
 Picture = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
-Corners = npt.NDArray[np.float64]
+Here = TypeVar("Here")
+There = TypeVar("There")
 
 
 @runtime_checkable
@@ -42,7 +45,7 @@ class LivelySource(Protocol):
 
 
 _MOTION_WIDTH = 96
-_MATCH_WIDTH = 320
+_HSR_WIDTH, _LSR_WIDTH = 640, 320
 _MOTION_SECONDS = 120.0
 _SEGMENTS = 16
 _CHECKED_SEGMENTS = 8
@@ -53,6 +56,7 @@ _MAX_EXPOSURE = 8
 _ROUNDS = 8
 _SETTLED = 0.02
 _FIRST_GUESS = 0.6
+_THREADS = 2
 
 
 def _seconds(source: FrameSource) -> npt.NDArray[np.float64]:
@@ -78,14 +82,20 @@ class PictureSearch:
     """
 
     def __init__(self, pair: StreamPair, on_progress: Callable[[float], None]) -> None:
-        self._hsr, self._lsr = SmallPictures(pair.hsr), SmallPictures(pair.lsr)
+        self._hsr, self._lsr = SmallPictures(pair.hsr, _HSR_WIDTH), SmallPictures(pair.lsr, _LSR_WIDTH)
         self._tell = on_progress
-        self.hsr_s, self.lsr_s = _seconds(pair.hsr), _seconds(pair.lsr)
-        self.lsr_period, self.hsr_period = _period(self.lsr_s), _period(self.hsr_s)
-        self._registered: dict[tuple[int, int], Corners | None] = {}
+        self._unwanted = Event()
+        self._passed: dict[int, npt.NDArray[np.float32]] = {}
+        self._registered = Registrations(self._hsr, self._lsr)
         self._limit_s, self._segments = _MOTION_SECONDS, _SEGMENTS
         self._pair = pair
         self._slow: npt.NDArray[np.float64] | None = None
+        self.read_times()
+
+    def read_times(self) -> None:
+        """Take the frame times from the streams; again, once the capture factor of a clip is known."""
+        self.hsr_s, self.lsr_s = _seconds(self._pair.hsr), _seconds(self._pair.lsr)
+        self.lsr_period, self.hsr_period = _period(self.lsr_s), _period(self.hsr_s)
 
     def check_only(self) -> None:
         """Look at fewer frames, chosen without decoding others where that is possible.
@@ -99,33 +109,73 @@ class PictureSearch:
         else:
             self._limit_s = _CHECKED_SECONDS
 
-    def counted(self, indices: Iterable[int], total: int, part: tuple[float, float]) -> Iterator[int]:
+    def _beside(self, here: Callable[[], Here], there: Callable[[], There]) -> tuple[Here, There]:
+        """Do two things at once, one for each stream: decoders leave the interpreter free for each other.
+
+        Args:
+            here: Done on this thread; may end the whole by an exception.
+            there: Done on another; asks `_while_wanted` whether to go on.
+
+        """
+        with ThreadPoolExecutor(1, "hsr-pictures") as pool:
+            other = pool.submit(there)
+            try:
+                mine = here()
+            except BaseException:
+                self._unwanted.set()
+                raise
+            return mine, other.result()
+
+    def _while_wanted(self, indices: Iterable[int]) -> Iterator[int]:
+        for index in indices:
+            if self._unwanted.is_set():
+                return
+            yield index
+
+    def _telling(self, indices: Sequence[int], part: tuple[float, float]) -> Iterator[int]:
         """The same indices, telling the progress between both parts of the whole on the way."""
         for done, index in enumerate(indices):
             if done % 16 == 0:
-                self._tell(part[0] + (part[1] - part[0]) * done / max(1, total))
+                self._tell(part[0] + (part[1] - part[0]) * done / len(indices))
             yield index
 
     def slow_curve(self) -> npt.NDArray[np.float64]:
         """How much the HSR picture changes from each frame to the next, shape (frames - 1,)."""
         if self._slow is None:
             count = int(np.searchsorted(self.hsr_s, self._limit_s))
-            indices = self.counted(range(count), count, (0.0, 0.2))
-            self._slow = motion_curve((self._hsr.read(i, _MOTION_WIDTH) for i in indices), 1)
+            wanted = self._while_wanted(range(count))
+            self._slow = motion_curve((self._hsr.thumbnail(i, _MOTION_WIDTH) for i in wanted), 1)
         return self._slow
 
     def motion(self) -> MotionSync:
         """Offset by motion energy over all of both clips, at most two minutes of each."""
-        lag = max(1, round(self.hsr_period / self.lsr_period))
-        slow = self.slow_curve()
+        return self._motion(self._lsr_thumbnails((0.0, 0.6)), 1.0)
+
+    def correlations(self, factors: Sequence[float]) -> dict[float, float]:
+        """How alike both streams move if the LSR stream were that many times faster than its times say.
+
+        Args:
+            factors: Factors to try.
+
+        Returns:
+            Normalised correlation of the motion curves at the best shift, -1..1, for every factor.
+
+        """
+        thumbnails, _ = self._beside(lambda: list(self._lsr_thumbnails((0.0, 0.6))), self.slow_curve)
+        return {factor: self._motion(thumbnails, factor).correlation for factor in factors}
+
+    def _lsr_thumbnails(self, part: tuple[float, float]) -> Iterator[Picture]:
         count = int(np.searchsorted(self.lsr_s, _MOTION_SECONDS))
-        indices = self.counted(range(count), count, (0.2, 0.6))
-        fast = motion_curve((self._lsr.read(i, _MOTION_WIDTH) for i in indices), lag)
+        return (self._lsr.thumbnail(i, _MOTION_WIDTH) for i in self._telling(range(count), part))
+
+    def _motion(self, thumbnails: Iterable[Picture], factor: float) -> MotionSync:
+        lag = max(1, round(self.hsr_period / self.lsr_period * factor))
+        fast, slow = self._beside(lambda: motion_curve(thumbnails, lag), self.slow_curve)
         return sync_motion(
             slow,
             motion_times(self.hsr_s[: len(slow) + 1], 1),
             fast,
-            motion_times(self.lsr_s[: len(fast) + lag], lag),
+            motion_times(self.lsr_s[: len(fast) + lag] / factor, lag),
         )
 
     def frames(self, shift_s: float) -> tuple[FrameSync | None, float]:
@@ -135,6 +185,7 @@ class PictureSearch:
         registration and matching take turns until neither moves the other.
         """
         chosen = self._moving_frames(shift_s)
+        self._passed.clear()
         if not chosen:
             return None, 0.0
         self._decode(chosen, shift_s)
@@ -142,7 +193,7 @@ class PictureSearch:
         found = self._match(chosen, shift_s, registered_s=shift_s)
         before = step = 0.0
         for number in range(_ROUNDS):
-            self._tell(0.6 + 0.4 * (number + 1) / _ROUNDS)
+            self._tell(0.8 + 0.2 * (number + 1) / _ROUNDS)
             if found.frames == 0:
                 return found, at
             before, step = step, (found.shift_s - shift_s) / self.lsr_period
@@ -161,10 +212,17 @@ class PictureSearch:
 
     def _decode(self, chosen: list[int], shift_s: float) -> None:
         """Read what matching will look at in ascending order, which decodes each frame once."""
-        for j in chosen:
-            self._hsr.read(j)
-            for index in self._around(j, shift_s):
-                self._lsr.read(index)
+
+        def read_hsr() -> None:
+            for j in self._while_wanted(chosen):
+                self._hsr.read(j)
+
+        def read_lsr() -> None:
+            for j in self._telling(chosen, (0.6, 0.8)):
+                for index in self._around(j, shift_s):
+                    self._lsr.read(index)
+
+        self._beside(read_lsr, read_hsr)
 
     def _around(self, j: int, shift_s: float) -> range:
         """LSR frames around the place of HSR frame `j`; empty where they reach beyond the clip."""
@@ -176,7 +234,7 @@ class PictureSearch:
     def _match(self, chosen: list[int], shift_s: float, *, registered_s: float) -> FrameSync:
         """Match HSR frames around `shift_s`, with views registered as if `registered_s` were the shift."""
         view = self._registration(chosen, registered_s)
-        windows = [w for w in (self._window(j, shift_s, view) for j in chosen) if w is not None]
+        windows = self._windows(chosen, shift_s, self._plain() if view is None else view)
         limit = min(float(_MAX_EXPOSURE), self.hsr_period / self.lsr_period)
         return match_frames(windows, max_exposure=limit)
 
@@ -200,63 +258,70 @@ class PictureSearch:
 
     def _registration(self, chosen: list[int], shift_s: float) -> Matrix | None:
         """Match-size LSR px -> HSR px at matching size, median over several instants; None when unknown."""
-        corners: list[Corners] = []
         picks = [chosen[i] for i in np.linspace(0, len(chosen) - 1, _REGISTERED).round().astype(int)]
-        for j in dict.fromkeys(picks):
-            # Between two LSR frames, so that the view belongs to the instant and not to the nearest frame.
-            place = float(np.interp(self.hsr_s[j] + shift_s, self.lsr_s, np.arange(len(self.lsr_s))))
-            low = min(int(place), len(self.lsr_s) - 2)
-            first, second = self._register(j, low), self._register(j, low + 1)
+        # Between two LSR frames, so that the view belongs to the instant and not to the nearest frame.
+        places = {
+            j: float(np.interp(self.hsr_s[j] + shift_s, self.lsr_s, np.arange(len(self.lsr_s))))
+            for j in picks
+        }
+        before = {j: min(int(place), len(self.lsr_s) - 2) for j, place in places.items()}
+        self._registered.prepare((j, low + step) for j, low in before.items() for step in (0, 1))
+        corners: list[Corners] = []
+        for j, low in before.items():
+            first, second = (self._registered.corners(j, low + step) for step in (0, 1))
             if first is not None and second is not None:
-                corners.append(first + (place - low) * (second - first))
+                corners.append(first + (places[j] - low) * (second - first))
         if not corners:
             return None
         typical = np.median(np.stack(corners), axis=0).astype(np.float32)
-        square = self._lsr_corners().astype(np.float32)
+        square = self._registered.square.astype(np.float32)
         return np.asarray(cv2.getPerspectiveTransform(square, typical), np.float64)
 
-    def _register(self, hsr_index: int, lsr_index: int) -> Corners | None:
-        """Where the corners of an LSR frame lie in the HSR picture; None when that cannot be found."""
-        key = (hsr_index, lsr_index)
-        if key not in self._registered:
-            hsr, lsr = self._hsr.read(hsr_index), self._lsr.read(lsr_index)
-            self._registered[key] = None
-            try:
-                matches = match_features(_grey_rgb(hsr), _grey_rgb(lsr))
-                scale = float(np.sqrt(hsr.size / lsr.size))
-                plane = fit_homography(matches, lsr_size=(lsr.shape[1], lsr.shape[0]), scale=scale)
-            except CalibrationError:
-                return None
-            matrix = plane.matrix @ _scaling(lsr.shape[1] / self._lsr.size(_MATCH_WIDTH)[0])
-            corners = cv2.perspectiveTransform(self._lsr_corners(), matrix)
-            self._registered[key] = np.asarray(corners, np.float64)
-        return self._registered[key]
+    def _plain(self) -> Matrix:
+        """LSR px -> HSR px for two cameras with the same field of view."""
+        (hw, hh), (lw, lh) = self._hsr.size, self._lsr.size
+        return scaling(hw / lw, hh / lh)
 
-    def _lsr_corners(self) -> npt.NDArray[np.float64]:
-        w, h = self._lsr.size(_MATCH_WIDTH)
-        return np.array([[[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]]], np.float64)
+    def _windows(self, chosen: list[int], shift_s: float, view: Matrix) -> list[FrameWindow]:
+        """HSR frames in the LSR view, each with the LSR frames around its place."""
+        around = {j: near for j in chosen if len(near := self._around(j, shift_s))}
+        sharp = [(self._hsr.read(j), float(self.hsr_s[j])) for j in around]
+        new = {i: self._lsr.read(i) for near in around.values() for i in near if i not in self._passed}
+        with ThreadPoolExecutor(_THREADS) as pool:
+            self._passed.update(
+                zip(new, pool.map(lambda p: band_pass(p.astype(np.float32)), new.values()), strict=True)
+            )
+            seen = list(pool.map(lambda p: _seen_from(p[0], view, self._lsr.size), sharp))
+        return [
+            FrameWindow(s[0], time, [self._passed[i] for i in near], self.lsr_s[near], s[1])
+            for (_, time), near, s in zip(sharp, around.values(), seen, strict=True)
+            if s is not None
+        ]
 
-    def _window(self, j: int, shift_s: float, view: Matrix | None) -> FrameWindow | None:
-        """HSR frame `j` in the LSR view, and the LSR frames around its place."""
-        around = self._around(j, shift_s)
-        if not around:
-            return None
-        width, height = self._lsr.size(_MATCH_WIDTH)
-        lsr = np.stack([self._lsr.read(i, width) for i in around]).astype(np.float32)
-        hsr: npt.NDArray[np.float32] = self._hsr.read(j).astype(np.float32)
-        matrix = view if view is not None else _plain(hsr.shape, (height, width))
-        zoom = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
-        if zoom > 1.2:
-            # The LSR pixel averages over `zoom` HSR pixels; without this the warp would alias.
-            hsr = np.asarray(cv2.GaussianBlur(hsr, (0, 0), 0.5 * zoom), np.float32)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        warped = cv2.warpPerspective(hsr, matrix, (width, height), flags=flags)
-        seen = cv2.warpPerspective(np.ones_like(hsr), matrix, (width, height), flags=flags) > 0.999
-        if seen.mean() < 0.1:
-            return None
-        inner = cv2.erode(seen.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-        filled = np.where(seen, warped, warped[seen].mean()).astype(np.float32)
-        return FrameWindow(filled, float(self.hsr_s[j]), lsr, self.lsr_s[around.start : around.stop], inner)
+
+def _seen_from(
+    hsr: Picture, view: Matrix, size: tuple[int, int]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]] | None:
+    """A band-passed HSR frame in the LSR view and where it is known; None where the views hardly overlap.
+
+    Args:
+        hsr: The HSR frame.
+        view: LSR px -> HSR px.
+        size: Width and height of the LSR view [px].
+
+    """
+    sharp: npt.NDArray[np.float32] = hsr.astype(np.float32)
+    zoom = float(np.sqrt(abs(np.linalg.det(view[:2, :2]))))
+    if zoom > 1.2:
+        # The LSR pixel averages over `zoom` HSR pixels; without this the warp would alias.
+        sharp = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 0.5 * zoom), np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpPerspective(sharp, view, size, flags=flags)
+    seen = cv2.warpPerspective(np.ones_like(sharp), view, size, flags=flags) > 0.999
+    if seen.mean() < 0.1:
+        return None
+    inner = cv2.erode(seen.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    return band_pass(np.where(seen, warped, warped[seen].mean()).astype(np.float32)), inner
 
 
 def _with_doubt(found: FrameSync, step: float, before: float, pull: float) -> FrameSync:
@@ -275,58 +340,3 @@ def _with_doubt(found: FrameSync, step: float, before: float, pull: float) -> Fr
         ratio = min(abs(step / before), 0.95)
         error += abs(step) * ratio / (1 - ratio)
     return replace(found, error_frames=error)
-
-
-def _grey_rgb(grey: Picture) -> Picture:
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def _scaling(factor: float) -> Matrix:
-    """Pixel coordinates times `factor`, with pixel centres on whole numbers."""
-    shift = 0.5 * factor - 0.5
-    return np.array([[factor, 0, shift], [0, factor, shift], [0, 0, 1]], np.float64)
-
-
-def _plain(hsr: tuple[int, ...], lsr: tuple[int, int]) -> Matrix:
-    """LSR px -> HSR px for two cameras with the same field of view."""
-    sy, sx = hsr[0] / lsr[0], hsr[1] / lsr[1]
-    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]], np.float64)
-
-
-def motion_correlations(
-    hsr: FrameSource,
-    lsr: FrameSource,
-    factors: Sequence[float],
-    *,
-    on_progress: Callable[[float], None] | None = None,
-) -> dict[float, float]:
-    """How alike both streams move if the LSR stream were that many times faster than its times say.
-
-    Args:
-        hsr: The sharp, slow stream.
-        lsr: The coarse, fast stream.
-        factors: Factors to try.
-        on_progress: Called with the share done, 0..1.
-
-    Returns:
-        Normalised correlation of the motion curves at the best shift, -1..1, for every factor.
-
-    """
-    search = PictureSearch(StreamPair(hsr, lsr, None), on_progress or (lambda _: None))
-    slow = search.slow_curve()
-    count = int(np.searchsorted(search.lsr_s, _MOTION_SECONDS))
-    small = SmallPictures(lsr)
-    indices = search.counted(range(count), count, (0.2, 1.0))
-    thumbnails = [small.read(i, _MOTION_WIDTH // 2) for i in indices]
-    scores = {}
-    for factor in factors:
-        lag = max(1, round(search.hsr_period / search.lsr_period * factor))
-        fast = motion_curve(thumbnails, lag)
-        found = sync_motion(
-            slow,
-            motion_times(search.hsr_s[: len(slow) + 1], 1),
-            fast,
-            motion_times(search.lsr_s[: len(fast) + lag] / factor, lag),
-        )
-        scores[factor] = found.correlation
-    return scores

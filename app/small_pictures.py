@@ -14,7 +14,6 @@ from drivers import FrameSource, to_rgb8
 
 Picture = npt.NDArray[np.uint8]
 
-_WIDTH = 640
 _BYTES = 160 * 1024**2
 
 
@@ -28,25 +27,26 @@ class LumaSource(Protocol):
 
 
 class SmallPictures:
-    """Grey pictures of one stream by index, at most 640 px wide; memory is bounded.
+    """Grey pictures of one stream by index; memory is bounded. Not thread-safe.
 
     Args:
         source: The stream. Ascending indices are cheapest.
+        width: Of the pictures [px]; the stream's own where that is less.
 
     """
 
-    def __init__(self, source: FrameSource) -> None:
+    def __init__(self, source: FrameSource, width: int) -> None:
         self._source = source
+        self._width = min(width, source.info.width)
         self._kept: OrderedDict[int, Picture] = OrderedDict()
 
-    def size(self, width: int) -> tuple[int, int]:
-        """(width, height) of the pictures that `read` makes for `width` [px]."""
-        info = self._source.info
-        width = min(width, _WIDTH, info.width)
-        return width, max(1, round(info.height * width / info.width))
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the pictures [px]."""
+        return self._size(self._width)
 
-    def read(self, index: int, width: int = _WIDTH) -> Picture:
-        """Frame `index` reduced to `width` [px], or to what there is if that is less; shape (h, w).
+    def read(self, index: int) -> Picture:
+        """Picture of frame `index`, shape (h, w).
 
         Raises:
             SourceError: The frame and all near it are damaged.
@@ -59,16 +59,24 @@ class SmallPictures:
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(index)
-        return _reduced(picture, self.size(width))
+        return picture
+
+    def thumbnail(self, index: int, width: int) -> Picture:
+        """The same picture, no wider than `width` [px]."""
+        return _reduced(self.read(index), self._size(min(width, self._width)))
+
+    def _size(self, width: int) -> tuple[int, int]:
+        info = self._source.info
+        return width, max(1, round(info.height * width / info.width))
 
     def _load(self, index: int) -> Picture:
         return nearest_readable(self._decode, index, self._source.info.frame_count)[0]
 
     def _decode(self, index: int) -> Picture:
         if isinstance(self._source, LumaSource):
-            return self._source.read_luma(index, _WIDTH)
+            return self._source.read_luma(index, self._width)
         grey = cv2.cvtColor(to_rgb8(self._source.read(index)), cv2.COLOR_RGB2GRAY)
-        return _reduced(np.asarray(grey, np.uint8), self.size(_WIDTH))
+        return _reduced(np.asarray(grey, np.uint8), self.size)
 
 
 def _reduced(picture: Picture, size: tuple[int, int]) -> Picture:

@@ -63,6 +63,7 @@ def sync_streams(
     pair: StreamPair,
     *,
     audio: AudioSync = NO_AUDIO,
+    search: PictureSearch | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> SyncReport:
     """Find the offset of two recorded streams.
@@ -70,13 +71,15 @@ def sync_streams(
     Args:
         pair: Both streams; `clock_offset_ns` is not looked at.
         audio: What their sound says, with times counted from the first frame of each stream.
-        on_progress: Called with the share done, 0..1.
+        search: One that has looked at their pictures already.
+        on_progress: Called with the share done, 0..1, where there is no such search.
 
     Raises:
         SourceError: A frame cannot be read.
 
     """
-    search = PictureSearch(pair, on_progress or (lambda _: None))
+    if search is None:
+        search = PictureSearch(pair, on_progress or (lambda _: None))
     if audio.confidence >= BELIEVABLE:
         search.check_only()
     motion: MotionSync | None = None

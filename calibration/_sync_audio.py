@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
 Signal = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
@@ -71,7 +71,7 @@ NO_AUDIO = AudioSync(0.0, 0.0, 0.0, float("inf"), float("inf"), 0, 0.0, 1.0)
 
 def _whitened(x: Signal, y: Signal | FloatArray, size: int) -> npt.NDArray[np.complex128]:
     """Cross spectrum of two real signals, softly whitened and cut to the band of speech and noise."""
-    cross = np.conj(fft.rfft(x, size)) * fft.rfft(y, size)
+    cross = np.conj(np.fft.rfft(x, size)) * np.fft.rfft(y, size)
     magnitude = np.abs(cross)
     floor = 1e-12 * float(magnitude.max()) + 1e-30
     frequency = np.arange(len(cross)) * (AUDIO_RATE / size)
@@ -89,8 +89,8 @@ def _peak(correlation: FloatArray, at: int) -> float:
 
 def _coarse(hsr: Signal, lsr: Signal) -> float:
     """Delay of the LSR sound by its whole length [s]; drift smears it."""
-    size = fft.next_fast_len(len(hsr) + len(lsr), real=True)
-    correlation = fft.irfft(_whitened(hsr, lsr, size), size)
+    size = cv2.getOptimalDFTSize(len(hsr) + len(lsr))
+    correlation = np.fft.irfft(_whitened(hsr, lsr, size), size)
     strength = np.abs(correlation)
     at = int(np.argmax(strength))
     lag = at if at < len(lsr) else at - size
@@ -99,9 +99,9 @@ def _coarse(hsr: Signal, lsr: Signal) -> float:
 
 def _window_delay(hsr: Signal, lsr: Signal | FloatArray) -> tuple[float, float]:
     """Delay of `lsr` against `hsr` within the search range [s], and its peak over the next one."""
-    size = fft.next_fast_len(len(hsr) + len(lsr), real=True)
+    size = cv2.getOptimalDFTSize(len(hsr) + len(lsr))
     spectrum = _whitened(hsr, lsr, size)
-    correlation = fft.irfft(spectrum, size * _UPSAMPLE)
+    correlation = np.fft.irfft(spectrum, size * _UPSAMPLE)
     reach = int(_SEARCH_S * AUDIO_RATE * _UPSAMPLE)
     strength = np.concatenate([correlation[-reach:], correlation[: reach + 1]])
     at = int(np.argmax(strength))

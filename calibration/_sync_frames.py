@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,7 @@ _MIN_PEAK = 0.3
 _MIN_DROP = 2e-4
 _GOOD_SIGMA = 0.25
 _COARSE = 8
+_THREADS = 2
 _LONGEST = 8  # LSR frames apart that an exposure of eight still averages
 
 
@@ -24,9 +26,9 @@ class FrameWindow:
     """One HSR frame and the LSR frames around the place where it may belong.
 
     Attributes:
-        hsr: HSR frame in the LSR view and at LSR sampling, shape (h, w), float32.
+        hsr: HSR frame in the LSR view and at LSR sampling, after `band_pass`, shape (h, w).
         hsr_s: Its time [s].
-        lsr: Consecutive LSR frames, shape (N, h, w), float32.
+        lsr: Consecutive LSR frames after `band_pass`, N of shape (h, w).
         lsr_s: Their times, shape (N,) [s].
         mask: Pixels that both cameras see, shape (h, w); None for all.
 
@@ -34,7 +36,7 @@ class FrameWindow:
 
     hsr: Picture
     hsr_s: float
-    lsr: Picture
+    lsr: Sequence[Picture]
     lsr_s: FloatArray
     mask: npt.NDArray[np.bool_] | None = None
 
@@ -69,6 +71,19 @@ class FrameSync:
         precise = float(np.exp(-((self.error_frames / _GOOD_SIGMA) ** 2)))
         several = 1.0 - 0.6**self.frames
         return precise * several * float(np.clip(self.similarity / 0.6, 0.0, 1.0))
+
+
+def band_pass(picture: npt.NDArray[np.float32]) -> Picture:
+    """Take noise and slow brightness differences between the cameras out of a grey picture, shape (h, w)."""
+    height, width = picture.shape
+    fine = cv2.GaussianBlur(picture, (0, 0), 0.8)
+    # A blur this wide looks the same at an eighth of the size.
+    small = cv2.resize(
+        picture, (max(1, width // _COARSE), max(1, height // _COARSE)), interpolation=cv2.INTER_AREA
+    )
+    small = cv2.GaussianBlur(small, (0, 0), max(4.0, width / 12) / _COARSE)
+    coarse = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fine - coarse, np.float32)
 
 
 def exposure_kernel(width: float) -> FloatArray:
@@ -138,9 +153,8 @@ def _likeness(window: FrameWindow) -> _Likeness:
 
 
 def _pixels(picture: Picture, mask: npt.NDArray[np.bool_] | None) -> Picture:
-    """Band-passed pixels inside the mask, without their mean, shape (P,)."""
-    filtered = _band_pass(picture)
-    values = filtered[mask] if mask is not None else filtered.reshape(-1)
+    """Pixels inside the mask, without their mean, shape (P,)."""
+    values = picture[mask] if mask is not None else picture.reshape(-1)
     return np.asarray(values - values.mean(), np.float32)
 
 
@@ -169,7 +183,8 @@ def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -
     if not windows:
         return nothing
     period = float(np.mean(np.concatenate([np.diff(w.lsr_s) for w in windows])))
-    measured = [_likeness(window) for window in windows]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        measured = list(pool.map(_likeness, windows))
     best: tuple[float, float, list[tuple[float, float, float]]] | None = None
     widths = [w for w in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0) if w <= max(1.0, max_exposure)]
     for width in widths:
@@ -213,19 +228,6 @@ def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -
         similarity=float(scores.mean()),
         exposure_frames=best[1],
     )
-
-
-def _band_pass(picture: Picture) -> Picture:
-    """No noise, no slow brightness differences between the cameras."""
-    height, width = picture.shape
-    fine = cv2.GaussianBlur(picture, (0, 0), 0.8)
-    # A blur this wide looks the same at an eighth of the size.
-    small = cv2.resize(
-        picture, (max(1, width // _COARSE), max(1, height // _COARSE)), interpolation=cv2.INTER_AREA
-    )
-    small = cv2.GaussianBlur(small, (0, 0), max(4.0, width / 12) / _COARSE)
-    coarse = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(fine - coarse, np.float32)
 
 
 def _weighted_median(values: FloatArray, weights: FloatArray) -> float:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 
 from calibration.alignment import Alignment, OutputView, output_view, overlap_share
 from calibration.errors import NoOverlapError, TooFewFeaturesError
@@ -300,6 +299,9 @@ def relock(
         NoOverlapError: The matches do not fit a rig whose head turned by a few degrees.
 
     """
+    # scipy takes longer to load than most commands to do their work.
+    from scipy.optimize import least_squares
+
     moved = rig.moved(baseline_mm=baseline_mm, reference_mm=distance_mm)
     chosen = in_region(matches, region)
     _need_region(int(chosen.sum()))

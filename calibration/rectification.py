@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 
 from calibration.features import EpipolarFit, Matches
 from calibration.grid import Matrix, Points, invert, shift, transform
@@ -107,6 +106,9 @@ def rectify_from_matches(
     if abs(np.median(rows(start))) > abs(np.median(rows(start * [0, 1, 1, 1, 1, 1, 1]))):
         start[0] = -start[0]
     steps = np.array([0.01, 0.01, 0.01, 0.01, 0.01, 0.1, 0.1])
+    # scipy takes longer to load than most commands to do their work.
+    from scipy.optimize import least_squares
+
     best = least_squares(energy, start, x_scale=steps, max_nfev=40).x
     hsr, lsr = views(best)
     return with_plane(hsr, lsr, matches)

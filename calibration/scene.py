@@ -25,7 +25,6 @@ from calibration.features import (
 )
 from calibration.grid import check_view, invert, resize_map
 from calibration.homography import HomographyFit, fit_homography, local_scale
-from calibration.mesh import fit_mesh, is_planar
 from calibration.rectification import rectify_from_matches
 from calibration.refinement import accept, refine_depth, refine_flow, require_likeness, to_output
 from calibration.views import equalise_views, plane_map
@@ -151,6 +150,9 @@ def align_scene(
     """
     if refine not in get_args(Refine):
         raise CalibrationError(f"refine must be one of {', '.join(get_args(Refine))}, not {refine!r}")
+    # scipy, which meshes need, takes longer to load than most commands to do their work.
+    from calibration.mesh import fit_mesh, is_planar
+
     started = time.perf_counter()
     hsr_size, lsr_size = (hsr.shape[1], hsr.shape[0]), (lsr.shape[1], lsr.shape[0])
     try:

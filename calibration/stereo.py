@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
 
 from calibration.grid import ImageF32, ImageU8, Mask, Matrix, homography_map, invert, remap, shift, transform
 from calibration.rectification import Rectification
@@ -124,6 +123,9 @@ def _fill(disparity: ImageF32, unknown: Mask) -> ImageF32:
     """Nearest known disparity where none was found."""
     if unknown.all():
         return np.zeros_like(disparity)
+    # scipy takes longer to load than most commands to do their work.
+    from scipy.ndimage import distance_transform_edt
+
     index = distance_transform_edt(unknown, return_distances=False, return_indices=True)
     filled: npt.NDArray[np.float32] = np.ascontiguousarray(disparity[index[0], index[1]])
     return np.asarray(cv2.medianBlur(filled, 5), np.float32)

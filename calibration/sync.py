@@ -13,6 +13,7 @@ from calibration._sync_audio import AUDIO_RATE, NO_AUDIO, AudioSync, sync_audio
 from calibration._sync_frames import (
     FrameSync,
     FrameWindow,
+    band_pass,
     exposure_kernel,
     match_frames,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "FrameWindow",
     "MotionSync",
     "SyncEstimate",
+    "band_pass",
     "combine",
     "exposure_kernel",
     "match_frames",

@@ -29,6 +29,11 @@ def quarter_turns(frame: VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
+def upright_size(frame: VideoFrame) -> tuple[int, int]:
+    """Width and height of a decoded picture once it is put upright [px]."""
+    return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
+
+
 def is_hdr(frame: VideoFrame) -> bool:
     """Whether a picture is tagged as HLG or PQ and has to be brought to display colours."""
     return int(frame.color_trc) in (HLG, PQ)
@@ -74,7 +79,7 @@ class ColourConverter:
 
         """
         turns = quarter_turns(frame)
-        across, along = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+        across, along = upright_size(frame)
         width = min(width, across)
         height = max(1, round(along * width / across))
         size = (height, width) if turns % 2 else (width, height)

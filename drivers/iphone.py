@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers._clip_audio import ClipAudio, ClipSound, read_audio, read_sound
-from drivers._clip_colour import ColourConverter, is_hdr
+from drivers._clip_colour import ColourConverter, is_hdr, upright_size
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import ClipIndex, build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
@@ -34,36 +35,36 @@ class VideoClip:
     """
 
     def __init__(self, path: Path, role: Role, capture_factor: float = 1.0) -> None:
-        if not capture_factor > 0:
-            raise SourceError(f"{path}: a capture factor of {capture_factor:g} is impossible; give 1 or more")
         self._path = path
-        self._capture_factor = capture_factor
         self._role = role
         index = build_index(path)
         self._decoder = ClipDecoder(path, index)
-        first = self._decoder.decodable(_FIRST_FRAMES)
-        if index.suspicious or first != sorted(first):
-            index = self._reread(index)
-        self._index = index
-        self._times = np.rint(index.times_ns / capture_factor).astype(np.int64)
-        self._colour = ColourConverter()
-        self._ahead = ReadAhead(self._picture, len(self._times))
         try:
-            picture = self.read(0).image
-            self._hdr = is_hdr(self._decoder.read(0))
+            first = self._decoder.decodable(_FIRST_FRAMES)
+            if index.suspicious or first != sorted(first):
+                index = self._reread(index)
+            self._index = index
+            picture = self._decoder.read(0)
+            self.assume_capture_factor(capture_factor)
         except SourceError:
             self._decoder.close()
             raise
-        span = int(self._times[-1] - self._times[0])
-        self._info = SourceInfo(
-            name=str(path),
-            role=role,
-            width=picture.shape[1],
-            height=picture.shape[0],
-            pixel_format=PixelFormat.RGB8,
-            frame_count=len(self._times),
-            fps=(len(self._times) - 1) * 1e9 / span if span > 0 else 0.0,
-        )
+        self._size = upright_size(picture)
+        self._hdr = is_hdr(picture)
+        self._colour = ColourConverter()
+        self._ahead = ReadAhead(self._picture, len(index.pts))
+
+    def assume_capture_factor(self, factor: float) -> None:
+        """Say how many times slower the file plays than it was filmed; all its times follow.
+
+        Raises:
+            SourceError: The factor is not above 0.
+
+        """
+        if not factor > 0:
+            raise SourceError(f"{self._path}: a capture factor of {factor:g} is impossible; give 1 or more")
+        self._capture_factor = factor
+        self._times = np.rint(self._index.times_ns / factor).astype(np.int64)
 
     def _reread(self, index: ClipIndex) -> ClipIndex:
         """Decode the whole file once: what comes out, in the order in which it comes, are its frames."""
@@ -87,7 +88,16 @@ class VideoClip:
     @property
     def info(self) -> SourceInfo:
         """Upright geometry, mean rate and length."""
-        return self._info
+        span = int(self._times[-1] - self._times[0])
+        return SourceInfo(
+            name=str(self._path),
+            role=self._role,
+            width=self._size[0],
+            height=self._size[1],
+            pixel_format=PixelFormat.RGB8,
+            frame_count=len(self._times),
+            fps=(len(self._times) - 1) * 1e9 / span if span > 0 else 0.0,
+        )
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -179,6 +189,11 @@ class VideoClip:
         Shape (frame_count,), on no particular scale; all equal where every frame is coded by itself.
         """
         return self._index.activity
+
+    def key_frame_near(self, index: int) -> int:
+        """Index of the frame nearest to `index` that decodes by itself, and so is quick to get at."""
+        keys = np.flatnonzero(np.isin(self._index.pts, self._index.key_pts))
+        return int(keys[np.argmin(np.abs(keys - index))]) if len(keys) else index
 
     def read(self, index: int) -> Frame:
         """Frame `index`, decoded and converted; the picture is the caller's own.
@@ -286,9 +301,16 @@ def open_clips(
     """
     if Path(hsr_path).exists() and Path(lsr_path).exists() and Path(hsr_path).samefile(lsr_path):
         raise SourceError(f"{hsr_path}: the same clip was given twice; give the HSR clip and the LSR clip")
-    hsr = open_clip(hsr_path, Role.HSR)
+    with ThreadPoolExecutor(1, "open-lsr") as pool:
+        other = pool.submit(open_clip, lsr_path, Role.LSR, capture_factor=capture_factor)
+        try:
+            hsr = open_clip(hsr_path, Role.HSR)
+        except SourceError:
+            if other.exception() is None:
+                other.result().close()
+            raise
     try:
-        lsr = open_clip(lsr_path, Role.LSR, capture_factor=capture_factor)
+        lsr = other.result()
     except SourceError:
         hsr.close()
         raise

@@ -15,6 +15,7 @@ from calibration.sync import (
     FrameSync,
     FrameWindow,
     MotionSync,
+    band_pass,
     combine,
     exposure_kernel,
     match_frames,
@@ -149,7 +150,10 @@ def test_motion_then_frames_give_a_sub_frame_offset(shift: float, exposure_frame
         part = slice(centre - 10, centre + 11)
         windows.append(
             FrameWindow(
-                hsr[j].astype(np.float32), hsr_clock[j], lsr[part].astype(np.float32), lsr_clock[part]
+                band_pass(hsr[j].astype(np.float32)),
+                hsr_clock[j],
+                [band_pass(p.astype(np.float32)) for p in lsr[part]],
+                lsr_clock[part],
             )
         )
     frames = match_frames(windows)
@@ -188,9 +192,9 @@ def test_a_still_scene_is_not_believed() -> None:
     assert motion.confidence < BELIEVABLE
     windows = [
         FrameWindow(
-            hsr[j].astype(np.float32),
+            band_pass(hsr[j].astype(np.float32)),
             hsr_s[j],
-            lsr[8 * j - 10 : 8 * j + 11].astype(np.float32),
+            [band_pass(p.astype(np.float32)) for p in lsr[8 * j - 10 : 8 * j + 11]],
             lsr_s[8 * j - 10 : 8 * j + 11],
         )
         for j in range(3, 36, 3)
