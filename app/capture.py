@@ -96,6 +96,7 @@ def run_job(
     on_frame: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     say: Callable[[str], None] | None = None,
+    alarm: Callable[[str], None] | None = None,
 ) -> TakeReport:
     """Record one take.
 
@@ -104,6 +105,7 @@ def run_job(
         on_frame: Told how many LSR frames have arrived so far.
         should_stop: Asked often; True ends the take early and cleanly.
         say: Told what the operator has to do.
+        alarm: Told at once what goes wrong meanwhile, one sentence each.
 
     Raises:
         DriverError: A camera, the plan or the disk refuses.
@@ -125,6 +127,8 @@ def run_job(
         session = Session(ExternalPulses())
     try:
         with session:
+            if alarm is not None:
+                session.on_alarm(lambda news: alarm(news.text))
             session.connect(serials)
             session.configure(settings)
             if not job.emulate and say is not None:

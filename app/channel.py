@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from drivers import Applied, Camera, CameraSettings, DriverError, Frame, FrameFlag, RingBuffer, Role
+from drivers.rejoin import Shift
 
 _RING_SECONDS = 4.0
 _RING_BYTES = 768 * 1024**2
@@ -89,6 +90,7 @@ class Channel:
         self._drain_until = 0.0
         self._free_running = False
         self._last_id = -1
+        self._shift: Shift | None = None
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
 
     @property
@@ -119,12 +121,28 @@ class Channel:
         self.deviations = ()
         self._free_running = not settings.triggered
         self._drain.clear()
+        self._shift = None
         self.camera.arm()
 
     def start(self) -> None:
         """Start the grab thread; the camera is armed."""
         self._thread = threading.Thread(target=self._grab, name=f"grab {self.role}", daemon=True)
         self._thread.start()
+
+    def renumber(self, shift: Shift) -> int:
+        """Let ids and times go on from where the camera had left; return the index of the first such frame.
+
+        Raises:
+            DriverError: The camera has given up.
+
+        """
+
+        def apply() -> int:
+            self._shift = shift
+            newest = self.ring.latest() if self.ring is not None else None
+            return 0 if newest is None else newest + 1
+
+        return self.call(apply)
 
     def finish(self) -> None:
         """Let the thread end once no frame has come for a while."""
@@ -180,7 +198,7 @@ class Channel:
                 with self.camera.borrow(_POLL_MS) as frame:
                     if frame is not None:
                         self._wait_for_disk()
-                        ring.append(frame if self._hold_back is None else _timeless(frame))
+                        ring.append(self._as_kept(frame))
                         self._count(frame)
                     elif self._drain.is_set():
                         break
@@ -202,6 +220,17 @@ class Channel:
                 ring.close()
             self._serve()
             self._on_change()
+
+    def _as_kept(self, frame: Frame) -> Frame:
+        if self._hold_back is not None:
+            # Where pulses wait for the reader, the time of arrival means nothing and differs from run to run.
+            frame = replace(frame, host_ns=0)
+        shift = self._shift
+        if shift is None:
+            return frame
+        return replace(
+            frame, frame_id=frame.frame_id + shift.ids, mid_exposure_ns=frame.mid_exposure_ns + shift.ns
+        )
 
     def _never_ends(self) -> bool:
         """Draining is pointless: the camera waits for no pulses and delivers for ever."""
@@ -243,8 +272,3 @@ class Channel:
                 future.set_result(action())
             except DriverError as error:
                 future.set_exception(error)
-
-
-def _timeless(frame: Frame) -> Frame:
-    """Frame without its arrival: where pulses wait for the reader, host time means nothing and differs."""
-    return replace(frame, host_ns=0)

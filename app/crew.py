@@ -189,19 +189,25 @@ class Crew:
         restore_turns()
 
     @property
-    def all_running(self) -> bool:
-        """Whether both grab threads are alive."""
-        return all(channel.running for channel in self.channels.values())
+    def any_running(self) -> bool:
+        """Whether a grab thread is alive."""
+        return any(channel.running for channel in self.channels.values())
 
-    def failure(self) -> tuple[Role, DriverError] | None:
-        """The first camera that gave up, and why."""
-        for role, channel in self.channels.items():
-            if channel.failure is not None:
-                return role, channel.failure
-        return None
+    def failures(self) -> dict[Role, DriverError]:
+        """The cameras that gave up, and why."""
+        return {role: c.failure for role, c in self.channels.items() if c.failure is not None}
 
-    def reopen(self, role: Role) -> None:
+    def let_go(self, role: Role) -> None:
+        """Close a camera that gave up; the other one is not touched."""
+        channel = self.channel(role)
+        channel.join()
+        channel.camera.close()
+
+    def reopen(self, role: Role) -> Channel:
         """Open one camera again by its serial number and give it its settings back.
+
+        Returns:
+            What takes its former place with `replace`.
 
         Raises:
             DriverError: It is not there yet, or refuses; nothing has changed then.
@@ -214,7 +220,28 @@ class Crew:
         except DriverError:
             camera.close()
             raise
-        self.channels[role] = self._channel_for(camera)
+        return self._channel_for(camera)
+
+    def replace(self, role: Role, channel: Channel) -> None:
+        """Put a reopened camera in its place; it takes over the memory of its former ring."""
+        channel.ring = self.channel(role).ring
+        self.channels[role] = channel
+
+    def rearm(self, role: Role) -> None:
+        """Let one camera wait for the next pulse, while the other one goes on.
+
+        Raises:
+            DriverError: It has left again.
+
+        """
+        settings, channel = self.configured(), self.channel(role)
+        try:
+            channel.arm(settings.camera(role), settings.fps(role))
+        except DriverError as error:
+            channel.failure = error
+            raise
+        shorten_turns()
+        channel.start()
 
     def close(self) -> None:
         """Give both cameras back."""

@@ -23,6 +23,50 @@ from drivers.recorder import RecordingReport
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """A camera left during a take, which went on with the other one.
+
+    Attributes:
+        role: Which camera.
+        serial: Its serial number.
+        reason: How it showed.
+        from_s: Time in the take of its last frame before [s].
+        until_s: Time in the take from which its frames are there again [s]; None when they are not.
+        out_of_step: It came back, but nothing told which pulses its frames belong to: they are left out.
+
+    """
+
+    role: Role
+    serial: str
+    reason: str
+    from_s: float
+    until_s: float | None = None
+    out_of_step: bool = False
+
+    def __str__(self) -> str:
+        camera = f"{self.role.name}: camera {self.serial}"
+        if self.until_s is not None:
+            return f"{camera} was away from {self.from_s:.2f} s to {self.until_s:.2f} s of the take"
+        if self.out_of_step:
+            return (
+                f"{camera} left at {self.from_s:.2f} s; it came back, but its frames could not be matched to "
+                "the pulses any more and are not in the take"
+            )
+        return f"{camera} left at {self.from_s:.2f} s and did not come back before the take ended"
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Keys for `--json`."""
+        return {
+            "camera": str(self.role),
+            "serial": self.serial,
+            "from_s": round(self.from_s, 4),
+            "until_s": None if self.until_s is None else round(self.until_s, 4),
+            "out_of_step": self.out_of_step,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class TakeReport:
     """What a recording ended with.
 
@@ -31,6 +75,7 @@ class TakeReport:
         recording: The recorder's findings.
         pulses: Fast pulses that the source gave during the take; None when nobody counted.
         ratio: m of the trigger plan.
+        absences: Cameras that left meanwhile, in order.
 
     """
 
@@ -38,6 +83,7 @@ class TakeReport:
     recording: RecordingReport
     pulses: int | None
     ratio: int
+    absences: tuple[Absence, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -55,10 +101,14 @@ class TakeReport:
 
     def expected(self, role: Role) -> int:
         """Frames that there should be: by the counted pulses, else by ids and times."""
-        stream = self.recording.hsr if role is Role.HSR else self.recording.lsr
-        if self.pulses is None:
-            return stream.expected
-        return self.pulses if role is Role.LSR else -(-self.pulses // self.ratio)
+        hsr, lsr = self.recording.hsr.expected, self.recording.lsr.expected
+        pulses = self.pulses
+        if pulses is None:
+            if not any(absence.until_s is None for absence in self.absences):
+                return hsr if role is Role.HSR else lsr
+            # A camera that did not come back says nothing about the end: the other one does.
+            pulses = max(lsr, (hsr - 1) * self.ratio + 1)
+        return pulses if role is Role.LSR else -(-pulses // self.ratio)
 
     @property
     def frames_lost(self) -> int:

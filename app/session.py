@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from app.channel import LiveCounters
+from app.channel import Channel, LiveCounters
 from app.crew import Crew, SessionError, SessionSettings
 from app.recording import TakeReport, take_metadata
 from app.session_controls import SessionControls
@@ -69,7 +69,8 @@ class Session(SessionControls):
         self._state = State.DISCONNECTED
         self._lock = threading.RLock()
         self._watch: Watch | None = None
-        self._lost: Role | None = None
+        self._away: frozenset[Role] = frozenset()
+        self._live_again = False
         self._fired_ns = 0
         self._state_listeners: list[Callable[[State], None]] = []
         self._alarm_listeners: list[Callable[[Alarm], None]] = []
@@ -97,6 +98,16 @@ class Session(SessionControls):
     def alarms(self) -> tuple[Alarm, ...]:
         """The newest alarms, oldest first."""
         return tuple(self._alarms)
+
+    @property
+    def away(self) -> frozenset[Role]:
+        """Cameras that have left; each is taken back as soon as it is there again."""
+        return self._away
+
+    def recorded(self, role: Role) -> bool:
+        """Whether frames of this camera go into the take that runs now."""
+        run = self._run
+        return run is not None and run.recorded(role)
 
     def on_state(self, listener: Callable[[State], None]) -> None:
         """Call `listener` with every new state."""
@@ -157,9 +168,9 @@ class Session(SessionControls):
         """
         with self._lock:
             self._require("connect", State.DISCONNECTED)
-            if self._lost is not None:
+            for role in self._away:
                 raise SessionError(
-                    f"still waiting for camera {self._crew.serials[self._lost]}; close the session first"
+                    f"still waiting for camera {self._crew.serials[role]}; close the session first"
                 )
             if serials[Role.HSR] == serials[Role.LSR]:
                 raise SessionError(f"serial number {serials[Role.HSR]} is given for both cameras; give two")
@@ -199,7 +210,7 @@ class Session(SessionControls):
         with self._lock:
             self._require("stop", State.LIVE)
             self._crew.halt()
-            self._enter(State.IDLE)
+            self._rest()
 
     # -- record ---------------------------------------------------------------------------------------
 
@@ -232,6 +243,8 @@ class Session(SessionControls):
         """
         with self._lock:
             self._require("record", State.IDLE, State.LIVE)
+            for role in self._away:
+                raise SessionError(f"camera {self._crew.serials[role]} has left; plug it in before the take")
             settings = self._crew.configured()
             if settings.free_running:
                 raise SessionError(
@@ -278,7 +291,7 @@ class Session(SessionControls):
                 return run.stop()
             finally:
                 self._run = None
-                self._enter(State.LIVE if run.was_live else State.IDLE)
+                self._after_take(run)
                 with self._crew.changed:
                     self._crew.changed.notify_all()
 
@@ -295,8 +308,9 @@ class Session(SessionControls):
     ) -> TakeReport:
         """Record for `seconds` and return the report; the session must be Idle.
 
-        A camera that gives up, pulses that stay away and a full or slow disk end the take in order; the
-        report's `stop_reason` says so and everything before is kept.
+        A camera that leaves is missed while the take goes on with the other one; the report says from when to
+        when. Both cameras gone, pulses that stay away and a full or slow disk end the take in order;
+        `stop_reason` says so and everything before is kept.
 
         Args:
             seconds: Length, in whole groups of m [s].
@@ -335,7 +349,7 @@ class Session(SessionControls):
                     self._crew.halt()
             finally:
                 self._crew.close()
-                self._lost = None
+                self._away = frozenset()
                 self._enter(State.DISCONNECTED)
 
     def __enter__(self) -> Session:
@@ -347,47 +361,83 @@ class Session(SessionControls):
     # -- inside ---------------------------------------------------------------------------------------
 
     def _hooks(self) -> Hooks:
-        return Hooks(self._alarm, self._live_since, self._end_take, self._leave, self._come_back)
+        return Hooks(
+            self._alarm, self._live_since, lambda: self._away, self._leave, self._come_back, self._catch_up
+        )
 
     def _live_since(self) -> int | None:
         return self._fired_ns if self._state is State.LIVE else None
 
-    def _end_take(self, reason: str) -> bool:
-        run = self._run
-        return run is not None and run.abort(reason)
+    def _rest(self, *, live_again: bool = False) -> None:
+        """Nothing streams; `live_again` once both cameras are there."""
+        self._live_again = live_again
+        self._enter(State.DISCONNECTED if self._away else State.IDLE)
 
-    def _leave(self, role: Role) -> bool | None:
-        with self._lock:
-            if self._state not in (State.LIVE, State.IDLE):
-                return None
-            was_live = self._state is State.LIVE
-            self._lost = role
+    def _after_take(self, run: TakeRun) -> None:
+        if not run.was_live:
+            self._rest()
+        elif len(self._away) == len(Role):
             self._crew.halt()
-            self._crew.channel(role).camera.close()
-            self._enter(State.DISCONNECTED)
-            return was_live
+            self._rest(live_again=True)
+        else:
+            self._enter(State.LIVE)
+            if not self._away and not run.in_step:
+                self._begin_again()
 
-    def _come_back(self, role: Role, was_live: bool) -> None:
+    def _leave(self, role: Role, reason: str) -> str:
+        """A camera has gone: the other one goes on with whatever it does."""
         with self._lock:
-            self._lost = None
-            self._enter(State.IDLE)
-            if not was_live:
-                return
-            try:
-                self.start_live()
-            except DriverError as error:
-                # Both cables were pulled: the other camera shows it only now.
-                for channel in self._crew.channels.values():
-                    channel.probe()
-                self._alarm(None, str(error))
+            self._crew.let_go(role)
+            run = self._run
+            meaning = run.lose(role, reason) if run is not None else ""
+            self._away |= {role}
+            if meaning:
+                return meaning
+            if self._state is State.LIVE and len(self._away) < len(Role):
+                return "the other camera goes on"
+            live = self._state is State.LIVE
+            self._crew.halt()
+            self._rest(live_again=live or self._live_again)
+            return "plug it in again"
+
+    def _come_back(self, role: Role, channel: Channel) -> None:
+        with self._lock:
+            self._crew.replace(role, channel)
+            self._away -= {role}
+            if self._run is not None:
+                self._run.regain(role)
+            elif self._state is State.LIVE:
+                self._begin_again()
+            elif not self._away:
+                self._enter(State.IDLE)
+                if self._live_again:
+                    self._go_live()
+
+    def _catch_up(self) -> list[Alarm]:
+        with self._lock:
+            return [] if self._run is None else self._run.catch_up()
+
+    def _begin_again(self) -> None:
+        """Both cameras count from the same pulse again."""
+        self._crew.halt()
+        self._enter(State.IDLE)
+        self._go_live()
+
+    def _go_live(self) -> None:
+        try:
+            self.start_live()
+        except DriverError as error:
+            # Both cables were pulled: the other camera shows it only now.
+            for channel in self._crew.channels.values():
+                channel.probe()
+            self._alarm(Alarm(None, str(error)))
 
     def _enter(self, state: State) -> None:
         self._state = state
         for listener in tuple(self._state_listeners):
             listener(state)
 
-    def _alarm(self, role: Role | None, text: str) -> None:
-        alarm = Alarm(role, text)
+    def _alarm(self, alarm: Alarm) -> None:
         self._alarms.append(alarm)
         for listener in tuple(self._alarm_listeners):
             listener(alarm)

@@ -29,8 +29,10 @@ class Alarm:
     Attributes:
         role: The camera; None for the session as a whole.
         text: One sentence.
+        over: Good news: what was wrong with the camera is over.
 
     """
 
     role: Role | None
     text: str
+    over: bool = False

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from app.crew import Crew
-from app.recording import TakeReport
+from app.recording import Absence, TakeReport
+from app.session_state import Alarm
 from app.watch import SILENCE_S
-from drivers import DriverError, Role, TakeError, TakeMetadata
+from drivers import DriverError, Role, TakeError, TakeMetadata, TriggerMetadata
 from drivers.recorder import Recorder, RecorderStatus
+from drivers.rejoin import Arrivals, Shift, find_shift
 from drivers.ring_buffer import RingBuffer
 
 _GRACE_S = 0.15
 """How long to wait for frames after the last counted pulse; draining catches what is later still [s]."""
 _POLL_S = 0.05
+_STEP_S = 5.0
+"""How long a camera that came back may take to show which pulses it follows [s]."""
 
 
 class TakeRun:
@@ -36,6 +41,11 @@ class TakeRun:
         self._crew, self._path, self._rings = crew, path, rings
         self._recorder = Recorder(rings, **reserve)
         self._first = {role: _written_so_far(ring) for role, ring in rings.items()}
+        self._trigger: TriggerMetadata | None = None
+        self._began = time.monotonic()
+        self._absences: list[Absence] = []
+        self._away: dict[Role, int] = {}
+        self._seeking: dict[Role, float] = {}
 
     def start(self, metadata: TakeMetadata, *, pre_seconds: float, seconds: float | None) -> None:
         """Make the folder and take up frames; see `Recorder.start`.
@@ -46,6 +56,7 @@ class TakeRun:
 
         """
         live = self.was_live
+        self._trigger = metadata.trigger
         try:
             self._recorder.start(
                 self._path,
@@ -65,12 +76,97 @@ class TakeRun:
         except TakeError:
             return None
 
-    def abort(self, reason: str) -> bool:
-        """End the take in order for a cause that the operator must know; False when it is closed already."""
-        if not self._recorder.recording:
-            return False
+    @property
+    def in_step(self) -> bool:
+        """Whether every camera's frames belong to the take now."""
+        return not self._away
+
+    def recorded(self, role: Role) -> bool:
+        """Whether the frames of this camera go into the take now."""
+        return role not in self._away
+
+    # -- a camera that leaves and comes back -------------------------------------------------------------
+
+    def lose(self, role: Role, reason: str) -> str:
+        """Go on without this camera; return what that means for the take. With none left, the take ends."""
+        self._seeking.pop(role, None)
+        if role not in self._away:
+            self._recorder.wait_for(role)
+            rows = self._recorder.writer.rows(role)
+            self._away[role] = int(rows["frame_id"][-1]) if len(rows) else -1
+            passed = int(rows["frame_id"][-1] - rows["frame_id"][0]) + 1 if len(rows) else 0
+            fps = self._crew.configured().fps(role)
+            self._absences.append(Absence(role, self._crew.serials[role], reason, passed / fps))
+        if len(self._away) < len(Role):
+            return "the take goes on with the other camera"
         self._recorder.abort(reason)
-        return True
+        return "no camera is left, the take ends"
+
+    def regain(self, role: Role) -> None:
+        """The camera is there again: show it, and look for the pulses that it follows.
+
+        Raises:
+            DriverError: It has left again.
+
+        """
+        self._recorder.wait_for(role)
+        self._crew.rearm(role)
+        self._seeking[role] = time.monotonic() + _STEP_S
+        other = self._rings[Role.LSR if role is Role.HSR else Role.HSR]
+        if self._away[role] < 0 and other.latest() is None:
+            # No pulse has come yet: both count from the first one, as ever.
+            self._join(role, Shift(0, 0), 0)
+
+    def catch_up(self) -> list[Alarm]:
+        """Put cameras that came back in step, where that is certain; return what became of them."""
+        told = []
+        for role, until in tuple(self._seeking.items()):
+            shift = self._find_shift(role)
+            serial = self._crew.serials[role]
+            if shift is not None:
+                newest = _newest_id(self._crew.ring(role)) + shift.ids
+                self._join(role, shift, newest - self._away[role])
+                told.append(Alarm(role, f"camera {serial} is part of the take again", over=True))
+            elif time.monotonic() > until:
+                del self._seeking[role]
+                self._amend(role, out_of_step=True)
+                text = (
+                    f"camera {serial} is back in the view, but not in the take: which pulses it follows "
+                    "could not be told for certain; start a new take for both cameras"
+                )
+                told.append(Alarm(role, text))
+        return told
+
+    def _find_shift(self, role: Role) -> Shift | None:
+        other = Role.LSR if role is Role.HSR else Role.HSR
+        if self._trigger is None or other in self._away:
+            return None
+        rows = self._recorder.writer.rows
+        return find_shift(
+            role,
+            Arrivals.of_rows(rows(role)),
+            Arrivals.of_rows(rows(other)),
+            Arrivals.of_ring(self._crew.ring(role)),
+            self._trigger,
+        )
+
+    def _join(self, role: Role, shift: Shift, frames_away: int) -> None:
+        channel = self._crew.channel(role)
+        first = channel.renumber(shift)
+        ring = self._crew.ring(role)
+        if not self._recorder.resume(role, ring, first):
+            return
+        self._rings[role] = ring
+        self._first[role] = first - self._recorder.writer.frames_written(role)
+        del self._seeking[role], self._away[role]
+        away_s = max(0, frames_away) / self._crew.configured().fps(role)
+        self._amend(role, away_s=away_s)
+
+    def _amend(self, role: Role, *, away_s: float | None = None, out_of_step: bool = False) -> None:
+        at = max(i for i, absence in enumerate(self._absences) if absence.role is role)
+        open_one = self._absences[at]
+        until = None if away_s is None else open_one.from_s + away_s
+        self._absences[at] = replace(open_one, until_s=until, out_of_step=out_of_step)
 
     def follow(
         self,
@@ -92,7 +188,7 @@ class TakeRun:
                 seen, last = total, time.monotonic()
                 if on_frame is not None:
                     on_frame(received[Role.LSR])
-            if all(received[role] >= n for role, n in wanted.items()) or not self._goes_on():
+            if not self._goes_on() or self._complete(received, wanted, seconds):
                 return
             if time.monotonic() - last > (_GRACE_S if self._all_given(wanted) else patience):
                 self._give_up_waiting(total)
@@ -110,10 +206,11 @@ class TakeRun:
             self._crew.halt()
             # Pulses given before the take do not belong to it.
             pulses = self._crew.pulses.ticks_given() if self._crew.fired else None
-        failed = self._crew.failure()
-        if failed is not None:
-            self._recorder.abort(str(failed[1]))
-        return TakeReport(self._path, self._recorder.stop(), pulses, self._crew.configured().plan.ratio)
+        for role, error in self._crew.failures().items():
+            self.lose(role, str(error))
+        absences = tuple(self._absences)
+        recording = self._recorder.stop([str(absence) for absence in absences])
+        return TakeReport(self._path, recording, pulses, self._crew.configured().plan.ratio, absences)
 
     def holds_back(self, role: Role) -> bool:
         """Whether the ring holds so much that is not on disk that the camera had better wait."""
@@ -130,7 +227,14 @@ class TakeRun:
 
     def _goes_on(self) -> bool:
         status = self.status()
-        return status is not None and status.stop_reason is None and self._crew.all_running
+        return status is not None and status.stop_reason is None and self._crew.any_running
+
+    def _complete(self, received: Mapping[Role, int], wanted: Mapping[Role, int], seconds: float) -> bool:
+        away = {absence.role for absence in self._absences}
+        if len(away) == len(Role):
+            # Neither camera's counter spans the take: the clock does.
+            return time.monotonic() - self._began > seconds + SILENCE_S
+        return all(received[role] >= count for role, count in wanted.items() if role not in away)
 
     def _all_given(self, wanted: Mapping[Role, int]) -> bool:
         given = self._crew.pulses.ticks_given()
@@ -142,6 +246,11 @@ class TakeRun:
             return
         what = "no more pulses came" if total else "no pulse came"
         self._recorder.abort(f"{what}; check the box and its wires (the trigger plan shows how)")
+
+
+def _newest_id(ring: RingBuffer) -> int:
+    newest = ring.latest()
+    return -1 if newest is None else ring.head(newest).frame_id
 
 
 def _written_so_far(ring: RingBuffer) -> int:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.channel import Channel
 from app.crew import Crew
+from app.session_state import Alarm
 from drivers import DriverError, Role
 
 SILENCE_S = 3.0
@@ -23,17 +25,19 @@ class Hooks:
     Attributes:
         alarm: Tell the operator.
         live_since_ns: Host time since which pulses without end run; None when they do not.
-        end_take: End a running take in order, with the reason; False when none runs.
-        leave: A camera has gone: stop, and say whether live view was on; None when the session is busy.
-        come_back: The camera is there again and configured; go on with live view if it was on.
+        away: Cameras that have left.
+        leave: A camera has gone, and why: go on without it, and say what that means.
+        come_back: The camera is there again and configured: give it its place.
+        catch_up: Put cameras that came back in step; what became of them.
 
     """
 
-    alarm: Callable[[Role | None, str], None]
+    alarm: Callable[[Alarm], None]
     live_since_ns: Callable[[], int | None]
-    end_take: Callable[[str], bool]
-    leave: Callable[[Role], bool | None]
-    come_back: Callable[[Role, bool], None]
+    away: Callable[[], frozenset[Role]]
+    leave: Callable[[Role, str], str]
+    come_back: Callable[[Role, Channel], None]
+    catch_up: Callable[[], list[Alarm]]
 
 
 class Watch:
@@ -50,7 +54,6 @@ class Watch:
         self._closing = threading.Event()
         self._told: dict[Role, tuple[str, ...]] = {}
         self._silent = False
-        self._failure_told: DriverError | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
 
@@ -65,49 +68,52 @@ class Watch:
     def _run(self) -> None:
         while not self._closing.is_set():
             with self._crew.changed:
-                self._crew.changed.wait(_EVERY_S)
-            self._compare_settings()
-            self._listen_for_pulses()
-            failed = self._crew.failure()
-            if failed is not None and not self._closing.is_set():
-                self._handle_failure(*failed)
+                self._crew.changed.wait(_RETRY_EVERY_S if self._hooks.away() else _EVERY_S)
+            try:
+                self._look()
+            except DriverError as error:
+                self._hooks.alarm(Alarm(None, str(error)))
+
+    def _look(self) -> None:
+        self._compare_settings()
+        self._listen_for_pulses()
+        away = self._hooks.away()
+        for role, error in self._crew.failures().items():
+            if role not in away and not self._closing.is_set():
+                self._hooks.alarm(Alarm(role, f"{error}; {self._hooks.leave(role, str(error))}"))
+        for role in self._hooks.away():
+            self._look_for(role)
+        for news in self._hooks.catch_up():
+            self._hooks.alarm(news)
 
     def _compare_settings(self) -> None:
         for role, channel in tuple(self._crew.channels.items()):
             found = channel.deviations
             if found and found != self._told.get(role):
                 serial = self._crew.serials[role]
-                self._hooks.alarm(role, f"camera {serial} changed by itself: {'; '.join(found)}")
+                self._hooks.alarm(Alarm(role, f"camera {serial} changed by itself: {'; '.join(found)}"))
             self._told[role] = found
 
     def _listen_for_pulses(self) -> None:
         since = self._hooks.live_since_ns()
-        if since is None or not self._crew.all_running:
+        if since is None or not self._crew.any_running:
             self._silent = False
             return
         newest = max(c.counters.last_host_ns for c in self._crew.channels.values())
         patience = SILENCE_S + 2.0 / self._crew.configured().fps(Role.HSR)
         quiet = time.monotonic_ns() - max(newest, since) > patience * 1e9
         if quiet and not self._silent:
-            self._hooks.alarm(None, "no pulse came; check the box and its wires (the trigger plan shows how)")
+            what = "no pulse came; check the box and its wires (the trigger plan shows how)"
+            self._hooks.alarm(Alarm(None, what))
         self._silent = quiet
 
-    def _handle_failure(self, role: Role, error: DriverError) -> None:
-        new = self._failure_told is not error
-        self._failure_told = error
-        if new:
-            self._hooks.alarm(role, str(error))
-        if self._hooks.end_take(str(error)):
-            # Whoever records reads the reason and stops; the camera is looked after then.
+    def _look_for(self, role: Role) -> None:
+        try:
+            channel = self._crew.reopen(role)
+        except DriverError:
             return
-        was_live = self._hooks.leave(role)
-        if was_live is None:
+        if self._closing.is_set():
+            channel.camera.close()
             return
-        while not self._closing.wait(_RETRY_EVERY_S):
-            try:
-                self._crew.reopen(role)
-            except DriverError:
-                continue
-            self._hooks.alarm(role, f"camera {self._crew.serials[role]} is back")
-            self._hooks.come_back(role, was_live)
-            return
+        self._hooks.alarm(Alarm(role, f"camera {self._crew.serials[role]} is back", over=True))
+        self._hooks.come_back(role, channel)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -124,9 +124,10 @@ def recording_report(
     *,
     bytes_written: int,
     stop_reason: str | None,
+    remarks: Sequence[str] = (),
 ) -> RecordingReport:
     """Judge a recording from the indices of both streams; never raises for what the cameras did."""
-    warnings = []
+    warnings = list(remarks)
     reports = {}
     trigger = metadata.trigger
     planned: dict[Role, float] = {}

@@ -15,6 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 _UNSURE = 0.25  # farther than this from a whole number of periods, a time step alone does not decide
 
 _ENOUGH = 4  # so many steps in a row that all miss a pulse are no accident
+_SHORT = 8  # pulses that a rough period counts without doubt
 _AGREEING = 0.9  # of all steps must be whole numbers of a period that comes from elsewhere
 
 
@@ -118,6 +119,7 @@ def fit_grid(
     period = _first_period(steps, id_steps)
     if period_ns is not None and _agrees(steps, period_ns):
         period = period_ns
+    period = _by_short_steps(steps, period)
     for _ in range(2):
         ratio = steps / period
         counts = np.maximum(np.rint(ratio), 1.0)
@@ -139,6 +141,13 @@ def _first_period(steps: FloatArray, id_steps: IntArray | None) -> float:
             period = float(np.median(steps[counted] / id_steps[counted]))
     near = (steps >= 0.5 * period) & (steps <= 1.5 * period)
     return float(steps[near].mean()) if near.any() else period
+
+
+def _by_short_steps(steps: FloatArray, period: float) -> float:
+    """The period as steps of a few pulses show it: a crystal that is off by some ppm miscounts a long gap."""
+    counts = np.rint(steps / period)
+    short = (counts >= 1) & (counts <= _SHORT) & (np.abs(steps / period - counts) <= _UNSURE)
+    return float(steps[short].sum() / counts[short].sum()) if short.any() else period
 
 
 def _agrees(steps: FloatArray, period_ns: float) -> bool:

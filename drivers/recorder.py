@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,10 @@ class _Follower:
         if self.stop_at is not None:
             last = min(last, self.stop_at - 1)
         return max(0, last + 1 - self.next)
+
+    def resumed(self, ring: RingBuffer, first: int) -> _Follower:
+        """One that goes on in another ring, for as long as this one would have."""
+        return _Follower(self._recorder, self.role, ring, _Span(first, self._until_ns, self._length_ns))
 
     def finish(self) -> None:
         """Take up what is in the ring now, nothing later."""
@@ -279,6 +283,34 @@ class Recorder:
             follower.thread.join(left)
         return not any(f.thread.is_alive() for f in self._followers)
 
+    def wait_for(self, role: Role) -> None:
+        """Wait until everything of a ring that was closed is on the disk."""
+        for follower in tuple(self._followers):
+            if follower.role is role:
+                follower.thread.join()
+
+    def resume(self, role: Role, ring: RingBuffer, first: int) -> bool:
+        """Go on with a camera that had left: its frames now come from another ring.
+
+        Args:
+            role: The stream; its former ring has been closed.
+            ring: Where its frames are now. Ids and times go on from those before.
+            first: Index of the first frame to take up.
+
+        Returns:
+            False when the recording has ended meanwhile.
+
+        """
+        self.wait_for(role)
+        if self._writer is None or self._stop_reason is not None:
+            return False
+        self._rings[role] = ring
+        followers = {f.role: f for f in self._followers}
+        followers[role] = followers[role].resumed(ring, first)
+        self._followers = list(followers.values())
+        followers[role].thread.start()
+        return True
+
     def abort(self, reason: str) -> None:
         """End the recording in order for a cause that the operator must know; `stop` is still to be called.
 
@@ -291,8 +323,11 @@ class Recorder:
         for follower in self._followers:
             follower.finish()
 
-    def stop(self) -> RecordingReport:
+    def stop(self, remarks: Sequence[str] = ()) -> RecordingReport:
         """Take up what the rings hold now, close the take and report.
+
+        Args:
+            remarks: What else the operator must know, one sentence each; they join the report's warnings.
 
         Raises:
             TakeError: Nothing is being recorded, or the disk refuses to close the take; frames written
@@ -314,6 +349,7 @@ class Recorder:
             {role: writer.rows(role) for role in Role},
             bytes_written=writer.bytes_written,
             stop_reason=self._stop_reason,
+            remarks=remarks,
         )
         writer.close(report.to_json())
         return report

@@ -119,7 +119,13 @@ def command(
             bar.advance(count - done)
             done = count
 
-        report = run_job(job, on_frame=advance, should_stop=stop.is_set, say=lambda t: say(t, quiet=json))
+        report = run_job(
+            job,
+            on_frame=advance,
+            should_stop=stop.is_set,
+            say=lambda t: say(t, quiet=json),
+            alarm=warn,
+        )
     counts = " and ".join(f"{report.frames(role)} {role.name}" for role in Role)
     say(f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost", quiet=json)
     for warning in report.recording.warnings:

@@ -116,7 +116,9 @@ class SessionController(QObject):
             return StreamNumbers()
         ring = self.ring(role)
         ended = self._state in STREAMING and ring is not None and ring.closed
-        return StreamNumbers(counters.received, counters.missing, counters.incomplete, not ended)
+        left_out = self._state is State.RECORDING and not rig.session.recorded(role)
+        alive = not ended and role not in rig.session.away
+        return StreamNumbers(counters.received, counters.missing, counters.incomplete, alive, not left_out)
 
     def recorder_status(self) -> RecorderStatus | None:
         """Where the running take stands; it asks the disk, so it is not for the GUI thread."""
@@ -237,7 +239,7 @@ class SessionController(QObject):
         self.state_changed.emit(state)
 
     def _alarm(self, alarm: Alarm) -> None:
-        self._messages.post(Severity.WARNING, alarm.text)
+        self._messages.post(Severity.INFO if alarm.over else Severity.WARNING, alarm.text)
         self.alarmed.emit(alarm)
 
     def _connect(self) -> None:
@@ -317,6 +319,9 @@ class SessionController(QObject):
         settings = rig.session.settings
         if settings is None:
             return
+        for role in rig.session.away:
+            serial = rig.serials[role]
+            raise SessionError(f"camera {serial} has left; plug it in before you change how both run")
         live = rig.session.state is State.LIVE
         wanted = change(settings)
         if live:

@@ -10,7 +10,7 @@ from app.gui.controller import SessionController
 from app.gui.preview_worker import PreviewWorker
 from app.gui.raw_pane import RawPane
 from app.session import Alarm, State
-from drivers import Role
+from drivers import RingBuffer, Role
 
 PERIOD_MS = 16
 """Looking into an empty mailbox costs nothing; the preview workers limit the pictures per second."""
@@ -89,26 +89,29 @@ class LiveViews(QObject):
 
     def _follow_rings(self) -> None:
         """A camera that came back has a new ring."""
-        for role, worker in self._workers.items():
+        for role, worker in tuple(self._workers.items()):
             ring = self._controller.ring(role)
             if ring is not None and ring is not worker.ring:
-                self._restart()
-                return
+                worker.stop()
+                self._ending = [w for w in (*self._ending, worker) if w.alive]
+                self._follow(role, ring)
 
     def _restart(self) -> None:
         self._drop()
-        for pane in self._panes.values():
+        for role, pane in self._panes.items():
             pane.show_alarm("")
-        for role in Role:
             ring = self._controller.ring(role)
             if ring is not None:
-                worker = PreviewWorker(ring, str(role))
-                worker.mark = self._mark
-                self._workers[role] = worker
+                self._follow(role, ring)
+
+    def _follow(self, role: Role, ring: RingBuffer) -> None:
+        worker = PreviewWorker(ring, str(role))
+        worker.mark = self._mark
+        self._workers[role] = worker
 
     def _on_alarm(self, alarm: Alarm) -> None:
         if alarm.role is not None:
-            self._panes[alarm.role].show_alarm(alarm.text)
+            self._panes[alarm.role].show_alarm("" if alarm.over else alarm.text)
 
     def _on_state(self, state: State) -> None:
         for pane in self._panes.values():

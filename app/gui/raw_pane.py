@@ -34,6 +34,7 @@ STATE_WORDS = {
     State.RECORDING: "REC",
     State.FINISHING: "finishing",
 }
+_RUNNING = (State.LIVE, State.ARMED, State.RECORDING)
 _SATURATION_WARNING = 0.01
 _SILENT_S = 1.0
 
@@ -101,6 +102,9 @@ class RawPane(QFrame):
         layout.addLayout(bottom)
         self.newest: Preview | None = None
         self._connected = False
+        self._serial = ""
+        self._state = State.DISCONNECTED
+        self._numbers = StreamNumbers()
         self._shown: list[float] = []
         self._last: tuple[float, int] | None = None
 
@@ -118,9 +122,10 @@ class RawPane(QFrame):
         )
         self._title.setToolTip(f"{identity.model}, serial number {identity.serial}" if identity else "")
         self._connected = identity is not None
+        self._serial = identity.serial if identity is not None else ""
         self._simulated.setVisible(identity is not None and identity.simulated)
         if identity is None:
-            self.view.clear_picture()
+            self.view.clear_picture("no camera: press Connect (Ctrl+K)")
             self.show_alarm("")
             self.set_state(State.DISCONNECTED)
 
@@ -129,16 +134,34 @@ class RawPane(QFrame):
         self.alarm_chip.setText("! alarm" if text else "")
         self.alarm_chip.setToolTip(text)
         self.alarm_chip.setVisible(bool(text))
+        self._show_state()
 
     def set_state(self, state: State) -> None:
         """Show the session's state in colour and word."""
-        # A camera that is well waits while the session looks for the other one.
-        waiting = state is State.DISCONNECTED and self._connected and not self.alarm_chip.text()
-        self.state_chip.setText("waiting" if waiting else STATE_WORDS[state])
-        self.state_chip.setToolTip("The other camera has left; plug it in again" if waiting else "")
-        set_chip(self.state_chip, _STATE_CHIPS[state])
-        if state is not State.LIVE and state is not State.RECORDING:
+        self._state = state
+        if state not in _RUNNING:
             self._last = None
+            self._numbers = StreamNumbers()
+        self._show_state()
+
+    def _gone_text(self) -> str:
+        return f"Camera {self._serial} has left.\nPlug it in again: it is taken back by itself."
+
+    def _show_state(self) -> None:
+        """The session's state, unless this camera is an exception to it."""
+        word, level, tip = STATE_WORDS[self._state], _STATE_CHIPS[self._state], ""
+        well = not self.alarm_chip.text()
+        if self._state is State.DISCONNECTED and self._connected:
+            self.view.clear_picture("Waiting for the other camera." if well else self._gone_text())
+        if not self._numbers.alive:
+            word, level, tip = "no camera", "bad", "This camera has left; the other one goes on"
+        elif not self._numbers.recorded:
+            word, level, tip = "not in the take", "warn", "Live, but its frames are not being recorded"
+        elif self._state is State.DISCONNECTED and self._connected and well:
+            word, tip = "waiting", "The other camera has left; plug it in again"
+        self.state_chip.setText(word)
+        self.state_chip.setToolTip(tip)
+        set_chip(self.state_chip, level)
 
     def set_selected(self, selected: bool) -> None:
         """Mark the camera that keys act on."""
@@ -178,9 +201,15 @@ class RawPane(QFrame):
             self.fps_chip.setToolTip(
                 f"Frames per second that arrive from the camera; the trigger plan asks for {expected_fps:g}"
             )
+        if not numbers.alive and self._numbers.alive:
+            # A picture that stands still must not be taken for a live one.
+            self.view.clear_picture(self._gone_text())
         if not numbers.alive:
-            self.fps_chip.setText("camera gone")
-            set_chip(self.fps_chip, "bad")
+            self.fps_chip.setText("- fps")
+            set_chip(self.fps_chip, "plain")
+        if (numbers.alive, numbers.recorded) != (self._numbers.alive, self._numbers.recorded):
+            self._numbers = numbers
+            self._show_state()
         self.shown_chip.setText(f"shown {self.shown_rate:.0f}" if streaming else "shown -")
         for label, word, count in (
             (self.missing_chip, "missing", numbers.missing),

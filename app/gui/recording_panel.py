@@ -50,8 +50,8 @@ class TakeCard(QGroupBox):
                 cell = QLabel("-")
                 self._cells.append(cell)
                 self._grid.addWidget(cell, row, column)
-        self._sync = QLabel("")
-        self._sync.setWordWrap(True)
+        self.findings = QLabel("")
+        self.findings.setWordWrap(True)
         self.open_folder = QPushButton("Open folder")
         self.open_folder.clicked.connect(self._open)
         top = QHBoxLayout()
@@ -67,7 +67,7 @@ class TakeCard(QGroupBox):
         layout.setContentsMargins(6, 4, 6, 4)
         layout.addLayout(top)
         layout.addLayout(self._grid)
-        layout.addWidget(self._sync)
+        layout.addWidget(self.findings)
         layout.addLayout(bottom)
         self.hide()
 
@@ -85,7 +85,7 @@ class TakeCard(QGroupBox):
             expected, frames = report.expected(role), report.frames(role)
             for number in (expected, frames, damaged, max(0, expected - frames)):
                 next(cells).setText(str(number))
-        self._sync.setText(_sync_text(report))
+        self.findings.setText(_sync_text(report))
         lost = report.frames_lost
         self.verdict.setText("complete" if not lost else f"{lost} missing")
         set_chip(self.verdict, "good" if not lost else "bad")

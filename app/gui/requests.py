@@ -10,13 +10,15 @@ from pathlib import Path
 class StreamNumbers:
     """One stream's counters for the chips; copies, so that the window never waits for a camera.
 
-    `alive` is False when the stream has ended although it should run.
+    `alive` is False when the stream has ended although it should run; `recorded` is False while a take runs
+    without it.
     """
 
     received: int = 0
     missing: int = 0
     incomplete: int = 0
     alive: bool = True
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from drivers.spinnaker_emulator.world import World
 
 TIMEOUT_INFINITE = 2**64 - 1
 _LONGEST_WAIT_MS = 10**9
-_KEPT_SHOTS = 20_000
+_KEPT_SHOTS = 4_000
 
 
 class Device:

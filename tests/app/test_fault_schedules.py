@@ -90,8 +90,14 @@ def one(rng: random.Random, rig: VirtualRig, session: Session, folder: Path) -> 
             check_losses(report, pulses, frames)
             assert not take.recovered
         else:
-            assert report.stop_reason is not None
-            assert rig.serials[gone] in report.stop_reason
+            assert report.stop_reason is None
+            [absence] = report.absences
+            assert (absence.role, absence.until_s) == (gone, None)
+            assert rig.serials[gone] in absence.reason
+            stays = Role.LSR if gone is Role.HSR else Role.HSR
+            count = SLOW if stays is Role.HSR else FAST
+            assert report.frames(stays) == count - len(pulses[stays]) - len(frames[stays])
+            assert not take.recovered
         paired = check_pairs(take, rig, short=gone is not None)
         for stream in (take.hsr, take.lsr):
             for frame in stream.frames():
@@ -102,6 +108,65 @@ def one(rng: random.Random, rig: VirtualRig, session: Session, folder: Path) -> 
         rig.replug(gone)
         assert until(lambda: session.state is State.IDLE)
     return gone is not None and paired
+
+
+def away_and_back(rng: random.Random, rig: VirtualRig, session: Session, folder: Path) -> bool:
+    """A take in real time, one camera is pulled and put back; True when it joined the take again."""
+    gone = rng.choice(list(Role))
+    stays = Role.LSR if gone is Role.HSR else Role.HSR
+    for role in Role:
+        rig.devices[role].clock = CameraClock(rng.randint(10**9, 10**14), rng.uniform(-35.0, 35.0))
+        faults = rig.devices[role].faults = Faults(timestamp_step_ns=rng.choice([1, 1000]))
+        faults.lost_frames = some(rng, range(3, 40), 4)
+        faults.damaged_frames = some(rng, range(3, 40), 4) - faults.lost_frames
+    session.start_recording(folder)
+    assert until(lambda: session.counters(Role.HSR).received > rng.randint(10, 20))
+    rig.unplug(gone)
+    assert until(lambda: gone in session.away)
+    rig.devices[gone].clock = CameraClock(rng.randint(0, 10**9), rng.uniform(-35.0, 35.0))
+    seen = session.counters(stays).received
+    assert until(lambda: session.counters(stays).received > seen + 5)
+    assert session.state is State.RECORDING
+    rig.replug(gone)
+    assert until(lambda: gone not in session.away)
+    assert until(lambda: session.recorded(gone) or any("not in the take" in a.text for a in session.alarms))
+    joined = session.recorded(gone)
+    for role in Role:
+        goal = session.counters(role).received + 4
+        assert until(lambda role=role, goal=goal: session.counters(role).received > goal)  # type: ignore[misc]
+    report = session.stop_recording()
+    assert report.stop_reason is None
+    [absence] = report.absences
+    assert (absence.role, absence.until_s is not None) == (gone, joined)
+    run = rig.box.runs[-1]
+    with Take.open(folder) as take:
+        ids = {role: take.stream(role).frame_ids for role in Role}
+        for role in Role if joined else (stays,):
+            last = max(rig.devices[role].shots.items())[1].start_ns
+            pulse = (last - run.start_ns) * 1e-9 * run.tick_hz / (run.ratio if role is Role.HSR else 1)
+            assert ids[role][-1] == round(pulse)
+        for gop in pair_streams(take.pair()).gops:
+            apart = ids[Role.LSR][list(gop.lsr_indices)] - ids[Role.HSR][gop.hsr_index] * run.ratio
+            assert apart.tolist() == list(gop.distances)
+    return joined
+
+
+@pytest.mark.timeout(200)
+def test_cameras_that_are_pulled_and_put_back_during_takes(tmp_path: Path) -> None:
+    job = CaptureJob(
+        tmp_path, SECONDS, emulate=True, hsr_size=(48, 40), lsr_size=(24, 20), hsr_fps=20, ratio=4
+    )
+    rig = install(real_time=True)
+    joined = 0
+    try:
+        with emulated_session(rig) as session:
+            session.connect(rig.serials)
+            session.configure(job.settings())
+            for seed in range(8):
+                joined += away_and_back(random.Random(seed), rig, session, tmp_path / f"{seed}")
+    finally:
+        rig.uninstall()
+    assert joined
 
 
 @pytest.mark.timeout(400)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -14,7 +15,7 @@ from app.gui.messages import Messages, Severity
 from app.gui.rigs import Rig, open_rig
 from app.session import State
 from app.settings import Settings
-from drivers import Role, Take
+from drivers import Role, Take, pair_streams
 from drivers.spinnaker_emulator import VirtualRig
 
 
@@ -44,39 +45,95 @@ def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[MainWindow, VirtualRig
     window.close()
 
 
+def other_than(role: Role) -> Role:
+    return Role.LSR if role is Role.HSR else Role.HSR
+
+
 @pytest.mark.parametrize("role", list(Role))
-def test_camera_that_comes_back_is_live_again(
+def test_the_other_camera_stays_live_and_the_lost_one_comes_back(
     bench: tuple[MainWindow, VirtualRig], qtbot: QtBot, role: Role
 ) -> None:
     window, rig = bench
     rig.unplug(role)
-    pane = window.panes[role]
-    qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=15000)
-    qtbot.waitUntil(lambda: pane.state_chip.text() == "no camera", timeout=5000)
+    pane, other = window.panes[role], window.panes[other_than(role)]
+    qtbot.waitUntil(lambda: pane.state_chip.text() == "no camera", timeout=15000)
     assert pane.alarm_chip.isVisible()
-    other = window.panes[Role.LSR if role is Role.HSR else Role.HSR]
-    qtbot.waitUntil(lambda: other.state_chip.text() == "waiting", timeout=5000)
+    assert window.controller.state is State.LIVE
+    assert other.state_chip.text() == "LIVE"
     assert not other.alarm_chip.isVisible()
+    before = other.newest
+    qtbot.waitUntil(lambda: other.newest is not before, timeout=10000)
     assert window.messages.count(Severity.WARNING) >= 1
     rig.replug(role)
-    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=20000)
+    qtbot.waitUntil(lambda: pane.state_chip.text() == "LIVE", timeout=20000)
     before = pane.newest
     qtbot.waitUntil(lambda: pane.newest is not before, timeout=10000)
     assert not pane.alarm_chip.isVisible()
 
 
-def test_take_survives_a_pulled_cable(bench: tuple[MainWindow, VirtualRig], qtbot: QtBot) -> None:
+def test_both_cables_pulled_and_put_back(bench: tuple[MainWindow, VirtualRig], qtbot: QtBot) -> None:
+    window, rig = bench
+    for role in Role:
+        rig.unplug(role)
+    qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=15000)
+    qtbot.waitUntil(
+        lambda: all(p.state_chip.text() == "no camera" for p in window.panes.values()), timeout=5000
+    )
+    for role in Role:
+        rig.replug(role)
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=20000)
+    shown = {role: pane.newest for role, pane in window.panes.items()}
+    for role, pane in window.panes.items():
+        qtbot.waitUntil(lambda pane=pane, role=role: pane.newest is not shown[role], timeout=10000)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_take_goes_on_without_a_camera_and_takes_it_back(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot, role: Role
+) -> None:
+    window, rig = bench
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
+    qtbot.wait(1200)
+    pane, other = window.panes[role], window.panes[other_than(role)]
+    rig.unplug(role)
+    qtbot.waitUntil(lambda: pane.state_chip.text() == "no camera", timeout=15000)
+    assert window.controller.state is State.RECORDING
+    assert other.state_chip.text() == "REC"
+    seen = window.controller.numbers(other_than(role)).received
+    qtbot.waitUntil(lambda: window.controller.numbers(other_than(role)).received > seen + 5, timeout=10000)
+    rig.replug(role)
+    qtbot.waitUntil(lambda: pane.state_chip.text() == "REC", timeout=20000)
+    goal = window.controller.numbers(role).received + 10
+    qtbot.waitUntil(lambda: window.controller.numbers(role).received > goal, timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=20000):
+        window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=20000)
+    with Take.open(window.recording.folder / "take_001") as take:
+        gaps = {r: int(np.diff(take.stream(r).frame_ids).max()) for r in Role}
+        assert gaps[role] > 1
+        assert gaps[other_than(role)] == 1
+        assert pair_streams(take.pair()).gops
+    assert window.recording_panel.card.isVisible()
+    assert "was away from" in window.recording_panel.card.findings.text()
+    assert any("is part of the take again" in m.text for m in window.messages.log)
+
+
+def test_take_of_one_camera_when_the_other_stays_away(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
+) -> None:
     window, rig = bench
     window.actions_table["record"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
     qtbot.wait(700)
+    rig.unplug(Role.LSR)
+    qtbot.waitUntil(lambda: window.panes[Role.LSR].state_chip.text() == "no camera", timeout=15000)
     with qtbot.waitSignal(window.recording.finished, timeout=20000):
-        rig.unplug(Role.LSR)
+        window.actions_table["record"].trigger()
     with Take.open(window.recording.folder / "take_001") as take:
         assert take.lsr.info.frame_count > 5
         assert take.hsr.info.frame_count > 2
-    assert any("ended by itself" in m.text and "cable" in m.text for m in window.messages.log)
+    assert "did not come back" in window.recording_panel.card.findings.text()
     assert window.isVisible()
-    assert window.recording_panel.card.isVisible()
     rig.replug(Role.LSR)
-    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=20000)
+    qtbot.waitUntil(lambda: window.panes[Role.LSR].state_chip.text() == "LIVE", timeout=20000)
