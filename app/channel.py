@@ -11,7 +11,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from drivers import Applied, Camera, CameraSettings, DriverError, Frame, FrameFlag, RingBuffer, Role
+from drivers import (
+    Applied,
+    Camera,
+    CameraSettings,
+    ClockReading,
+    DriverError,
+    Frame,
+    FrameFlag,
+    RingBuffer,
+    Role,
+)
 from drivers.rejoin import Shift
 
 _RING_SECONDS = 4.0
@@ -143,6 +153,12 @@ class Channel:
             return 0 if newest is None else newest + 1
 
         return self.call(apply)
+
+    def clock(self) -> ClockReading:
+        """The clock that the frames in the ring are stamped with; waits for the grab thread's next turn."""
+        reading = self.call(self.camera.clock)
+        shift = self._shift
+        return reading if shift is None else replace(reading, camera_ns=reading.camera_ns + shift.ns)
 
     def finish(self) -> None:
         """Let the thread end once no frame has come for a while."""

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 
 from app.channel import Channel, restore_turns, shorten_turns
 from app.errors import AppError
-from drivers import Applied, Camera, CameraSettings, DriverError, RingBuffer, Role
+from drivers import (
+    Applied,
+    Camera,
+    CameraSettingError,
+    CameraSettings,
+    ClockLatch,
+    DriverError,
+    RingBuffer,
+    Role,
+)
 from drivers.trigger import PulseSource, TriggerPlan, check_exposure
 
 
@@ -178,6 +187,21 @@ class Crew:
             return
         plan = self.configured().plan
         self.pulses.start(plan.lsr_fps, plan.ratio, ticks if self.pulses.counts_pulses else None)
+
+    def latch(self) -> ClockLatch | None:
+        """Both cameras' clocks at one moment; None when a camera cannot tell."""
+        waiting = self._hold_back is not None
+        if waiting and self.channels[Role.LSR].counters.received:
+            # Cameras whose pulses wait for their reader stand at different moments by now.
+            return None
+        try:
+            hsr, lsr = (channel.clock() for channel in self.channels.values())
+        except CameraSettingError:
+            return None
+        if waiting:
+            # Their clocks stand still until the first pulse, and host time means nothing to them.
+            hsr, lsr = replace(hsr, host_ns=0, error_ns=0), replace(lsr, host_ns=0, error_ns=0)
+        return ClockLatch.of(hsr, lsr)
 
     def halt(self) -> None:
         """Pulses first, then drain, then end: nothing that was exposed is thrown away."""

@@ -132,6 +132,7 @@ class TakeReport:
             "mb_per_s": round(recording.bytes_written / 1e6 / self.seconds, 1) if self.seconds > 0 else 0.0,
             "sync_residual_us": recording.sync_residual_us,
             "drift_ppm": recording.drift_ppm,
+            "phase_basis": recording.phase_basis,
             "stop_reason": recording.stop_reason,
             "warnings": list(recording.warnings),
         }
@@ -187,7 +188,9 @@ def take_metadata(
         created=created,
         hsr=cameras[Role.HSR],
         lsr=cameras[Role.LSR],
-        trigger=TriggerMetadata(hsr_rate=plan.hsr_fps, ratio=plan.ratio, source=crew.pulses.name),
+        trigger=TriggerMetadata(
+            hsr_rate=plan.hsr_fps, ratio=plan.ratio, source=crew.pulses.name, latch=crew.latch()
+        ),
         rig_hash=rig_hash,
         software_version=__version__,
         simulated=simulated,

@@ -21,6 +21,7 @@ from drivers import (
     Applied,
     Camera,
     CameraIdentity,
+    ClockLatch,
     DriverError,
     Frame,
     OverwrittenError,
@@ -151,6 +152,11 @@ class Session(SessionControls):
         """Frames received, damaged and missing since the pulses began."""
         return self._crew.channel(role).counters
 
+    def latch(self) -> ClockLatch | None:
+        """Both cameras' clocks at one moment; None while not live or where a camera cannot tell."""
+        live = self._state is State.LIVE and all(c.running for c in self._crew.channels.values())
+        return self._crew.latch() if live else None
+
     def status(self) -> RecorderStatus | None:
         """Frames on disk, queue and time left of the running take; None without one."""
         run = self._run
@@ -251,28 +257,38 @@ class Session(SessionControls):
                     "free-running cameras cannot be paired; configure them for trigger pulses before a take"
                 )
             was_live = self._state is State.LIVE
-            metadata = take_metadata(
-                self._crew,
-                name=name,
-                notes=notes,
-                rig_hash=rig_hash,
-                extra=self._extra() if self._extra is not None else None,
-            )
             if not was_live:
                 self._crew.arm()
-            run = TakeRun(self._crew, out, was_live=was_live, reserve_bytes=self._reserve_bytes)
-            run.start(metadata, pre_seconds=pre_seconds, seconds=seconds)
+            try:
+                metadata = take_metadata(
+                    self._crew,
+                    name=name,
+                    notes=notes,
+                    rig_hash=rig_hash,
+                    extra=self._extra() if self._extra is not None else None,
+                )
+                run = TakeRun(self._crew, out, was_live=was_live, reserve_bytes=self._reserve_bytes)
+                run.start(metadata, pre_seconds=pre_seconds, seconds=seconds)
+            except DriverError:
+                if not was_live:
+                    self._crew.halt()
+                raise
             self._run = run
             self._enter(State.RECORDING if was_live else State.ARMED)
             if not (was_live or wait):
-                self.fire(settings.plan.ticks(seconds) if seconds is not None else None)
+                self._fire(settings.plan.ticks(seconds) if seconds is not None else None)
 
     def fire(self, ticks: int | None = None) -> None:
         """Armed -> Recording: start the pulses; `ticks` of the fast line, without end when None."""
         with self._lock:
             self._require("start the pulses", State.ARMED)
-            self._crew.fire(ticks)
-            self._enter(State.RECORDING)
+            if self._run is not None:
+                self._run.renew_latch()
+            self._fire(ticks)
+
+    def _fire(self, ticks: int | None) -> None:
+        self._crew.fire(ticks)
+        self._enter(State.RECORDING)
 
     def stop_recording(self) -> TakeReport:
         """End the take and return its report: Armed or Recording -> Finishing -> Idle, or back to Live.

@@ -9,7 +9,10 @@ from pathlib import Path
 from app.clips import open_synced
 from app.errors import InputError
 from app.sync_streams import SyncReport, sync_streams
-from drivers import PairingError, Take, pair_streams
+from drivers import PairingError, PhaseBasis, Take, pair_streams
+
+_CONFIDENCE = {PhaseBasis.CLOCKS: 1.0, PhaseBasis.COUNTERS: 0.9, PhaseBasis.DOUBTFUL: 0.3}
+"""Frame ids alone cannot show a pulse that was lost before a camera's first frame."""
 
 
 def run_sync(
@@ -65,8 +68,8 @@ def _sync_take(take: Take, on_progress: Callable[[float], None] | None) -> SyncR
     return SyncReport(
         offset_ms=offset_ns / 1e6,
         drift_ppm=clock.drift_ppm,
-        confidence=1.0,
+        confidence=_CONFIDENCE[clock.basis],
         method="trigger",
         clock_offset_ns=int(clock.to_lsr(hsr[:1])[0]) - int(hsr[0]),
-        warnings=tuple(lost),
+        warnings=(*lost, *([clock.warning] if clock.warning else [])),
     )

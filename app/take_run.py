@@ -11,7 +11,7 @@ from app.crew import Crew
 from app.recording import Absence, TakeReport
 from app.session_state import Alarm
 from app.watch import SILENCE_S
-from drivers import DriverError, Role, TakeError, TakeMetadata, TriggerMetadata
+from drivers import Role, TakeError, TakeMetadata, TriggerMetadata
 from drivers.recorder import Recorder, RecorderStatus
 from drivers.rejoin import Arrivals, Shift, find_shift
 from drivers.ring_buffer import RingBuffer
@@ -51,23 +51,30 @@ class TakeRun:
         """Make the folder and take up frames; see `Recorder.start`.
 
         Raises:
-            TakeError: The folder exists or cannot be written, or the disk has no room. Cameras that were not
-                live before are Idle again then.
+            TakeError: The folder exists or cannot be written, or the disk has no room.
 
         """
         live = self.was_live
         self._trigger = metadata.trigger
-        try:
-            self._recorder.start(
-                self._path,
-                metadata,
-                pre_seconds=pre_seconds if live else 0.0,
-                seconds=seconds if live else None,
-            )
-        except DriverError:
-            if not live:
-                self._crew.halt()
-            raise
+        self._recorder.start(
+            self._path,
+            metadata,
+            pre_seconds=pre_seconds if live else 0.0,
+            seconds=seconds if live else None,
+        )
+
+    def renew_latch(self) -> None:
+        """Read both clocks again: the pulses begin now, and the older readings may be long ago.
+
+        Raises:
+            TakeError: take.json cannot be written again.
+
+        """
+        writer, latch = self._recorder.writer, self._crew.latch()
+        trigger = writer.metadata.trigger
+        if trigger is not None and latch is not None:
+            trigger = trigger.model_copy(update={"latch": latch})
+            writer.restate(writer.metadata.model_copy(update={"trigger": trigger}))
 
     def status(self) -> RecorderStatus | None:
         """Frames on disk, queue and time left; None once the take is closed."""

@@ -2,6 +2,7 @@
 
 from drivers._clip_audio import ClipSound
 from drivers.camera import Applied, Camera, CameraIdentity, CameraSettings, Limits, StreamCounters
+from drivers.clock_latch import ClockLatch, ClockReading, PhaseBasis
 from drivers.demosaic import to_rgb8
 from drivers.errors import (
     CameraDisconnectedError,
@@ -56,6 +57,8 @@ __all__ = [
     "ClipReference",
     "ClipSound",
     "ClockFit",
+    "ClockLatch",
+    "ClockReading",
     "DriverError",
     "DriverMissingError",
     "Frame",
@@ -67,6 +70,7 @@ __all__ = [
     "OverwrittenError",
     "Pairing",
     "PairingError",
+    "PhaseBasis",
     "PixelFormat",
     "Recorder",
     "RecorderStatus",

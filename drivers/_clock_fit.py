@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from drivers._time_grid import IntArray, TimeGrid, fit_grid, robust_line
+from drivers.clock_latch import ClockLatch, Phase, PhaseBasis, find_phase, lost_before_first
 from drivers.errors import PairingError
 
 _RATIO_TOLERANCE = 0.01
+_DECISIVE = {"HSR": 3, "LSR": 8}  # with fewer frames, pulses lost in a row look like another rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class ClockFit:
         residual_us: RMS distance of the common pulses from the line [us].
         reference_ns: HSR time that `offset_ns` belongs to [ns].
         phase: k in LSR id = m * HSR id + k.
+        basis: What says so.
+        warning: Pulses that came before a camera's first frame, or a doubt, in one sentence; "" if none.
         missing_hsr: HSR pulses without a frame between the first and the last frame.
         missing_lsr: LSR pulses without a frame between the first and the last frame.
         lsr_period_ns: Time between LSR pulses on the LSR clock [ns]; NaN when one frame says nothing.
@@ -33,6 +38,8 @@ class ClockFit:
     residual_us: float
     reference_ns: int
     phase: int
+    basis: PhaseBasis
+    warning: str
     missing_hsr: int
     missing_lsr: int
     lsr_period_ns: float
@@ -51,15 +58,15 @@ def fit_hardware_clocks(
     lsr_ns: IntArray,
     ratio: float,
     *,
-    phase: int = 0,
-    expected_offset_ns: int | None = None,
+    phase: int | None = 0,
+    latch: ClockLatch | None = None,
     lsr_fps: float | None = None,
 ) -> ClockFit:
     """Fit offset and drift between two cameras that follow the same pulse train.
 
     Two regular pulse trains on unrelated clocks look alike at every whole shift, so the integer phase comes
-    from outside: from the counters, which both start with the first common pulse (`phase`), or from a rough
-    idea of the offset (`expected_offset_ns`, good to half an LSR period), for which all phases are searched.
+    from outside: from the counters, which both start with the first common pulse unless a camera missed it
+    (`phase`), and from both clocks read at one moment (`latch`), which show that too.
 
     Args:
         hsr_ids: Frame ids, shape (H,); they may wrap, restart or have gaps.
@@ -67,14 +74,14 @@ def fit_hardware_clocks(
         lsr_ids: Frame ids, shape (L,).
         lsr_ns: Times of the trigger pulses on the LSR camera's clock, shape (L,) [ns].
         ratio: m, LSR pulses per HSR pulse; need not be a whole number.
-        phase: LSR pulses that came before the first HSR pulse, when the counters decide.
-        expected_offset_ns: LSR clock minus HSR clock, roughly [ns]; overrules `phase`.
+        phase: LSR pulses that come before the first HSR pulse by plan; None when only the clocks can tell.
+        latch: Both clocks at one moment; overrules `phase` where it is exact enough.
         lsr_fps: LSR pulses per second of the trigger plan; numbers the pulses of short recordings where most
             were lost. None when nobody knows.
 
     Raises:
-        PairingError: A stream is empty, times go backwards, the rates contradict `ratio`, or no pulse is
-            common to both.
+        PairingError: A stream is empty, times go backwards, the rates contradict `ratio`, too few frames
+            contradict the plan, no pulse is common to both, or the phase is not known.
 
     """
     if len(hsr_ids) == 0 or len(lsr_ids) == 0:
@@ -91,13 +98,18 @@ def fit_hardware_clocks(
                 f"one HSR frame comes every {measured:.3f} LSR frames but the trigger plan says {ratio:g}; "
                 "check the wiring of the trigger box"
             )
+    if planned is not None and len(lsr_ids) > 1:
+        _check_plan(lsr.period_ns, planned, {"HSR": len(hsr_ids), "LSR": len(lsr_ids)})
     hsr_pulse = (int(hsr_ids[0]) + hsr.numbers).astype(np.float64) * ratio
     lsr_pulse = (int(lsr_ids[0]) + lsr.numbers).astype(np.float64)
-    k = phase
-    if expected_offset_ns is not None and len(lsr_ids) > 1:
-        at_zero = lsr.origin_ns + lsr.start_ns - hsr.origin_ns - hsr.start_ns
-        shift = at_zero + lsr.period_ns * (hsr_pulse[0] - lsr_pulse[0])
-        k = round((expected_offset_ns - shift) / lsr.period_ns)
+    planned_phase = 0 if phase is None else phase
+    found = find_phase(latch, hsr, lsr, float(hsr_pulse[0] - lsr_pulse[0]), ratio, planned_phase)
+    if phase is None and found.basis is not PhaseBasis.CLOCKS:
+        raise PairingError(
+            "nothing says with which LSR frame the divider gave its first pulse; find the offset with "
+            "`twinrate sync` or give it with --offset-ms"
+        )
+    k = found.pulses
     offsets, at = _offsets(hsr, hsr_ns, hsr_pulse + k, lsr, lsr_ns, lsr_pulse)
     reference = int(at[len(at) // 2])
     relative = (at - reference).astype(np.float64)
@@ -110,10 +122,33 @@ def fit_hardware_clocks(
         residual_us=float(np.sqrt(np.mean(residual**2))) / 1e3,
         reference_ns=reference,
         phase=k,
+        basis=found.basis,
+        warning=_warning(found, phase, ratio),
         missing_hsr=hsr.missing,
         missing_lsr=lsr.missing,
         lsr_period_ns=lsr.period_ns,
     )
+
+
+def _warning(found: Phase, planned: int | None, ratio: float) -> str:
+    if found.basis is PhaseBasis.DOUBTFUL:
+        return "the cameras' clocks contradict their frame ids; check a fast motion in both streams"
+    return "" if planned is None else lost_before_first(found.pulses, planned, ratio)
+
+
+def _check_plan(period_ns: float, planned_ns: float, frames: Mapping[str, int]) -> None:
+    """Refuse what a few frames say against the trigger plan; many are right against it."""
+    few = [
+        f"{count} {name} frame{'s'[: count != 1]}"
+        for name, count in frames.items()
+        if count < _DECISIVE[name]
+    ]
+    if few and abs(period_ns / planned_ns - 1.0) > _RATIO_TOLERANCE:
+        raise PairingError(
+            f"LSR frames came every {period_ns / 1e6:.3f} ms, the trigger plan says "
+            f"{planned_ns / 1e6:.3f} ms, and {' and '.join(few)} cannot tell lost pulses from another rate; "
+            "record longer"
+        )
 
 
 def _offsets(

@@ -170,6 +170,16 @@ class Nodes:
         return Applied(name, float(value), got)
 
     @_translated
+    def execute(self, name: str) -> None:
+        """Run an ICommand.
+
+        Raises:
+            CameraSettingError: Locked or missing.
+
+        """
+        self._writable("CCommandPtr", name, "on").Execute()
+
+    @_translated
     def set_boolean(self, name: str, value: bool) -> None:
         """Write an IBoolean; a locked one that has the value already is left alone."""
         node = self._node("CBooleanPtr", name)

@@ -6,12 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from drivers.clock_latch import ClockLatch
 from drivers.frame import PixelFormat, Role
 
 FORMAT_VERSION = 2
-"""Newest version of the take format that this program reads; 2 came with packed frames.
+"""Newest version of the take format that this program reads.
 
-A take is written with the oldest version that describes it, so that older programs read what they can.
+Version 2 came with packed frames and with pulses through a divider. A take is written with the oldest version
+that describes it, so that older programs read what they can.
 """
 
 SEGMENT_BYTES = 4 * 1024**3
@@ -80,7 +82,9 @@ class TriggerMetadata(BaseModel):
         hsr_rate: f, pulses per second to the HSR camera [1/s].
         ratio: m, LSR pulses per HSR pulse.
         source: Where the pulses come from, in words.
-        phase: LSR pulses before the first HSR pulse; 0 when both lines start with the same pulse.
+        phase: LSR pulses before the first HSR pulse; 0 when both lines start with the same pulse, None when
+            the pulses come through a divider that may stand anywhere.
+        latch: Both cameras' clocks at one moment near the beginning; None when they were not read.
         hsr_delay_us: SFNC TriggerDelay of the HSR camera [us].
         lsr_delay_us: SFNC TriggerDelay of the LSR camera [us].
 
@@ -91,7 +95,8 @@ class TriggerMetadata(BaseModel):
     hsr_rate: float = Field(gt=0)
     ratio: float = Field(ge=1)
     source: str = ""
-    phase: int = 0
+    phase: int | None = 0
+    latch: ClockLatch | None = None
     hsr_delay_us: float = Field(default=0.0, ge=0)
     lsr_delay_us: float = Field(default=0.0, ge=0)
 
@@ -170,6 +175,8 @@ class TakeMetadata(BaseModel):
     def with_version(self) -> TakeMetadata:
         """The same with the oldest `format_version` that describes it."""
         new = any(camera.pixel_format.packed for camera in (self.hsr, self.lsr))
+        if self.trigger is not None and self.trigger.phase is None:
+            new = True
         return self.model_copy(update={"format_version": 2 if new else 1})
 
     def frames_per_segment(self, role: Role) -> int:

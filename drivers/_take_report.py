@@ -11,6 +11,7 @@ from drivers._clock_fit import fit_hardware_clocks
 from drivers._take_index import Rows
 from drivers._take_metadata import TakeMetadata
 from drivers._time_grid import IntArray, fit_grid
+from drivers.clock_latch import PhaseBasis
 from drivers.errors import PairingError
 from drivers.frame import FrameFlag, Role
 
@@ -57,6 +58,7 @@ class RecordingReport:
         lsr: The LSR camera's part.
         sync_residual_us: RMS of the common pulses around the fitted clock line [us]; None without a trigger.
         drift_ppm: LSR clock against HSR clock [ppm]; None without a trigger.
+        phase_basis: What says which LSR pulse belongs to an HSR pulse; None without a trigger.
         stop_reason: Why the recording ended before it was asked to; None for an orderly end.
         warnings: What the operator should know, one sentence each.
 
@@ -69,6 +71,7 @@ class RecordingReport:
     lsr: StreamReport
     sync_residual_us: float | None
     drift_ppm: float | None
+    phase_basis: PhaseBasis | None
     stop_reason: str | None
     warnings: tuple[str, ...]
 
@@ -146,7 +149,7 @@ def recording_report(
             warnings.append(f"{name}: no frames were recorded; check its trigger line")
         elif report.missing:
             warnings.append(f"{name}: {report.missing} of {report.expected} frames are missing")
-    residual = drift = None
+    residual = drift = basis = None
     hsr, lsr = rows[Role.HSR], rows[Role.LSR]
     if trigger is not None and len(hsr) and len(lsr):
         try:
@@ -157,9 +160,12 @@ def recording_report(
                 _pulses(lsr, trigger.lsr_delay_us),
                 trigger.ratio,
                 phase=trigger.phase,
+                latch=trigger.latch,
                 lsr_fps=planned[Role.LSR],
             )
-            residual, drift = fit.residual_us, fit.drift_ppm
+            residual, drift, basis = fit.residual_us, fit.drift_ppm, fit.basis
+            if fit.warning:
+                warnings.append(fit.warning)
         except PairingError as error:
             warnings.append(str(error))
     if stop_reason is not None:
@@ -173,6 +179,7 @@ def recording_report(
         lsr=reports[Role.LSR],
         sync_residual_us=residual,
         drift_ppm=drift,
+        phase_basis=basis,
         stop_reason=stop_reason,
         warnings=tuple(dict.fromkeys(warnings)),
     )

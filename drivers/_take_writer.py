@@ -258,6 +258,26 @@ class TakeWriter:
         """What take.json says."""
         return self._metadata
 
+    def restate(self, metadata: TakeMetadata) -> None:
+        """Replace take.json by what is known better by now; the old one or the new one is there, always.
+
+        Args:
+            metadata: The same cameras as before.
+
+        Raises:
+            TakeError: take.json cannot be written; the old one stays.
+            ValueError: The streams would be read differently.
+
+        """
+        metadata = metadata.with_version()
+        if any(metadata.camera(role) != self._metadata.camera(role) for role in Role):
+            raise ValueError("a take keeps the cameras that it began with")
+        try:
+            _write_json(self._path / METADATA_NAME, metadata.model_dump_json(indent=2) + "\n")
+        except OSError as error:
+            raise TakeError(_cannot_write(self._path, error)) from error
+        self._metadata = metadata
+
     def frames_written(self, role: Role) -> int:
         """Frames of one stream that are in the take."""
         return self._streams[role].frames

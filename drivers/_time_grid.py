@@ -86,6 +86,7 @@ def fit_grid(
     *,
     frame_ids: IntArray | None = None,
     period_ns: float | None = None,
+    settled: bool = False,
     name: str = "stream",
 ) -> TimeGrid:
     """Find the regular pulses behind the times of frames.
@@ -100,6 +101,8 @@ def fit_grid(
         frame_ids: Camera counters, shape (N,); None for clips.
         period_ns: Time between pulses as far as it is known from elsewhere [ns]. It decides where so many
             pulses were lost that the frames alone could follow a slower train; times that contradict it win.
+        settled: `period_ns` is no plan but was found from more than these frames: a row of steps that all
+            miss a pulse is then a row of losses.
         name: The stream, for messages.
 
     Raises:
@@ -117,7 +120,7 @@ def fit_grid(
         )
     id_steps = np.diff(frame_ids) if frame_ids is not None else None
     period = _first_period(steps, id_steps)
-    if period_ns is not None and _agrees(steps, period_ns):
+    if period_ns is not None and _agrees(steps, period_ns, settled=settled):
         period = period_ns
     period = _by_short_steps(steps, period)
     for _ in range(2):
@@ -150,10 +153,10 @@ def _by_short_steps(steps: FloatArray, period: float) -> float:
     return float(steps[short].sum() / counts[short].sum()) if short.any() else period
 
 
-def _agrees(steps: FloatArray, period_ns: float) -> bool:
+def _agrees(steps: FloatArray, period_ns: float, *, settled: bool) -> bool:
     """Whether nearly every step is a whole number of these periods, and not all of them are several."""
     ratio = steps / period_ns
-    if len(ratio) >= _ENOUGH and ratio.min() > 1.5:
+    if not settled and len(ratio) >= _ENOUGH and ratio.min() > 1.5:
         # A slower train than expected, such as a box set to another rate, and no row of losses.
         return False
     off = np.abs(ratio - np.maximum(np.rint(ratio), 1.0))

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from drivers.clock_latch import ClockReading
 from drivers.frame import Frame, PixelFormat, Role
 
 
@@ -142,6 +143,15 @@ class Camera(Protocol):
 
     def close(self) -> None:
         """Give the camera back. Safe to call twice."""
+        ...
+
+    def clock(self) -> ClockReading:
+        """The clock that stamps the frames, beside the host's, streaming or not.
+
+        Raises:
+            CameraSettingError: The camera cannot tell.
+
+        """
         ...
 
     def set_exposure_us(self, value: float) -> Applied:

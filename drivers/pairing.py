@@ -142,9 +142,9 @@ def pair_gops(
     """
     if len(hsr_mid_ns) == 0 or len(lsr_mid_ns) == 0:
         raise PairingError(f"the {'LSR' if len(hsr_mid_ns) else 'HSR'} stream has no frames")
-    lsr = fit_grid(lsr_mid_ns, period_ns=lsr_period_ns, name="LSR")
+    lsr = fit_grid(lsr_mid_ns, period_ns=lsr_period_ns, settled=True, name="LSR")
     slow = None if ratio is None or lsr_period_ns is None else ratio * lsr_period_ns
-    hsr = fit_grid(hsr_mid_ns, period_ns=slow, name="HSR")
+    hsr = fit_grid(hsr_mid_ns, period_ns=slow, settled=True, name="HSR")
     period = lsr.period_ns if len(lsr_mid_ns) > 1 else hsr.period_ns / (ratio or 1.0)
     if not period > 0:
         raise PairingError("one frame in each stream says nothing about time; use longer clips")
@@ -270,6 +270,7 @@ def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
         lsr.pulse_ns,
         m,
         phase=hsr.trigger.phase,
+        latch=hsr.trigger.latch,
         lsr_fps=hsr.trigger.hsr_rate * hsr.trigger.ratio,
     )
     known = None if np.isnan(clock.lsr_period_ns) else clock.lsr_period_ns

@@ -106,7 +106,8 @@ def find_shift(
         None where it is not certain: too few frames, no arrival times, or arrivals that scatter too much.
 
     """
-    slow, fast = (trigger.ratio, trigger.phase), (1.0, 0)
+    # An unknown phase may be any: it is the same before and after.
+    slow, fast = (trigger.ratio, trigger.phase or 0), (1.0, 0)
     (step, phase), (other_step, other_phase) = (slow, fast) if role is Role.HSR else (fast, slow)
     if min(len(before), len(other), len(after)) < _LEAST_FRAMES:
         return None

@@ -18,7 +18,7 @@ from app.gui.sync_check import check_sync, recent_pulses
 from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import set_chip
 from app.session import SessionSettings
-from drivers import RingBuffer, Role
+from drivers import ClockLatch, RingBuffer, Role
 from drivers.recorder import RESERVE_BYTES
 
 _ENOUGH_MINUTES = 2.0
@@ -54,9 +54,11 @@ def check_disk(folder: Path, settings: SessionSettings) -> Check:
     return Check("disk", level, f"{minutes:.1f} min at {planned_rate(settings) / 1e6:.0f} MB/s")
 
 
-def check_streams(hsr: RingBuffer, lsr: RingBuffer, settings: SessionSettings) -> Check:
+def check_streams(
+    hsr: RingBuffer, lsr: RingBuffer, settings: SessionSettings, latch: ClockLatch | None
+) -> Check:
     """Whether both cameras follow the same pulses."""
-    verdict = check_sync(recent_pulses(hsr), recent_pulses(lsr), settings.plan)
+    verdict = check_sync(recent_pulses(hsr), recent_pulses(lsr), settings.plan, latch)
     last = verdict.lines[-1] if verdict.lines else ""
     return Check("sync", verdict.level, f"{verdict.headline}; {last}")
 
@@ -95,7 +97,8 @@ class Checklist(QObject):
 
     def run(self, folder: Path) -> None:
         """Check everything."""
-        settings, rings = self._controller.settings, self._baseline.rings()
+        controller = self._controller
+        settings, rings = controller.settings, self._baseline.rings()
         if settings is None or rings is None:
             self.done.emit([Check("cameras", "bad", "not live; press Connect, then Live")])
             return
@@ -110,7 +113,8 @@ class Checklist(QObject):
         )
 
         def work(_: CancelToken) -> list[Check]:
-            return [check_streams(*rings, settings), frames, check_disk(folder, settings), alignment]
+            streams = check_streams(*rings, settings, controller.latch())
+            return [streams, frames, check_disk(folder, settings), alignment]
 
         self._tasks.start("check list", work, self.done.emit)
 

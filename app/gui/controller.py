@@ -12,7 +12,7 @@ from app.gui.messages import Messages, Severity
 from app.gui.requests import StreamNumbers, TakeRequest
 from app.gui.rigs import Rig, RigFactory, WhichCameraError
 from app.session import Alarm, SessionError, SessionSettings, State
-from drivers import Applied, Limits, RingBuffer, Role
+from drivers import Applied, ClockLatch, Limits, RingBuffer, Role
 from drivers.recorder import RecorderStatus
 from drivers.trigger import longest_exposure_us
 
@@ -103,6 +103,11 @@ class SessionController(QObject):
             return rig.session.ring(role)
         except SessionError:
             return None
+
+    def latch(self) -> ClockLatch | None:
+        """Both cameras' clocks at one moment, None without; it waits for the grab threads."""
+        rig = self._rig
+        return rig.session.latch() if rig is not None else None
 
     def numbers(self, role: Role) -> StreamNumbers:
         """Counters of one stream; zeros while nothing is connected."""

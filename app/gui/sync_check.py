@@ -7,13 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from drivers import ClockFit, OverwrittenError, PairingError, RingBuffer, Role, fit_hardware_clocks
+from drivers import (
+    ClockFit,
+    ClockLatch,
+    OverwrittenError,
+    PairingError,
+    PhaseBasis,
+    RingBuffer,
+    Role,
+    fit_hardware_clocks,
+)
 from drivers.trigger import TriggerPlan
 
 _LEAST_HSR = 5
 _GOOD_RESIDUAL_US = 20.0
 _RATE_TOLERANCE = 0.02
 _SAFETY = 16
+_FIRST_PULSE = {
+    PhaseBasis.CLOCKS: "both cameras count from the same pulse, their clocks say so",
+    PhaseBasis.COUNTERS: "whether both cameras count from the same pulse could not be seen from their clocks",
+    PhaseBasis.DOUBTFUL: "the cameras' clocks contradict their frame ids",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +83,8 @@ def recent_pulses(ring: RingBuffer) -> Pulses:
     return Pulses(np.array(ids, np.int64), np.array(times, np.int64))
 
 
-def check_sync(hsr: Pulses, lsr: Pulses, plan: TriggerPlan) -> SyncVerdict:
-    """Judge what both cameras report against the plan."""
+def check_sync(hsr: Pulses, lsr: Pulses, plan: TriggerPlan, latch: ClockLatch | None = None) -> SyncVerdict:
+    """Judge what both cameras report against the plan, and both clocks read at one moment if any were."""
     for role, pulses in ((Role.HSR, hsr), (Role.LSR, lsr)):
         if len(pulses.ids) < 2:
             name = str(role).upper()
@@ -92,17 +106,21 @@ def check_sync(hsr: Pulses, lsr: Pulses, plan: TriggerPlan) -> SyncVerdict:
         )
         return SyncVerdict("bad", "wrong ratio", tuple(lines))
     try:
-        fit = fit_hardware_clocks(hsr.ids, hsr.times_ns, lsr.ids, lsr.times_ns, plan.ratio)
+        fit = fit_hardware_clocks(hsr.ids, hsr.times_ns, lsr.ids, lsr.times_ns, plan.ratio, latch=latch)
     except PairingError as error:
         return SyncVerdict("bad", "not synchronised", (*lines, str(error)))
     lines.append(f"clocks: offset {fit.offset_ns / 1e9:.6f} s, drift {fit.drift_ppm:+.2f} ppm")
     lines.append(f"common pulses agree within {fit.residual_us:.2f} us (RMS)")
+    if latch is not None:
+        lines.append(fit.warning or _FIRST_PULSE[fit.basis])
     missing = fit.missing_hsr + fit.missing_lsr
     if missing:
         lines.append(f"lost frames: {fit.missing_hsr} HSR, {fit.missing_lsr} LSR; see the panes' chips")
     if fit.residual_us > _GOOD_RESIDUAL_US:
         lines.append("the pulses jitter: use the same kind of input on both cameras and short wires")
         return SyncVerdict("warn", "pulses jitter", tuple(lines), fit)
+    if fit.warning:
+        return SyncVerdict("warn", "first pulse missed", tuple(lines), fit)
     if missing:
         return SyncVerdict("warn", f"in step, {missing} frames lost", tuple(lines), fit)
     return SyncVerdict("good", "in step", tuple(lines), fit)

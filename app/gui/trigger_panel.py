@@ -115,7 +115,8 @@ class TriggerPresenter(QObject):
         plan = settings.plan
 
         def work(_: CancelToken) -> SyncVerdict:
-            return check_sync(recent_pulses(hsr), recent_pulses(lsr), plan)
+            latch = self._controller.latch()
+            return check_sync(recent_pulses(hsr), recent_pulses(lsr), plan, latch)
 
         self._tasks.start("sync check", work, self.checked.emit)
 

@@ -11,7 +11,7 @@ from app.gui.main_window import MainWindow
 from app.gui.sync_check import Pulses, check_sync
 from app.gui.wiring import WiringDialog
 from app.session import State
-from drivers import Role
+from drivers import ClockLatch, Role
 from drivers.trigger import plan_trigger
 
 PLAN = plan_trigger(30, hsr_rows=1920, lsr_rows=480, ratio=8)
@@ -76,6 +76,21 @@ def test_good_pulses_are_in_step_and_their_clocks_found() -> None:
     assert verdict.level == "good"
     assert verdict.fit is not None
     assert verdict.fit.offset_ns == pytest.approx(6e9, abs=1e3)
+
+
+def test_a_missed_first_pulse_shows_in_the_clocks() -> None:
+    hsr, lsr = pulses(30, 60, clock_ns=10**9), pulses(240, 480, clock_ns=7 * 10**9)
+    verdict = check_sync(hsr, lsr, PLAN, ClockLatch(0, 6 * 10**9, 100.0))
+    assert (verdict.level, verdict.lines[-1]) == (
+        "good",
+        "both cameras count from the same pulse, their clocks say so",
+    )
+    late = check_sync(hsr, lsr, PLAN, ClockLatch(0, 6 * 10**9 - 4_166_667, 100.0))
+    assert (late.level, late.headline) == ("warn", "first pulse missed")
+    assert any("1 LSR pulse came" in line for line in late.lines)
+    rough = check_sync(hsr, lsr, PLAN, ClockLatch(0, 6 * 10**9, 5000.0))
+    assert rough.level == "good"
+    assert "could not be seen" in rough.lines[-1]
 
 
 @pytest.mark.parametrize(
