@@ -41,7 +41,8 @@ class FusionOptions:
 
     Attributes:
         method: A name from `fusion.METHODS`; None takes the best for the device and scale.
-        references: 1 = the GoP's own HSR frame, 2 = also the HSR frame on the other side of each LSR frame.
+        references: 1 = the GoP's own HSR frame, 2 = also the HSR frame on the other side of each LSR frame;
+            None takes 2 where the method can.
         align: "auto" aligns the views by the scene, "none" says that they are one view already,
             anything else is the path of a rig file.
         device: "auto", "cpu" or "cuda".
@@ -52,7 +53,7 @@ class FusionOptions:
     """
 
     method: str | None = None
-    references: int = 1
+    references: int | None = None
     align: str = "auto"
     device: str = "auto"
     weights: Path | None = None
@@ -234,12 +235,13 @@ class Pipeline:
         while first < len(self._gops) and skip >= len(self._gops[first].lsr_indices):
             skip -= len(self._gops[first].lsr_indices)
             first += 1
-        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again.
-        for gop in self._gops[max(first - _COLOR_MEMORY, 0) : first]:
-            self._reference(gop)
         references: dict[int, SharpView] = {}
+        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again. The
+        # last of them lies on the other side of the first frames.
+        for k in range(max(first - _COLOR_MEMORY, 0), first):
+            references = {k: self._reference(self._gops[k])}
         for number in range(first, len(self._gops)):
-            wanted = range(number, min(number + self.options.references, len(self._gops)))
+            wanted = range(number, min(number + self.fuser.references, len(self._gops)))
             for k in wanted:
                 if k not in references:
                     references[k] = self._reference(self._gops[k])
@@ -258,7 +260,7 @@ class Pipeline:
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
         image, valid = references[number]
         for part, other in self._halves(number):
-            second = references.get(other) if self.options.references > 1 else None
+            second = references.get(other) if self.fuser.references > 1 else None
             towards = self._gops[other] if second is not None else gop
             for fused in self.fuser.fuse_gop(
                 lsr[part],
@@ -282,7 +284,7 @@ class Pipeline:
         """Parts of a GoP and the GoP whose HSR frame lies on their other side."""
         gop = self._gops[number]
         size = len(gop.distances)
-        if self.options.references == 1:
+        if self.fuser.references == 1:
             return [(slice(0, size), number)]
         before = sum(d < 0 for d in gop.distances)
         return [
@@ -313,6 +315,7 @@ class Pipeline:
             "options": {**asdict(self.options), "weights": str(self.options.weights or "shipped")},
             "method": self.fuser.method,
             "recursion": self.fuser.recursion,
+            "references": self.fuser.references,
             "model": self.fuser.model,
             "weights_sha256": fingerprint(self.fuser.weights) if self.fuser.weights else None,
             "device": self.fuser.device,

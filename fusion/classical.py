@@ -23,6 +23,7 @@ _PATCHES = ((5e-3, 16, 8), (5e-4, 12, 6), (0.0, 8, 3))
 _DETAIL_SHARE = 2.0
 """Detail counts half where the mismatch is this share of it, divided by the scale, plus the floor."""
 _FLOOR = 0.007
+_LEAST_ERROR = 0.003
 _SMOOTHING = 2.0
 _NOISE_TOLERANCE = 3.0
 _CLEAN_SIGMA = 0.01
@@ -90,10 +91,9 @@ class Classical:
         total = np.zeros((*upscaled.shape[:2], 1), np.float32)
         best = np.zeros_like(total)
         for reference in references:
-            warped, confidence = self._detail(upscaled, reference)
-            # Squares let the better of two references win where they disagree.
-            detail += confidence**2 * confidence * warped
-            total += confidence**2
+            warped, confidence, weight = self._detail(upscaled, reference)
+            detail += weight * confidence * warped
+            total += weight
             best = np.maximum(best, confidence)
         out: FloatImage = np.add(upscaled, detail / np.maximum(total, 1e-12), dtype=np.float32)
         valid = _union(references, best)
@@ -103,8 +103,10 @@ class Classical:
             out += missing if valid is None else missing * valid[..., None]
         return Synthesis(to_bytes(out), best[..., 0], valid)
 
-    def _detail(self, upscaled: FloatImage, reference: Reference) -> tuple[FloatImage, FloatImage]:
-        """What one reference adds (H, W, 3), and the confidence (H, W, 1) in it."""
+    def _detail(
+        self, upscaled: FloatImage, reference: Reference
+    ) -> tuple[FloatImage, FloatImage, FloatImage]:
+        """What one reference adds (H, W, 3), the confidence in it, and its weight beside others (H, W, 1)."""
         flow = self._flow(upscaled, reference.matched)
         matched = warp_array(reference.matched, flow)
         detail = np.subtract(warp_array(reference.image, flow), matched, dtype=np.float32)
@@ -113,9 +115,12 @@ class Classical:
         # A mismatch counts by how much detail it would bring: flat regions need no alignment.
         tolerance = self._share * _local_mean(detail) + self._floor
         agreement = 1 / (1 + (error / tolerance) ** 2)
-        confidence = agreement * reaches(flow, reference.valid)
+        there = reaches(flow, reference.valid)
+        confidence = (agreement * there)[..., None].astype(np.float32)
+        # Of two references the one that fits better counts: as means of unequal precision are weighted.
+        weight = (there / (error + _LEAST_ERROR) ** 2)[..., None].astype(np.float32)
         detail += np.float32(self._coarse_share) * mismatch
-        return detail, confidence[..., None].astype(np.float32)
+        return detail, confidence, weight
 
 
 def warp_array(image: FloatImage, flow: npt.NDArray[np.float32]) -> FloatImage:

@@ -40,7 +40,8 @@ class Fuser:
         method: One of `METHODS`; None takes the best shipped model for the scale and the noise, and the
             learning-free `classical` where no model beats it.
         scale: Output pixels per LSR pixel along one axis; at least 1, need not be an integer.
-        references: Sharp frames used for each output frame: 1, or 2 (this and the next synchronised one).
+        references: Sharp frames used for each output frame: 1, or 2 (this and the next synchronised one);
+            None for as many as the method can use, since two are better than one.
         device: "auto", "cpu" or "cuda"; "auto" takes CUDA for networks where there is one.
         noise_variance: Variance of the LSR frames' noise, of values in 0..1.
         recursion: "recurrent" (paper 3.2.3: warp the frame made just before), "direct" (warp the
@@ -53,6 +54,7 @@ class Fuser:
         weights: The weights file in use, None for a method without weights.
         device: "cpu" or "cuda".
         recursion: The recursion in use.
+        references: Sharp frames used for each output frame.
         note: What the operator should know about the choice of model, in one sentence, or "".
 
     Raises:
@@ -69,7 +71,7 @@ class Fuser:
         method: str | None = None,
         *,
         scale: float,
-        references: int = 1,
+        references: int | None = None,
         device: str = "auto",
         noise_variance: float = 0.0,
         recursion: str | None = None,
@@ -84,7 +86,7 @@ class Fuser:
             raise FusionInputError(f"noise variance {noise_variance:g}: give a number of 0 or more")
         if recursion is not None and recursion not in RECURSIONS:
             raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
-        if not 1 <= references <= _MOST_REFERENCES:
+        if references is not None and not 1 <= references <= _MOST_REFERENCES:
             raise MethodError(f"{references} references: choose 1 or {_MOST_REFERENCES}")
         if weights is not None:
             card: ModelCard | None = _given(weights, method, references)
@@ -103,18 +105,16 @@ class Fuser:
         self.model = "none"
         self.weights: Path | None = None
         self.note = ""
-        self._synthesiser = self._build(card, scale, references, noise_variance)
+        self.references = references or _most_references(method, card)
+        self._synthesiser = self._build(card, scale, noise_variance)
         self.recursion = recursion or self._synthesiser.recursion
-        self._references = references
 
     @property
     def synthesiser(self) -> Synthesiser:
         """What makes single frames, for evaluation."""
         return self._synthesiser
 
-    def _build(
-        self, card: ModelCard | None, scale: float, references: int, noise_variance: float
-    ) -> Synthesiser:
+    def _build(self, card: ModelCard | None, scale: float, noise_variance: float) -> Synthesiser:
         if self.method == "bicubic":
             return _Bicubic()
         if self.method == "classical":
@@ -123,16 +123,16 @@ class Fuser:
             raise MethodError(f"unknown method {self.method!r}; choose one of {', '.join(METHODS)}")
         if card is None:
             raise WeightsError(
-                f"{self.method} has no trained weights for {references} reference(s) in this installation "
-                "and is never run untrained; use classical"
+                f"{self.method} has no trained weights for {self.references} reference(s) in this "
+                "installation and is never run untrained; use classical"
             )
         self.model, self.weights = card.name, card.path
         if abs(card.scale / scale - 1) > 0.01:
             self.note = f"no model for scale {scale:g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
             return AWnetSynthesiser(load_awnet(card.path), self.device)
-        live = LiveNet(references)
-        load_weights(card.path, live, layout=f"live-{references}")
+        live = LiveNet()
+        load_weights(card.path, live, layout="live")
         return LiveSynthesiser(live, scale, self.device, noise_variance=noise_variance)
 
     def fuse_gop(
@@ -175,7 +175,7 @@ class Fuser:
         """
         _check_frames(lsr, distances, reference, valid)
         references = [(reference, valid)]
-        if next_reference is not None and self._references > 1:
+        if next_reference is not None and self.references > 1:
             _check_frames(lsr, next_distances or (), next_reference, next_valid)
             if next_reference.shape != reference.shape:
                 raise FusionInputError(
@@ -193,21 +193,27 @@ class Fuser:
         )
 
 
-def _given(weights: Path, method: str | None, references: int) -> ModelCard:
+def _most_references(method: str, card: ModelCard | None) -> int:
+    if method == "bicubic":
+        return 1
+    return max(card.references) if card else _MOST_REFERENCES
+
+
+def _given(weights: Path, method: str | None, references: int | None) -> ModelCard:
     card = own(weights)
     if method not in (None, card.method):
         raise MethodError(f"{weights}: holds a {card.method} model, not {method}; leave the method out")
-    if card.references != references:
+    if references is not None and references not in card.references:
+        counts = " or ".join(str(count) for count in card.references)
         raise MethodError(
-            f"{weights}: made for {card.references} reference(s), not {references}; "
-            f"give --refs {card.references}"
+            f"{weights}: made for {counts} reference(s), not {references}; give --refs {card.references[-1]}"
         )
     return card
 
 
 def runnable(references: int = 1) -> list[str]:
     """Methods that can run in this installation with so many references, simplest first."""
-    there = {card.method for card in shipped() if card.references == references}
+    there = {card.method for card in shipped() if references in card.references}
     return [method for method in reversed(METHODS) if method not in _LEARNED or method in there]
 
 

@@ -92,7 +92,6 @@ class LiveSynthesiser:
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         size = upscaled.shape[:2]
-        references = _as_many(references, self._network.references)
         up = pad_to_multiple(to_planes(upscaled, self._device), LIVE_MULTIPLE)
         prepared, seen = [], []
         for reference in references:

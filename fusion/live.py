@@ -1,10 +1,15 @@
 """The fast network for live preview and for CPUs: per-pixel taps from a small U-Net at a quarter of the size.
 
-Beyond the paper it has a path that carries only what the LSR camera lost:
-out = up + sum_i M1_i (filter_i(warp(ref_i)) - warp(matched_i)) + M2_i (warp(matched_i) - up),
-where `matched` is the reference after the LSR camera's loss of detail. With one reference and M1 = M2 this
-is the blend of paper eq. 7. The flow comes from outside, from any method on the resolution-matched pair.
-Beyond the reference's edge its outermost pixels count: the masks learn what they are worth.
+Beyond the paper it has a path that carries only what the LSR camera lost, and one for what no reference
+shows:
+out = up + sum_i M1_i (filter_i(warp(ref_i)) - warp(matched_i)) + M2_i (warp(matched_i) - up)
+         + (1 - sum_i M1_i) R,
+where `matched` is the reference after the LSR camera's loss of detail and R is detail guessed from the LSR
+frame alone. With one reference, M1 = M2 and R = 0 this is the blend of paper eq. 7.
+The flow comes from outside, from any method on the resolution-matched pair, and is corrected: the network
+looks at what the flow fetches, moves it, and looks again. Every reference goes through the same weights, so
+there may be any number of them. Beyond a reference's edge its outermost pixels count: the masks learn what
+they are worth.
 """
 
 from __future__ import annotations
@@ -23,6 +28,9 @@ MULTIPLE = 16
 """Height and width must be multiples of this many pixels."""
 
 _TAPS = 25
+_PLANES = 15
+_GUESS_WIDTH = 64
+_GUESS_BLOCKS = 4
 _FOLD = 4
 _WIDTHS = (48, 72, 96)
 _SLOPE = 0.1
@@ -59,6 +67,8 @@ class LiveFused(NamedTuple):
         blend: (B, N) share of each reference's coarse picture, M2.
         weight: (B, 1) total weight W of the references in the sharp picture (paper eq. 12): the sum over
             references of M1 times the sum of the taps.
+        flow: (B, 2N) corrected offsets from each output pixel into the references [px].
+        guess: (B, 3) the upscaled frame with detail guessed without any reference.
 
     """
 
@@ -66,24 +76,34 @@ class LiveFused(NamedTuple):
     detail: Tensor
     blend: Tensor
     weight: Tensor
+    flow: Tensor
+    guess: Tensor
+
+
+class _Found(NamedTuple):
+    """One reference after both looks; all (B, C, H, W): 3, 3, 1, 1, 1 and 2 channels."""
+
+    finer: Tensor
+    difference: Tensor
+    detail: Tensor
+    blend: Tensor
+    gain: Tensor
+    flow: Tensor
 
 
 class LiveNet(nn.Module):
-    """Small FusionNet on folded pixels.
+    """Small FusionNet on folded pixels, for any number of references.
 
     Args:
-        references: Number of references N.
         scale: Output pixels per LSR pixel; only the start depends on it.
 
     """
 
-    def __init__(self, references: int = 1, scale: float = 4.0) -> None:
+    def __init__(self, scale: float = 4.0) -> None:
         super().__init__()
-        self.references = references
         self.tolerance = nn.Parameter(torch.tensor([_DETAIL_SHARE / scale, _FLOOR]).log())
-        folded = (3 + 12 * references) * _FOLD**2
         first, second, third = _WIDTHS
-        self.head = nn.Conv2d(folded, first, 3, padding=1)
+        self.head = nn.Conv2d(_PLANES * _FOLD**2, first, 3, padding=1)
         self.encoder = nn.ModuleList([_pair(first), _pair(second), _pair(third)])
         self.down = nn.ModuleList(
             [
@@ -93,53 +113,79 @@ class LiveNet(nn.Module):
         )
         self.narrow = nn.ModuleList([nn.Conv2d(third, second, 1), nn.Conv2d(second, first, 1)])
         self.decoder = nn.ModuleList([_pair(second), _pair(first)])
-        self.tail = nn.Conv2d(first, references * (_TAPS + 2) * _FOLD**2, 1)
+        self.motion = nn.Conv2d(first, 2 * _FOLD**2, 3, padding=1)
+        self.tail = nn.Conv2d(first, (_TAPS + 2) * _FOLD**2, 1)
+        self.guess = _Guess()
         self._start_at_plain_transfer()
 
     def _start_at_plain_transfer(self) -> None:
-        # Untrained, the network is `classical`: its detail and its confidence, nothing filtered.
+        # Untrained, the network is `classical`: its flow, detail and confidence; nothing filtered or guessed.
         nn.init.normal_(self.tail.weight, std=1e-3)
-        bias = torch.zeros(self.references, _TAPS + 2, _FOLD**2)
-        bias[:, _TAPS // 2] = 1.0
-        bias[:, _TAPS + 1] = _START_BLEND
+        nn.init.normal_(self.motion.weight, std=1e-3)
+        bias = torch.zeros(_TAPS + 2, _FOLD**2)
+        bias[_TAPS // 2] = 1.0
+        bias[_TAPS + 1] = _START_BLEND
         with torch.no_grad():
             assert self.tail.bias is not None
+            assert self.motion.bias is not None
             self.tail.bias.copy_(bias.flatten())
+            self.motion.bias.zero_()
 
     def forward(self, lsr_up: Tensor, references: Sequence[LiveReference]) -> LiveFused:
         """Fuse the references into one upscaled frame.
 
         Args:
             lsr_up: (B, 3, H, W) in 0..1; H and W multiples of 16.
-            references: As many as the network was made for.
+            references: One or more.
 
         Returns:
-            The fused picture and the shares of the references.
+            The fused picture, the shares of the references and their corrected flow.
 
         """
-        planes, warped, agreement = [lsr_up], [], []
-        for reference in references:
-            with torch.no_grad():
-                pair = torch.cat((reference.image, reference.matched), dim=1)
-                both = backward_warp_border(pair, reference.flow)
-            sharp, matched = both[:, :3], both[:, 3:]
-            difference = matched - lsr_up
-            agreement.append(self._agreement(sharp - matched, difference))
-            planes += [sharp, difference, difference.abs() * _ERROR_GAIN, reference.flow / _FLOW_UNIT]
-            planes.append(agreement[-1].detach() / _MOST_LOGIT)
-            warped.append((sharp, matched, difference))
-        raw = self._taps_and_masks(torch.cat(planes, dim=1))
-        raw = raw.reshape(raw.shape[0], self.references, _TAPS + 2, *raw.shape[-2:])
-        detail = _shares(raw[:, :, _TAPS] + torch.cat(agreement, dim=1))
-        blend = _shares(raw[:, :, _TAPS + 1])
-        out, weight = lsr_up, torch.zeros_like(lsr_up[:, :1])
-        for index, (sharp, matched, difference) in enumerate(warped):
-            taps = raw[:, index, :_TAPS]
+        found = [self._look_twice(lsr_up, reference) for reference in references]
+        detail = _shares(torch.cat([one.detail for one in found], dim=1))
+        blend = _shares(torch.cat([one.blend for one in found], dim=1))
+        guess = self.guess(lsr_up)
+        out = lsr_up + (1 - detail.sum(dim=1, keepdim=True)) * guess
+        weight = torch.zeros_like(lsr_up[:, :1])
+        for index, one in enumerate(found):
             share = detail[:, index : index + 1]
-            out = out + share * (dynamic_filter(sharp, taps) - matched)
-            out = out + blend[:, index : index + 1] * difference
-            weight = weight + share * taps.sum(dim=1, keepdim=True)
-        return LiveFused(out, detail, blend, weight)
+            out = out + share * one.finer + blend[:, index : index + 1] * one.difference
+            weight = weight + share * one.gain
+        return LiveFused(
+            out, detail, blend, weight, torch.cat([one.flow for one in found], 1), lsr_up + guess
+        )
+
+    def _look_twice(self, lsr_up: Tensor, reference: LiveReference) -> _Found:
+        """What one reference has to offer: first where it really lies, then what it is worth there."""
+        pair = torch.cat((reference.image, reference.matched), dim=1)
+        with torch.no_grad():
+            seen = self._planes(lsr_up, backward_warp_border(pair, reference.flow), reference.flow)
+        correction = F.pixel_shuffle(self.motion(self._features(seen)), _FOLD)
+        flow = reference.flow + _FLOW_UNIT * correction
+        fetched = backward_warp_border(pair, flow)
+        with torch.no_grad():
+            seen = self._planes(lsr_up, fetched, flow)
+        raw = F.pixel_shuffle(self.tail(self._features(seen)), _FOLD)
+        taps = raw[:, :_TAPS]
+        sharp, matched = fetched[:, :3], fetched[:, 3:]
+        difference = matched - lsr_up
+        return _Found(
+            finer=dynamic_filter(sharp, taps) - matched,
+            difference=difference,
+            detail=raw[:, _TAPS : _TAPS + 1] + self._agreement(sharp - matched, difference),
+            blend=raw[:, _TAPS + 1 :],
+            gain=taps.sum(dim=1, keepdim=True),
+            flow=flow,
+        )
+
+    def _planes(self, lsr_up: Tensor, fetched: Tensor, flow: Tensor) -> Tensor:
+        """What the network sees of a reference (B, 15, H, W)."""
+        sharp, matched = fetched[:, :3], fetched[:, 3:]
+        difference = matched - lsr_up
+        agreement = self._agreement(sharp - matched, difference)
+        planes = (lsr_up, sharp, difference, difference.abs() * _ERROR_GAIN, flow / _FLOW_UNIT)
+        return torch.cat((*planes, agreement / _MOST_LOGIT), dim=1)
 
     def _agreement(self, detail: Tensor, difference: Tensor) -> Tensor:
         """Logit (B, 1, H, W) of the confidence that `classical` has in a reference's detail."""
@@ -148,8 +194,8 @@ class LiveNet(nn.Module):
         logit = 2 * (allowed.log() - (_local_mean(difference) + _LEAST_ERROR).log())
         return torch.clamp(logit, -_MOST_LOGIT, _MOST_LOGIT)
 
-    def _taps_and_masks(self, planes: Tensor) -> Tensor:
-        x = self.head(F.pixel_unshuffle(planes, _FOLD))
+    def _features(self, planes: Tensor) -> Tensor:
+        x: Tensor = self.head(F.pixel_unshuffle(planes, _FOLD))
         skips = []
         for scale, convs in enumerate(self.encoder):
             if scale:
@@ -159,7 +205,32 @@ class LiveNet(nn.Module):
         for narrow, convs in zip(self.narrow, self.decoder, strict=True):
             x = F.interpolate(narrow(x), scale_factor=2, mode="bilinear", align_corners=False)
             x = convs(x + skips.pop())
+        return x
+
+
+class _Guess(nn.Module):
+    """Detail guessed from the upscaled frame alone: residual blocks on folded pixels (EDSR, 2017)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3 * _FOLD**2, _GUESS_WIDTH, 3, padding=1)
+        self.blocks = nn.ModuleList([_residual(_GUESS_WIDTH) for _ in range(_GUESS_BLOCKS)])
+        self.tail = nn.Conv2d(_GUESS_WIDTH, 3 * _FOLD**2, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        assert self.tail.bias is not None
+        nn.init.zeros_(self.tail.bias)
+
+    def forward(self, lsr_up: Tensor) -> Tensor:
+        x = self.head(F.pixel_unshuffle(lsr_up, _FOLD))
+        for block in self.blocks:
+            x = x + block(x)
         return F.pixel_shuffle(self.tail(x), _FOLD)
+
+
+def _residual(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(_SLOPE), nn.Conv2d(width, width, 3, padding=1)
+    )
 
 
 def _pair(width: int) -> nn.Sequential:

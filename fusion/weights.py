@@ -32,7 +32,7 @@ class ModelCard:
         method: The network: "awnet" or "live".
         scale: Output pixels per LSR pixel that it was trained for.
         noise_variance: Largest variance of the LSR noise seen in training, of values in 0..1.
-        references: Number of references.
+        references: Numbers of references that it was trained for.
         default: Whether it beats the learning-free method on clips it never saw.
 
     """
@@ -41,7 +41,7 @@ class ModelCard:
     method: str
     scale: float
     noise_variance: float
-    references: int
+    references: tuple[int, ...]
     default: bool
 
     @property
@@ -82,14 +82,17 @@ def own(path: Path) -> ModelCard:
 
 
 def nearest(
-    cards: list[ModelCard], *, scale: float, noise_variance: float, references: int
+    cards: list[ModelCard], *, scale: float, noise_variance: float, references: int | None
 ) -> ModelCard | None:
-    """The card nearest in noise first, then in scale (as a ratio); None without any for `references`."""
-    fitting = [card for card in cards if card.references == references]
+    """The card nearest in noise first, then in scale (as a ratio), then with the most references.
 
-    def distance(card: ModelCard) -> tuple[float, float, str]:
+    None without any for `references`; None as that number takes them all.
+    """
+    fitting = [card for card in cards if references is None or references in card.references]
+
+    def distance(card: ModelCard) -> tuple[float, float, int, str]:
         noise = abs(math.sqrt(card.noise_variance) - math.sqrt(noise_variance))
-        return noise, abs(math.log(card.scale / scale)), card.name
+        return noise, abs(math.log(card.scale / scale)), -max(card.references), card.name
 
     return min(fitting, key=distance, default=None)
 
@@ -172,7 +175,7 @@ def _read_card(path: Path) -> ModelCard:
             method=str(card["method"]),
             scale=float(card["scale"]),
             noise_variance=float(card["noise_variance"]),
-            references=int(card["references"]),
+            references=tuple(int(count) for count in card["references"]),
             default=bool(card["default"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

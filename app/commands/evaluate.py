@@ -51,7 +51,7 @@ def command(
         list[Path] | None, typer.Option(help="Weights of your own to judge as well; repeatable.")
     ] = None,
     refs: Annotated[
-        list[int] | None, typer.Option(min=1, max=2, help="ends: 1 or 2 sharp frames; repeatable.")
+        list[int] | None, typer.Option(min=1, max=2, help="gop, ends: 1 or 2 sharp frames; repeatable.")
     ] = None,
     protocol: Annotated[
         Protocol,
@@ -138,7 +138,8 @@ def _say_distances(rows: Sequence[Row], *, quiet: bool) -> None:
     say(f"\n{'PSNR dB at distance':<{_NAME_WIDTH}}" + "".join(f"{d:>+7}" for d in distances), quiet=quiet)
     for row in rows:
         cells = "".join(f"{row.by_distance[d]:>7.2f}" for d in distances)
-        say(f"{row.method:<{_NAME_WIDTH}}{cells}", quiet=quiet)
+        label = f"{row.method}, {row.references} reference{'s' if row.references > 1 else ''}"
+        say(f"{label:<{_NAME_WIDTH}}{cells}", quiet=quiet)
 
 
 def _say_gain(rows: Sequence[Row], *, quiet: bool) -> None:

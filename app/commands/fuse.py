@@ -50,7 +50,10 @@ def command(
     method: Annotated[
         Method | None, typer.Option(help="How to fuse; the best shipped one if left out.")
     ] = None,
-    refs: Annotated[int, typer.Option(min=1, max=2, help="HSR frames used for each output frame.")] = 1,
+    refs: Annotated[
+        int | None,
+        typer.Option(min=1, max=2, help="HSR frames used for each output frame; 2 where the method can."),
+    ] = None,
     align: Annotated[str, typer.Option(help="auto, none (same view already), or a rig file.")] = "auto",
     offset_ms: Annotated[
         str, typer.Option(help="First HSR frame's time minus first LSR frame's in ms, or auto.")

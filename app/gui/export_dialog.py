@@ -87,7 +87,8 @@ class ExportDialog(QDialog):
         self.method.setObjectName("export_method")
         self.method.addItems(list(_METHODS))
         self.references = QComboBox()
-        self.references.addItems(["1 sharp frame", "2 sharp frames (before and after)"])
+        self.references.addItem("before and after, where the method can", None)
+        self.references.addItem("the nearest only (faster)", 1)
         self.align = QComboBox()
         self.align.addItems(["By the scene", "None: both show one view"])
         self.codec = QComboBox()
@@ -120,7 +121,7 @@ class ExportDialog(QDialog):
         form = QFormLayout()
         form.addRow("Show", self.view)
         form.addRow("Fuse by", self.method)
-        form.addRow("References", self.references)
+        form.addRow("Sharp frames", self.references)
         form.addRow("Align views", self.align)
         form.addRow("Format", self.codec)
         form.addRow("Playback", _row(self.slow, self.playback))
@@ -169,7 +170,7 @@ class ExportDialog(QDialog):
             )
         options = FusionOptions(
             method=_METHODS[self.method.currentText()],
-            references=1 + self.references.currentIndex(),
+            references=self.references.currentData(),
             align="auto" if self.align.currentIndex() == 0 else "none",
             start_s=self.start.value(),
             end_s=end,

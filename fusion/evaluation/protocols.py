@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from fusion.evaluation.layouts import Pair
-from fusion.gop import RECURSIONS, Reference, Synthesiser, prepare_reference, synthesise_gop
+from fusion.gop import RECURSIONS, Mask, Reference, Synthesiser, prepare_reference, synthesise_gop
 from fusion.resample import ByteImage, downscale, to_bytes, upscale
 
 GOP = 8
@@ -117,8 +118,19 @@ def _judged(
     references: Sequence[Reference],
 ) -> Figure:
     made = synthesiser.synthesise(lsr, upscale(lsr, *target.shape[:2]), references)
-    weight = float(made.weight.mean()) if made.weight is not None else 0.0
-    return Figure(name, position, distance, psnr(made.image, target), ssim(made.image, target), weight)
+    return _figure(name, position, distance, made.image, made.weight, target)
+
+
+def _figure(
+    name: str,
+    position: int,
+    distance: int,
+    image: ByteImage,
+    weight: npt.NDArray[np.float32] | None,
+    truth: ByteImage,
+) -> Figure:
+    share = 0.0 if weight is None else float(weight.mean())
+    return Figure(name, position, distance, psnr(image, truth), ssim(image, truth), share)
 
 
 def gops(
@@ -127,35 +139,36 @@ def gops(
     frames: Sequence[ByteImage],
     scale: int,
     *,
+    references: int = 1,
     recursion: str | None = None,
     noise_variance: float = 0.0,
 ) -> Iterator[Figure]:
-    """Every frame that is not synchronised, in whole GoPs of 8 around frames 3, 11, 19, ..."""
+    """Every frame that is not synchronised, in whole GoPs of 8 around frames 3, 11, 19, ...
+
+    With two references the second one is the sharp frame on the other side, where the clip reaches so far.
+    """
     assert recursion is None or recursion in RECURSIONS
     for first in range(0, len(frames) - GOP + 1, GOP):
-        group = frames[first : first + GOP]
         lsr = [
-            lsr_frame(f, scale, noise_variance=noise_variance, seed=first + k) for k, f in enumerate(group)
+            lsr_frame(frames[k], scale, noise_variance=noise_variance, seed=k)
+            for k in range(first, first + GOP)
         ]
-        for made in synthesise_gop(
-            synthesiser,
-            lsr,
-            range(-BEFORE, GOP - BEFORE),
-            [(group[BEFORE], None)],
-            recursion=recursion or synthesiser.recursion,
-            cancelled=lambda: False,
-        ):
-            if made.distance:
-                truth = group[made.position]
-                weight = float(made.weight.mean()) if made.weight is not None else 0.0
-                yield Figure(
-                    name,
-                    first + made.position,
-                    made.distance,
-                    psnr(made.image, truth),
-                    ssim(made.image, truth),
-                    weight,
-                )
+        sync = first + BEFORE
+        for part, other in ((slice(0, BEFORE), sync - GOP), (slice(BEFORE, GOP), sync + GOP)):
+            sharp: list[tuple[ByteImage, Mask | None]] = [(frames[sync], None)]
+            if references > 1 and 0 <= other < len(frames):
+                sharp.append((frames[other], None))
+            for made in synthesise_gop(
+                synthesiser,
+                lsr[part],
+                range(-BEFORE, GOP - BEFORE)[part],
+                sharp,
+                recursion=recursion or synthesiser.recursion,
+                cancelled=lambda: False,
+            ):
+                position = first + part.start + made.position
+                if made.distance:
+                    yield _figure(name, position, made.distance, made.image, made.weight, frames[position])
 
 
 def psnr(image: ByteImage, truth: ByteImage) -> float:

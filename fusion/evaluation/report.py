@@ -22,6 +22,7 @@ PROTOCOLS = ("septuplet", "gop", "ends", "aside")
 `ends`: 448 px wide, five frames between two sharp ones (paper Table 5). `aside`: the reference is from the
 same moment but from elsewhere (KITTI, light fields)."""
 
+_TWO_SIDED = ("gop", "ends")
 _WIDTH = {"septuplet": 448, "gop": 640, "ends": 448}
 _MOST = {"septuplet": 60, "gop": 40, "ends": 19}
 _FEWEST = {"septuplet": 7, "gop": GOP, "ends": 7}
@@ -103,7 +104,7 @@ def evaluate(
         scale: Output pixels per LSR pixel.
         methods: Method names of `fusion.METHODS`; with more than one reference, those that can use them.
         weights: Weights files of one's own, judged as further methods.
-        references: Numbers of references; each gives rows of its own. More than one only for `ends`.
+        references: Numbers of references; each gives rows of its own. Two only for `gop` and `ends`.
         protocol: One of `PROTOCOLS`.
         noise_variance: Gaussian noise put on the LSR frames, of values in 0..1.
         recursion: As in `Fuser`; matters for GoPs only.
@@ -120,8 +121,10 @@ def evaluate(
     """
     if protocol not in PROTOCOLS:
         raise FusionInputError(f"unknown protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
-    if max(references, default=1) > 1 and protocol != "ends":
-        raise FusionInputError(f"{protocol} has one reference; several are for the protocol ends")
+    if max(references, default=1) > 1 and protocol not in _TWO_SIDED:
+        raise FusionInputError(
+            f"{protocol} has one reference; two are for the protocols {' and '.join(_TWO_SIDED)}"
+        )
 
     def candidate(count: int, method: str | None, file: Path | None) -> _Candidate:
         fuser = Fuser(
@@ -177,7 +180,13 @@ def _figures(
         return aside(synthesiser, scene, scale, noise_variance=noise_variance)
     if protocol == "gop":
         return gops(
-            synthesiser, name, scene, scale, recursion=one.fuser.recursion, noise_variance=noise_variance
+            synthesiser,
+            name,
+            scene,
+            scale,
+            references=one.references,
+            recursion=one.fuser.recursion,
+            noise_variance=noise_variance,
         )
     if protocol == "ends":
         return ends(synthesiser, name, scene, scale, references=one.references, noise_variance=noise_variance)

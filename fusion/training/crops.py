@@ -28,7 +28,7 @@ class SampleOptions:
         noise_variance: Gaussian noise on the LSR frame, of values in 0..1; half of the samples get less.
         crop: Rows and columns of the crops [px].
         farthest: Most frames between the target and its reference.
-        references: 1, or 2: one before and one after the target.
+        references: 1, or 2: one before and one after the target, at distances of their own.
         zoom: Share of samples taken from a larger field and reduced: sharper and faster.
         jitter: Share of samples whose reference was exposed and coloured a little differently.
         blur: Share of samples whose reference is motion-blurred (mean of neighbouring frames, paper eq. 1).
@@ -111,11 +111,12 @@ class CropSampler:
         frames = self._clips[rng.choice(len(self._clips), p=self._share)].frames
         count = len(frames)
         target = int(rng.integers(count))
-        stride = int(rng.integers(1, options.farthest + 1)) * int(rng.choice((-1, 1)))
+        side = int(rng.choice((-1, 1)))
         positions = []
         for k in range(options.references):
-            position = target + (stride if k == 0 else -stride)
-            positions.append(position if 0 <= position < count else 2 * target - position)
+            stride = int(rng.integers(1, options.farthest + 1)) * (side if k == 0 else -side)
+            position = target + stride
+            positions.append(position if 0 <= position < count else target - stride)
         turn = rng.integers(0, 2, 3)
         window = self._window(rng, frames.shape[1:3], transposed=bool(turn[2]))
         if window is None:

@@ -19,12 +19,31 @@ from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.samples import Batch, Sampler
 from fusion.weights import load_weights, save_card, save_weights
 
+LAYOUT = "live"
+_GUESS_SHARE = 0.2
+_FLOW_SHARE = 0.01
+_FARTHEST_ASTRAY = 16.0
+
 
 def live_loss(network: nn.Module, batch: Batch, back_projections: int) -> Tensor:
-    """L1 between the network's result, corrected as in use, and the truth (paper eq. 11)."""
+    """L1 between the network's result, corrected as in use, and the truth (paper eq. 11), and two helpers.
+
+    The detail guessed without references is judged by itself as well: behind a good reference it would
+    learn nothing. The flow is drawn to the one that was found with the truth at hand, where that is better.
+    """
     fused = network(batch.lsr_up, [LiveReference(*reference) for reference in batch.references])
-    out = back_project(fused.out, batch.lsr, back_projections)
-    return (out - batch.target).abs().mean()
+
+    def wrong(made: Tensor) -> Tensor:
+        difference = back_project(made, batch.lsr, back_projections) - batch.target
+        return difference.abs().mean()
+
+    astray = fused.flow.new_zeros(())
+    for index, lesson in enumerate(batch.lessons):
+        flow = fused.flow[:, 2 * index : 2 * index + 2]
+        distance = (flow - lesson.flow).abs().mean(dim=1, keepdim=True).clamp(max=_FARTHEST_ASTRAY)
+        astray = astray + (lesson.trust * distance).mean() / len(batch.lessons)
+    loss: Tensor = wrong(fused.out) + _GUESS_SHARE * wrong(fused.guess) + _FLOW_SHARE * astray
+    return loss
 
 
 def train_live(
@@ -56,9 +75,9 @@ def train_live(
 
     """
     torch.manual_seed(seed)
-    network = LiveNet(samples.references, samples.scale)
+    network = LiveNet(samples.scale)
     if start:
-        load_weights(start, network, layout=f"live-{samples.references}")
+        load_weights(start, network, layout=LAYOUT)
     corrections = back_projections_for(samples.noise_variance)
 
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:
@@ -70,7 +89,7 @@ def train_live(
         return judge(synthesiser, validation, samples.scale, picture, noise_variance=noise)
 
     identity = {
-        "network": f"live-{samples.references}",
+        "network": LAYOUT,
         "samples": asdict(samples),
         "batch": batch,
         "seed": seed,
@@ -96,9 +115,7 @@ def finish(trainer: Trainer, folder: Path, samples: SampleOptions, loop: LoopOpt
     The card says nothing of quality: whether the model may become a default is decided by evaluation.
     """
     path = folder / f"{model_name('live', samples)}.safetensors"
-    save_weights(
-        path, trainer.load_averaged(LiveNet(samples.references)), layout=f"live-{samples.references}"
-    )
+    save_weights(path, trainer.load_averaged(LiveNet()), layout=LAYOUT)
     save_card(path, card("live", samples) | {"recipe": trainer.described(loop)})
     return path
 
@@ -106,7 +123,7 @@ def finish(trainer: Trainer, folder: Path, samples: SampleOptions, loop: LoopOpt
 def model_name(method: str, samples: SampleOptions) -> str:
     """Name of the weights file, without its ending."""
     noise = "_noise" if samples.noise_variance else ""
-    references = f"_refs{samples.references}" if samples.references > 1 else ""
+    references = f"_refs{samples.references}" if method != "live" and samples.references > 1 else ""
     return f"{method}_x{samples.scale}{noise}{references}"
 
 
@@ -116,7 +133,7 @@ def card(method: str, samples: SampleOptions) -> dict[str, object]:
         "method": method,
         "scale": samples.scale,
         "noise_variance": samples.noise_variance,
-        "references": samples.references,
+        "references": list(range(1, samples.references + 1)) if method == "live" else [samples.references],
         "default": False,
     }
 

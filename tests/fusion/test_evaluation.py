@@ -47,6 +47,17 @@ def test_whole_gops_report_drift_by_distance(footage):
     assert rows["direct"].by_distance[1] == rows["recurrent"].by_distance[1]
 
 
+def test_sharp_frames_on_both_sides_help_most_where_they_are_far(tmp_path):
+    folder = tmp_path / "clips" / "pan"
+    folder.mkdir(parents=True)
+    for k, frame in enumerate(pan(24, 64, 96, (2.5, 0.5))):
+        cv2.imwrite(str(folder / f"{k:02d}.png"), frame)
+    one, two = evaluate(tmp_path / "clips", scale=8, methods=["classical"], protocol="gop", references=[1, 2])
+    assert (one.references, two.references, one.frames, two.frames) == (1, 2, 21, 21)
+    assert two.by_distance[4] > one.by_distance[4]
+    assert two.by_distance[4] - one.by_distance[4] > two.by_distance[1] - one.by_distance[1]
+
+
 def test_noise_on_the_fast_camera_costs_quality(footage):
     clean, noisy = (
         evaluate(footage, scale=4, methods=["bicubic"], noise_variance=variance)[0]
@@ -83,8 +94,8 @@ def test_two_references_beat_one_between_two_sharp_frames(footage):
 
 def test_own_weights_are_judged_beside_the_methods(footage, tmp_path):
     path = tmp_path / "mine.safetensors"
-    save_weights(path, LiveNet(), layout="live-1")
-    save_card(path, {"method": "live", "scale": 4, "noise_variance": 0, "references": 1, "default": False})
+    save_weights(path, LiveNet(), layout="live")
+    save_card(path, {"method": "live", "scale": 4, "noise_variance": 0, "references": [1], "default": False})
     bicubic, mine = evaluate(footage, scale=4, methods=["bicubic"], weights=[path])
     assert (mine.method, mine.model) == ("live", "mine")
     assert mine.psnr > bicubic.psnr + 4
@@ -147,5 +158,5 @@ def test_what_cannot_be_judged_is_refused(footage, tmp_path):
         (footage / "pan1" / f"{k:02d}.png").unlink()
     with pytest.raises(FusionError, match="pan1: needs at least 7 frames"):
         evaluate(footage, scale=4, methods=["bicubic"])
-    with pytest.raises(FusionError, match="gop has one reference"):
-        evaluate(footage, scale=4, methods=["bicubic"], protocol="gop", references=[2])
+    with pytest.raises(FusionError, match="septuplet has one reference"):
+        evaluate(footage, scale=4, methods=["bicubic"], protocol="septuplet", references=[2])

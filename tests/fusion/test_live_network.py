@@ -14,20 +14,22 @@ from fusion.gop import synthesise_gop
 from fusion.inference import LiveSynthesiser
 from fusion.live import LiveNet, LiveReference
 from fusion.resample import to_bytes, upscale
+from fusion.warp import backward_warp_border
 
 
-def references(count, size):
+def references(count, size, batch=1):
     return [
-        LiveReference(torch.rand(1, 3, *size), torch.rand(1, 3, *size), torch.zeros(1, 2, *size))
+        LiveReference(torch.rand(batch, 3, *size), torch.rand(batch, 3, *size), torch.randn(batch, 2, *size))
         for _ in range(count)
     ]
 
 
 def shaken(network, spread=0.05):
-    """The network with random last layer, so that taps and shares differ from pixel to pixel."""
+    """The network with random last layers, so that everything it writes differs from pixel to pixel."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        network.tail.weight.copy_(spread * torch.randn(network.tail.weight.shape, generator=generator))
+        for layer in (network.tail, network.motion, network.guess.tail):
+            layer.weight.copy_(spread * torch.randn(layer.weight.shape, generator=generator))
     return network.eval()
 
 
@@ -49,20 +51,37 @@ def agreement_logit(reference, up, scale):
     return (2 * torch.log(tolerance / (error + 1e-4))).clamp(-5, 5)
 
 
-@pytest.mark.parametrize("count", [1, 2])
+def written_by(layer, fold=4):
+    """What a layer writes, unfolded, as it comes."""
+    kept = []
+    layer.register_forward_hook(lambda _m, _i, out: kept.append(torch.nn.functional.pixel_shuffle(out, fold)))
+    return kept
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_result_is_the_sum_the_module_promises(count):
     torch.manual_seed(0)
     size, up = (16, 32), torch.rand(1, 3, 16, 32)
-    given, network = references(count, size), shaken(LiveNet(count, scale=4))
-    raw = []
-    network.tail.register_forward_hook(lambda _m, _i, out: raw.append(out))
+    given, network = references(count, size), shaken(LiveNet(scale=4))
+    tails, motions, guesses = (
+        written_by(part) for part in (network.tail, network.motion, network.guess.tail)
+    )
     with torch.inference_mode():
         fused = network(up, given)
-    raw = torch.nn.functional.pixel_shuffle(raw[0], 4)[0].reshape(count, 27, *size)
-    m1_logits = raw[:, 25] + torch.stack([agreement_logit(reference, up, 4) for reference in given])
+    raw, guess = torch.cat(tails), guesses[0][0]
+    flows = [reference.flow + 20 * motion for reference, motion in zip(given, motions, strict=True)]
+    torch.testing.assert_close(fused.flow, torch.cat(flows, dim=1))
+    torch.testing.assert_close(fused.guess[0], up[0] + guess)
+    fetched = [
+        LiveReference(
+            backward_warp_border(reference.image, flow), backward_warp_border(reference.matched, flow), flow
+        )
+        for reference, flow in zip(given, flows, strict=True)
+    ]
+    m1_logits = raw[:, 25] + torch.stack([agreement_logit(reference, up, 4) for reference in fetched])
     for y, x in ((0, 0), (7, 9), (15, 31)):
-        want, weight = up[0, :, y, x].clone(), 0.0
-        for index, reference in enumerate(given):
+        want, weight, rest = up[0, :, y, x].clone(), 0.0, 1.0
+        for index, reference in enumerate(fetched):
             m1 = float(m1_logits[index, y, x].exp() / (1 + m1_logits[:, y, x].exp().sum()))
             m2 = float(raw[index, 26, y, x].exp() / (1 + raw[:, 26, y, x].exp().sum()))
             filtered = torch.zeros(3)
@@ -72,10 +91,22 @@ def test_the_result_is_the_sum_the_module_promises(count):
             matched = reference.matched[0, :, y, x]
             want += m1 * (filtered - matched) + m2 * (matched - up[0, :, y, x])
             weight += m1 * float(raw[index, :25, y, x].sum())
+            rest -= m1
             assert float(fused.detail[0, index, y, x]) == pytest.approx(m1, abs=1e-4)
             assert float(fused.blend[0, index, y, x]) == pytest.approx(m2, abs=1e-5)
+        want += rest * guess[:, y, x]
         torch.testing.assert_close(fused.out[0, :, y, x], want, atol=1e-3, rtol=1e-3)
         assert float(fused.weight[0, 0, y, x]) == pytest.approx(weight, abs=1e-3)
+
+
+def test_the_order_of_the_references_does_not_matter():
+    torch.manual_seed(0)
+    up, given, network = torch.rand(2, 3, 16, 32), references(2, (16, 32), batch=2), shaken(LiveNet())
+    with torch.inference_mode():
+        one, other = network(up, given), network(up, given[::-1])
+    torch.testing.assert_close(one.out, other.out)
+    torch.testing.assert_close(one.detail, other.detail.flip(1))
+    torch.testing.assert_close(one.flow[:, :2], other.flow[:, 2:])
 
 
 @pytest.mark.parametrize("scale", [4, 8])
@@ -84,7 +115,7 @@ def test_untrained_it_is_as_good_as_the_method_it_starts_from(scale):
     frames = pan(3, 96, 160, (1.5, 0.5))
     gop = reduce(frames, scale), [-1, 0, 1], [(frames[1], None)]
     levels = []
-    for synthesiser in (Classical(scale), LiveSynthesiser(LiveNet(1, scale), scale)):
+    for synthesiser in (Classical(scale), LiveSynthesiser(LiveNet(scale), scale)):
         made = synthesise_gop(synthesiser, *gop, recursion="direct", cancelled=lambda: False)
         levels.append([psnr(f.image, frames[f.position]) for f in made if f.distance])
     assert levels[1] == pytest.approx(levels[0], abs=0.2)

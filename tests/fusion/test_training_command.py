@@ -9,6 +9,7 @@ import torch
 from fusion_scene import pan
 
 from app.cli import run
+from fusion.weights import save_weights
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +56,14 @@ def test_live_is_trained_judged_stopped_and_trained_on(twinrate, data, tmp_path)
     start = tmp_path / "run" / "live_x4.safetensors"
     again = ("train", "--data", data, "--out", tmp_path / "two", "--crop", "32x32", "--batch", "1", "--json")
     twinrate(*again, "--steps", "1", "--start", start)
+    save_weights(tmp_path / "foreign.safetensors", torch.nn.Conv2d(1, 1, 1), layout="flow")
+    elsewhere = ("--steps", "1", "--refs", "2", "--start")
     error = twinrate(
-        *again[:4], tmp_path / "three", *again[5:], "--steps", "1", "--start", start, "--refs", "2", code=1
+        *again[:4], tmp_path / "three", *again[5:], *elsewhere, tmp_path / "foreign.safetensors", code=1
     )
-    assert "made for live-1, not for live-2" in error
+    assert "made for flow, not for live" in error
+    twinrate(*again[:4], tmp_path / "pair", *again[5:], *elsewhere, start)
+    assert json.loads((tmp_path / "pair" / "live_x4.json").read_text())["references"] == [1, 2]
     rows = twinrate("evaluate", "--data", data, "--weights", start, "--table", "methods", "--json")["rows"]
     assert (rows[0]["model"], sorted(rows[0]["ssim_by_clip"])) == ("live_x4", ["cat", "dog"])
     pieces = twinrate("train", "split", start, "--out", tmp_path / "pieces", "--mebibytes", "1", "--json")

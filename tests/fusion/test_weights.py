@@ -10,14 +10,14 @@ from fusion import Fuser, FusionError
 from fusion.live import LiveNet
 from fusion.weights import fingerprint, load_weights, nearest, save_card, save_weights, shipped, trustworthy
 
-CARD = {"method": "live", "scale": 4, "noise_variance": 0.0, "references": 1, "default": True}
+CARD = {"method": "live", "scale": 4, "noise_variance": 0.0, "references": [1], "default": True}
 
 
 @pytest.fixture
 def stored(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "live_x4.safetensors"
-    save_weights(path, LiveNet(), layout="live-1")
+    save_weights(path, LiveNet(), layout="live")
     save_card(path, CARD)
     return path
 
@@ -25,9 +25,9 @@ def stored(tmp_path):
 @pytest.mark.parametrize("half", [False, True])
 def test_weights_survive_the_round_trip(tmp_path, half):
     network, path = LiveNet(), tmp_path / "w.safetensors"
-    save_weights(path, network, layout="live-1", half=half)
+    save_weights(path, network, layout="live", half=half)
     other = LiveNet()
-    load_weights(path, other, layout="live-1")
+    load_weights(path, other, layout="live")
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(
             other.state_dict()[name], tensor, rtol=1e-3 if half else 0, atol=1e-4 if half else 0
@@ -42,7 +42,7 @@ def test_the_model_nearest_in_noise_and_then_in_scale_is_taken(stored):
     cards = shipped(stored.parent)
     assert len(cards) == 3
 
-    def choice(scale, noise, references=1):
+    def choice(scale, noise, references: int | None = 1):
         card = nearest(cards, scale=scale, noise_variance=noise, references=references)
         return card and (card.scale, card.noise_variance)
 
@@ -50,6 +50,10 @@ def test_the_model_nearest_in_noise_and_then_in_scale_is_taken(stored):
     assert choice(6, 0.0) == (8, 0.0)
     assert choice(8, 0.008) == (4, 0.01)
     assert choice(4, 0.0, references=2) is None
+    save_card(stored, {**CARD, "references": [1, 2]})
+    cards = shipped(stored.parent)
+    assert choice(8, 0.0, references=2) == (4, 0.0)
+    assert choice(4, 0.0, references=None) == (4, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -73,17 +77,17 @@ def test_a_default_runs_unasked_only_on_input_like_that_it_was_judged_on(stored,
 def test_missing_damaged_and_foreign_weights_are_refused(stored):
     network = LiveNet()
     with pytest.raises(FusionError, match="no such weights file"):
-        load_weights(stored.with_name("gone.safetensors"), network, layout="live-1")
-    with pytest.raises(FusionError, match="made for live-1, not for awnet"):
+        load_weights(stored.with_name("gone.safetensors"), network, layout="live")
+    with pytest.raises(FusionError, match="made for live, not for awnet"):
         load_weights(stored, network, layout="awnet")
-    with pytest.raises(FusionError, match="does not fit live-1"):
-        load_weights(stored, LiveNet(2), layout="live-1")
+    with pytest.raises(FusionError, match="does not fit live"):
+        load_weights(stored, torch.nn.Conv2d(1, 1, 1), layout="live")
     stored.write_bytes(stored.read_bytes()[:-100])
     with pytest.raises(FusionError, match="not a whole safetensors file"):
-        load_weights(stored, network, layout="live-1")
+        load_weights(stored, network, layout="live")
     stored.write_bytes(b"\x80\x04pickle")
     with pytest.raises(FusionError, match="not a whole safetensors file"):
-        load_weights(stored, network, layout="live-1")
+        load_weights(stored, network, layout="live")
 
 
 def test_damaged_cards_are_named(stored):
@@ -105,7 +109,7 @@ def test_weights_of_the_users_own_run_unasked_and_say_which_they_are(stored):
     assert (fuser.method, fuser.model, fuser.weights) == ("live", "mine", mine)
     assert "made for scale 4" in fuser.note
     before = fingerprint(mine)
-    save_weights(mine, LiveNet(), layout="live-1")
+    save_weights(mine, LiveNet(), layout="live")
     assert fingerprint(mine) != before
 
 
