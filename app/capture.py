@@ -37,6 +37,7 @@ class CaptureJob:
     gain_db: float = 0.0
     pixel_format: PixelFormat = PixelFormat.BAYER_RG8
     line: str = "Line0"
+    master: bool = False
     name: str = ""
     notes: str = ""
 
@@ -53,6 +54,7 @@ class CaptureJob:
             lsr_rows=self.lsr_size[1],
             ratio=self.ratio,
             line=self.line,
+            master=self.master,
         )
         hsr = CameraSettings(
             *self.hsr_size,
@@ -133,7 +135,8 @@ def run_job(
             session.configure(settings)
             if not job.emulate and say is not None:
                 say(settings.plan.wiring())
-                say("Start the pulse box now.")
+                if not settings.plan.master:
+                    say("Start the pulse box now.")
             return session.record(
                 job.seconds,
                 job.out,

@@ -170,6 +170,9 @@ class Channel:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        else:
+            # Armed only: no thread ends its acquisition.
+            self.camera.stop()
 
     def call(self, action: Callable[[], _T]) -> _T:
         """Run `action` where the camera may be used: on the grab thread while there is one.
@@ -209,6 +212,7 @@ class Channel:
         ring = self.ring
         next_check = time.monotonic() + _CHECK_EVERY_S
         try:
+            self.camera.start()
             while ring is not None:
                 self._serve()
                 with self.camera.borrow(_POLL_MS) as frame:

@@ -18,7 +18,7 @@ from drivers import (
     RingBuffer,
     Role,
 )
-from drivers.trigger import PulseSource, TriggerPlan, check_exposure
+from drivers.trigger import MASTER_OUTPUT, PulseSource, TriggerPlan, check_exposure
 
 
 class SessionError(AppError):
@@ -44,12 +44,21 @@ class SessionSettings:
 
     def camera(self, role: Role) -> CameraSettings:
         """Settings of one camera, triggered as the plan says unless it runs free."""
+        camera, plan = self.hsr if role is Role.HSR else self.lsr, self.plan
+        master = plan.master and role is Role.LSR and not self.free_running
         return replace(
-            self.hsr if role is Role.HSR else self.lsr,
-            triggered=not self.free_running,
-            trigger_source=self.plan.line,
-            trigger_activation=self.plan.activation,
+            camera,
+            triggered=not self.free_running and not master,
+            trigger_source=plan.line,
+            trigger_activation=plan.activation,
+            frame_rate=plan.lsr_fps if master else camera.frame_rate,
+            exposure_output=MASTER_OUTPUT if master else None,
         )
+
+    @property
+    def master(self) -> Role | None:
+        """The camera that makes the pulses; None for a box, and where each runs on its own."""
+        return Role.LSR if self.plan.master and not self.free_running else None
 
     def fps(self, role: Role) -> float:
         """Frames per second of one camera [1/s]."""
@@ -62,7 +71,8 @@ class SessionSettings:
             TriggerPlanError: It is too long; the message says what is possible.
 
         """
-        check_exposure(role, exposure_us, self.fps(role))
+        longest = None if self.free_running else self.plan.max_exposure_us(role)
+        check_exposure(role, exposure_us, self.fps(role), longest)
 
     def with_camera(self, role: Role, camera: CameraSettings) -> SessionSettings:
         """The same with other settings of one camera."""
@@ -96,6 +106,11 @@ class Crew:
         self.fired = False
         self._open_with = open_with
         self._hold_back = hold_back
+
+    @property
+    def paced(self) -> bool:
+        """Whether pulses wait for the readers, as those of the emulated rig can."""
+        return self._hold_back is not None
 
     def channel(self, role: Role) -> Channel:
         """One camera's channel.
@@ -177,35 +192,60 @@ class Crew:
                 channel.camera.stop()
             raise
         shorten_turns()
-        for channel in self.channels.values():
-            channel.start()
+        for role, channel in self.channels.items():
+            if role is not settings.master:
+                channel.start()
+
+    @property
+    def source(self) -> str:
+        """What makes the pulses, in words."""
+        plan = self.configured().plan
+        return f"LSR camera through a divider by {plan.ratio}" if plan.master else self.pulses.name
+
+    @property
+    def counts_pulses(self) -> bool:
+        """Whether whatever makes the pulses ends by itself and knows how many it gave."""
+        return self.pulses.counts_pulses and self.configured().master is None
+
+    def ticks_given(self) -> int | None:
+        """Fast pulses since they were last started; None where nobody counts."""
+        return self.pulses.ticks_given() if self.configured().master is None else None
 
     def fire(self, ticks: int | None) -> None:
         """Start the pulses; `ticks` of the fast line where the source can count."""
         self.fired = True
-        if self.configured().free_running:
+        settings = self.configured()
+        if settings.free_running:
             return
-        plan = self.configured().plan
+        plan, master = settings.plan, settings.master
+        if master is not None:
+            self.pulses.divide(plan.ratio)
+            self.channels[master].start()
+            return
         self.pulses.start(plan.lsr_fps, plan.ratio, ticks if self.pulses.counts_pulses else None)
 
     def latch(self) -> ClockLatch | None:
         """Both cameras' clocks at one moment; None when a camera cannot tell."""
-        waiting = self._hold_back is not None
-        if waiting and self.channels[Role.LSR].counters.received:
+        if self.paced and self.channels[Role.LSR].counters.received:
             # Cameras whose pulses wait for their reader stand at different moments by now.
             return None
         try:
             hsr, lsr = (channel.clock() for channel in self.channels.values())
         except CameraSettingError:
             return None
-        if waiting:
+        if self.paced:
             # Their clocks stand still until the first pulse, and host time means nothing to them.
             hsr, lsr = replace(hsr, host_ns=0, error_ns=0), replace(lsr, host_ns=0, error_ns=0)
         return ClockLatch.of(hsr, lsr)
 
     def halt(self) -> None:
         """Pulses first, then drain, then end: nothing that was exposed is thrown away."""
-        self.pulses.stop()
+        master = self.settings.master if self.settings is not None else None
+        if master is None:
+            self.pulses.stop()
+        else:
+            self.channels[master].finish()
+            self.channels[master].join()
         for channel in self.channels.values():
             channel.finish()
         for channel in self.channels.values():

@@ -189,7 +189,11 @@ def take_metadata(
         hsr=cameras[Role.HSR],
         lsr=cameras[Role.LSR],
         trigger=TriggerMetadata(
-            hsr_rate=plan.hsr_fps, ratio=plan.ratio, source=crew.pulses.name, latch=crew.latch()
+            hsr_rate=plan.hsr_fps,
+            ratio=plan.ratio,
+            source=crew.source,
+            phase=plan.phase,
+            latch=crew.latch(),
         ),
         rig_hash=rig_hash,
         software_version=__version__,

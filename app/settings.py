@@ -85,6 +85,7 @@ class Preset(BaseModel):
             ratio=self.ratio,
             line=settings.plan.line,
             activation=settings.plan.activation,
+            master=settings.plan.master,
         )
         return replace(
             settings,

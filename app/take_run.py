@@ -104,9 +104,12 @@ class TakeRun:
             passed = int(rows["frame_id"][-1] - rows["frame_id"][0]) + 1 if len(rows) else 0
             fps = self._crew.configured().fps(role)
             self._absences.append(Absence(role, self._crew.serials[role], reason, passed / fps))
-        if len(self._away) < len(Role):
+        makes_pulses = role is self._crew.configured().master
+        if len(self._away) < len(Role) and not makes_pulses:
             return "the take goes on with the other camera"
         self._recorder.abort(reason)
+        if makes_pulses:
+            return "it made the pulses of both, the take ends"
         return "no camera is left, the take ends"
 
     def regain(self, role: Role) -> None:
@@ -184,21 +187,25 @@ class TakeRun:
         """Wait until every frame of `seconds` has arrived, or until the take cannot go on."""
         plan = self._crew.configured().plan
         wanted = {Role.LSR: plan.ticks(seconds), Role.HSR: plan.ticks(seconds) // plan.ratio}
-        last, seen = time.monotonic(), -1
+        received, heard = dict.fromkeys(Role, 0), dict.fromkeys(Role, time.monotonic())
         patience = SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
         while not (should_stop is not None and should_stop()):
             with self._crew.changed:
                 self._crew.changed.wait(_POLL_S)
+            before = received
             received = {role: self._crew.channels[role].counters.received for role in Role}
-            total = sum(received.values())
-            if total != seen:
-                seen, last = total, time.monotonic()
-                if on_frame is not None:
-                    on_frame(received[Role.LSR])
+            now = time.monotonic()
+            heard = {role: heard[role] if received[role] == before[role] else now for role in Role}
+            if received != before and on_frame is not None:
+                on_frame(received[Role.LSR])
             if not self._goes_on() or self._complete(received, wanted, seconds):
                 return
-            if time.monotonic() - last > (_GRACE_S if self._all_given(wanted) else patience):
-                self._give_up_waiting(total)
+            if now - max(heard.values()) > (_GRACE_S if self._all_given(wanted) else patience):
+                self._give_up_waiting(sum(received.values()))
+                return
+            silent = self._silent(received, {role: now - last > patience for role, last in heard.items()})
+            if silent is not None:
+                self._recorder.abort(silent)
                 return
 
     def stop(self) -> TakeReport:
@@ -212,7 +219,7 @@ class TakeRun:
         if not self.was_live:
             self._crew.halt()
             # Pulses given before the take do not belong to it.
-            pulses = self._crew.pulses.ticks_given() if self._crew.fired else None
+            pulses = self._crew.ticks_given() if self._crew.fired else None
         for role, error in self._crew.failures().items():
             self.lose(role, str(error))
         absences = tuple(self._absences)
@@ -244,11 +251,21 @@ class TakeRun:
         return all(received[role] >= count for role, count in wanted.items() if role not in away)
 
     def _all_given(self, wanted: Mapping[Role, int]) -> bool:
-        given = self._crew.pulses.ticks_given()
+        given = self._crew.ticks_given()
         return given is not None and given >= wanted[Role.LSR]
 
+    def _silent(self, received: Mapping[Role, int], quiet: Mapping[Role, bool]) -> str | None:
+        """Why a take in which only one camera gets pulses ends; None while it goes on."""
+        if self._absences or self._crew.paced:
+            return None
+        for role in Role:
+            if quiet[role]:
+                more = "more " if received[role] else ""
+                return f"no {more}pulse came at the {role.name} camera; check its wire and the trigger plan"
+        return None
+
     def _give_up_waiting(self, total: int) -> None:
-        if self._crew.pulses.counts_pulses and total:
+        if self._crew.counts_pulses and total:
             # Every pulse has been given; whatever has not come by now is lost and will be counted as such.
             return
         what = "no more pulses came" if total else "no pulse came"

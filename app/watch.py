@@ -53,7 +53,7 @@ class Watch:
         self._crew, self._hooks = crew, hooks
         self._closing = threading.Event()
         self._told: dict[Role, tuple[str, ...]] = {}
-        self._silent = False
+        self._silent: frozenset[Role] = frozenset()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
 
@@ -97,13 +97,19 @@ class Watch:
     def _listen_for_pulses(self) -> None:
         since = self._hooks.live_since_ns()
         if since is None or not self._crew.any_running:
-            self._silent = False
+            self._silent = frozenset()
             return
-        newest = max(c.counters.last_host_ns for c in self._crew.channels.values())
         patience = SILENCE_S + 2.0 / self._crew.configured().fps(Role.HSR)
-        quiet = time.monotonic_ns() - max(newest, since) > patience * 1e9
-        if quiet and not self._silent:
-            what = "no pulse came; check the box and its wires (the trigger plan shows how)"
+        limit = time.monotonic_ns() - patience * 1e9
+        away = self._hooks.away()
+        quiet = frozenset(
+            role
+            for role, channel in tuple(self._crew.channels.items())
+            if role not in away and max(channel.counters.last_host_ns, since) < limit
+        )
+        if quiet - self._silent:
+            where = "" if len(quiet) == len(Role) else f" at the {next(iter(quiet)).name} camera"
+            what = f"no pulse came{where}; check the box and its wires (the trigger plan shows how)"
             self._hooks.alarm(Alarm(None, what))
         self._silent = quiet
 

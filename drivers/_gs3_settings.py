@@ -34,6 +34,7 @@ def apply_settings(
     _set_format(nodes, settings, applied)
     _set_rate(nodes, settings, applied)
     _set_trigger(nodes, settings)
+    _set_output(nodes, settings)
     # Last: free-running, the frame rate in force bounds the exposure; triggered, nothing does.
     _set_exposure(nodes, settings, applied)
     nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
@@ -54,6 +55,9 @@ def expected_values(settings: CameraSettings, applied: tuple[Applied, ...]) -> d
         values["TriggerSource"] = settings.trigger_source
         values["TriggerActivation"] = settings.trigger_activation
         values["TriggerOverlap"] = "ReadOut"
+    if settings.exposure_output is not None:
+        # Of the selected line, which nothing else changes while the camera streams.
+        values["LineMode"], values["LineSource"] = "Output", "ExposureActive"
     return values
 
 
@@ -132,6 +136,21 @@ def _set_trigger(nodes: Nodes, settings: CameraSettings) -> None:
         nodes.choose("TriggerMode", "On")
         # Not available while TriggerMode is Off; Off here would silently halve the frame rate.
         nodes.choose("TriggerOverlap", "ReadOut")
+
+
+def _set_output(nodes: Nodes, settings: CameraSettings) -> None:
+    """Let a line follow the exposures: high from the first moment of each to its last."""
+    if settings.exposure_output is None:
+        return
+    nodes.choose("LineSelector", settings.exposure_output)
+    nodes.choose("LineMode", "Output")
+    nodes.choose("LineSource", "ExposureActive")
+    nodes.set_boolean("LineInverter", False)
+    if nodes.exists("StrobeEnabled"):
+        nodes.set_boolean("StrobeEnabled", True)
+        # A strobe of its own length would shift or merge the edges that the divider counts.
+        nodes.set_real("StrobeDelay", 0.0)
+        nodes.set_real("StrobeDuration", 0.0)
 
 
 def _set_chunks(nodes: Nodes) -> frozenset[str]:

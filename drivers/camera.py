@@ -29,6 +29,8 @@ class CameraSettings:
         triggered: Wait for hardware pulses (TriggerMode On) rather than free-run.
         trigger_source: SFNC TriggerSource, such as Line0 or Line3.
         trigger_activation: SFNC TriggerActivation, RisingEdge or FallingEdge.
+        exposure_output: SFNC line that carries ExposureActive out of a camera that makes the pulses, which
+            begins with `start` only. None for every other camera.
         binning: 1 or 2, both axes (BinningVertical; BinningHorizontal follows).
         buffer_count: Stream buffers (StreamBufferCountManual).
 
@@ -48,6 +50,7 @@ class CameraSettings:
     triggered: bool = True
     trigger_source: str = "Line0"
     trigger_activation: str = "RisingEdge"
+    exposure_output: str | None = None
     binning: int = 1
     buffer_count: int = 64
 

@@ -100,7 +100,7 @@ class Grasshopper3:
         self._host = Nodes(spin, pointer.GetTLStreamNodeMap(), f"stream of camera {identity.serial}")
         self._settings: CameraSettings | None = None
         self._expected: dict[str, float | str] = {}
-        self._streaming = False
+        self._armed = self._streaming = False
         self._chunks: frozenset[str] = frozenset()
         self._last_id: int | None = None
         self._epoch = 0
@@ -133,9 +133,20 @@ class Grasshopper3:
     # -- arm, start, read, stop, close ----------------------------------------------------------------
 
     def arm(self) -> None:
-        """Begin acquisition; the next pulse is the first frame."""
+        """Begin acquisition: the next pulse is the first frame. One that makes pulses waits for `start`."""
         if self._settings is None:
             raise CameraSettingError(f"camera {self._identity.serial} must be configured before it is armed")
+        self._armed = True
+        if self._settings.exposure_output is None:
+            self._begin()
+
+    def start(self) -> None:
+        """Let a camera that makes the pulses begin; every other one has begun with `arm`."""
+        if not self._armed:
+            raise CameraSettingError(f"camera {self._identity.serial} must be armed before it is started")
+        self._begin()
+
+    def _begin(self) -> None:
         if self._streaming:
             return
         try:
@@ -148,11 +159,6 @@ class Grasshopper3:
         self._streaming = True
         self._last_id, self._epoch, self._previous = None, 0, None
         self._delivered = self._incomplete = self._gaps = self._lost = 0
-
-    def start(self) -> None:
-        """Nothing to do for this camera: free-running ones deliver from `arm` on."""
-        if not self._streaming:
-            raise CameraSettingError(f"camera {self._identity.serial} must be armed before it is started")
 
     def read(self, timeout_ms: int) -> Frame | None:
         """Next frame, copied out of the stream buffer; see `Camera.read`."""
@@ -241,6 +247,7 @@ class Grasshopper3:
 
     def stop(self) -> None:
         """End acquisition. Safe to call twice, and when the camera is gone."""
+        self._armed = False
         if not self._streaming:
             return
         self._streaming = False
@@ -316,10 +323,10 @@ class Grasshopper3:
 
     def set_frame_rate(self, value: float) -> Applied:
         """Change SFNC AcquisitionFrameRate; see `Camera.set_frame_rate`."""
-        if self._settings is not None and self._settings.triggered:
+        settings = self._settings
+        if settings is not None and (settings.triggered or settings.exposure_output is not None):
             raise CameraSettingError(
-                f"camera {self._identity.serial} waits for pulses, which set its frame rate; change the "
-                "trigger plan instead"
+                f"the trigger plan sets the frame rate of camera {self._identity.serial}; change that instead"
             )
         return self._nodes.set_real("AcquisitionFrameRate", value)
 

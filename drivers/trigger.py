@@ -1,4 +1,4 @@
-"""The trigger plan: one counter, two lines, and what the pulse rates leave for exposure and read-out."""
+"""The trigger plan: who makes the pulses, and what their rates leave for exposure and read-out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ READOUT_OVERHEAD_US = 100.0
 """Frame overhead of the sensor and the opto-isolated input [us]."""
 EXPOSURE_GUARD_US = 60.0
 """What must be left between the end of an exposure and the next pulse [us]."""
+FREE_RUN_GUARD_US = 150.0
+"""The same for a camera that makes its own frame rate; its firmware keeps some of it to itself [us]."""
+MASTER_OUTPUT = "Line2"
+"""Line of the fast camera that carries its exposures to the divider: 3.3 V, no pull-up needed."""
 _NEAREST = 4
 
 
@@ -28,14 +32,20 @@ def longest_exposure_us(fps: float) -> float:
     return 1e6 / fps - EXPOSURE_GUARD_US
 
 
-def check_exposure(role: Role, exposure_us: float, fps: float) -> None:
+def check_exposure(role: Role, exposure_us: float, fps: float, longest_us: float | None = None) -> None:
     """Refuse an exposure that reaches into the next frame.
+
+    Args:
+        role: Which camera.
+        exposure_us: SFNC ExposureTime [us].
+        fps: Frames per second.
+        longest_us: Longest that fits [us]; what any camera needs between two frames when None.
 
     Raises:
         TriggerPlanError: It is too long; the message says what is possible.
 
     """
-    limit = longest_exposure_us(fps)
+    limit = longest_exposure_us(fps) if longest_us is None else longest_us
     if exposure_us > limit:
         raise TriggerPlanError(
             f"an exposure of {exposure_us:g} us of the {role.name} camera does not fit between frames at "
@@ -54,6 +64,8 @@ class TriggerPlan:
         lsr_readout_us: Read-out time of the LSR camera's region [us].
         line: SFNC TriggerSource that the wire is connected to.
         activation: SFNC TriggerActivation.
+        master: The LSR camera makes the pulses: it runs at its own rate, and an external divider hands every
+            m-th of its exposures to the HSR camera. Otherwise a box makes both.
 
     """
 
@@ -63,10 +75,11 @@ class TriggerPlan:
     lsr_readout_us: float
     line: str = "Line0"
     activation: str = "RisingEdge"
+    master: bool = False
 
     @property
     def lsr_fps(self) -> float:
-        """Rate of the fast line, and of the box's counter [1/s]."""
+        """Rate of the fast line, and of the counter behind both [1/s]."""
         return self.hsr_fps * self.ratio
 
     def fps(self, role: Role) -> float:
@@ -82,7 +95,14 @@ class TriggerPlan:
 
         A triggered camera accepts longer ones and then ignores pulses without any sign in its frame ids.
         """
+        if self.master and role is Role.LSR:
+            return self.period_us(role) - FREE_RUN_GUARD_US
         return longest_exposure_us(self.fps(role))
+
+    @property
+    def phase(self) -> int | None:
+        """LSR pulses before the first HSR pulse; None for a divider, which may stand anywhere."""
+        return None if self.master and self.ratio > 1 else 0
 
     def ticks(self, seconds: float) -> int:
         """Pulses of the fast line for `seconds`, in whole groups of m."""
@@ -95,19 +115,30 @@ class TriggerPlan:
             TriggerPlanError: It is too long; the message says what is possible.
 
         """
-        check_exposure(role, exposure_us, self.fps(role))
+        check_exposure(role, exposure_us, self.fps(role), self.max_exposure_us(role))
 
     def wiring(self) -> str:
         """How to connect the box, for the operator."""
         opto = self.line == "Line0"
         pin = "pin 1 (Line0, opto-isolated)" if opto else "pin 4 (Line3, 3.3 V)"
         ground = "pin 6 (OPTO_GND)" if opto else "pin 5 (GND)"
+        edge = "rising" if self.activation == "RisingEdge" else "falling"
+        if self.master:
+            return (
+                f"LSR camera pin 3 ({MASTER_OUTPUT}, 3.3 V output, {self.lsr_fps:g} exposures per second) -> "
+                f"input of a divider by {self.ratio}, which counts rising edges.\n"
+                f"Output of the divider, {self.hsr_fps:g} pulses per second -> HSR camera {pin}.\n"
+                f"Ground of the divider -> pin 5 (GND) of the LSR camera and {ground} of the HSR camera.\n"
+                f"The HSR camera sees the {edge} edge: let the divider give it together with the exposure "
+                "that it counts.\n"
+                "The program arms the HSR camera first and then lets the LSR camera run."
+            )
         return (
             f"Fast output of the pulse box, {self.lsr_fps:g} pulses per second -> LSR camera {pin}.\n"
             f"Slow output, every {self.ratio}th pulse of the same counter, {self.hsr_fps:g} per second "
             f"-> HSR camera {pin}.\n"
             f"Ground of both outputs -> {ground} of each camera's 8-pin connector.\n"
-            f"Both cameras see the {'rising' if self.activation == 'RisingEdge' else 'falling'} edge; "
+            f"Both cameras see the {edge} edge; "
             "use the same kind of line on both, because opto inputs are late by some tens of microseconds.\n"
             "Start both cameras before the first pulse; stop the pulses first at the end."
         )
@@ -126,8 +157,9 @@ def plan_trigger(
     lsr_fps: float | None = None,
     line: str = "Line0",
     activation: str = "RisingEdge",
+    master: bool = False,
 ) -> TriggerPlan:
-    """Check a pair of rates against the box (one counter) and the sensors (read-out).
+    """Check a pair of rates against the pulses (one counter) and the sensors (read-out).
 
     Args:
         hsr_fps: Rate of the HSR camera [1/s].
@@ -137,6 +169,7 @@ def plan_trigger(
         lsr_fps: Rate of the LSR camera [1/s].
         line: SFNC TriggerSource of both cameras.
         activation: SFNC TriggerActivation of both cameras.
+        master: The LSR camera makes the pulses, see `TriggerPlan`.
 
     Raises:
         TriggerPlanError: The rates are not positive, m is not a whole number, or a sensor cannot be read that
@@ -167,7 +200,7 @@ def plan_trigger(
             f"the {role} camera cannot read {rows} rows {rate:g} times a second, {fastest:.1f} at most; use "
             f"fewer rows or one of: {_nearest(hsr_fps, wanted, hsr_readout, lsr_readout)}"
         )
-    return TriggerPlan(hsr_fps, whole, hsr_readout, lsr_readout, line, activation)
+    return TriggerPlan(hsr_fps, whole, hsr_readout, lsr_readout, line, activation, master)
 
 
 def _nearest(hsr_fps: float, lsr_fps: float, hsr_readout: float, lsr_readout: float) -> str:
@@ -211,6 +244,10 @@ class PulseSource(Protocol):
         """
         ...
 
+    def divide(self, ratio: int) -> None:
+        """Hand every `ratio`-th exposure of the fast camera to the slow one, instead of making pulses."""
+        ...
+
     def stop(self) -> None:
         """No further pulse. Safe to call twice."""
         ...
@@ -221,12 +258,17 @@ class PulseSource(Protocol):
 
 
 class ExternalPulses:
-    """A pulse box that the operator starts and stops by hand."""
+    """A pulse box, or a divider behind the fast camera, that the operator sets by hand.
+
+    Attributes:
+        expected: Fast rate [1/s], None for a divider, and ratio that the operator was asked to set.
+
+    """
 
     name = "pulse box started by hand"
 
     def __init__(self) -> None:
-        self.expected: tuple[float, int] | None = None
+        self.expected: tuple[float | None, int] | None = None
 
     @property
     def counts_pulses(self) -> bool:
@@ -236,6 +278,10 @@ class ExternalPulses:
     def start(self, tick_hz: float, ratio: int, ticks: int | None = None) -> None:
         """Remember what the operator was asked to set; the box itself is started by hand."""
         self.expected = (tick_hz, ratio)
+
+    def divide(self, ratio: int) -> None:
+        """Remember what the operator was asked to set."""
+        self.expected = (None, ratio)
 
     def stop(self) -> None:
         """Forget it; the operator stops the box."""

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,13 @@ import typer
 from app.commands._common import JsonOption, emit, progress_bar, say, warn
 from app.session import SessionError
 from drivers import PixelFormat, Role
+
+
+class PulseMaker(str, Enum):
+    """Who makes the trigger pulses."""
+
+    BOX = "box"
+    CAMERA = "camera"
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -79,6 +87,9 @@ def command(
         ),
     ] = PixelFormat.BAYER_RG8,
     line: Annotated[str, typer.Option(help="Trigger input, Line0 (opto) or Line3 (3.3 V).")] = "Line0",
+    pulses: Annotated[
+        PulseMaker, typer.Option(help="Who makes the pulses: a box, or the LSR camera through a divider.")
+    ] = PulseMaker.BOX,
     name: Annotated[str, typer.Option(help="Name of the take.")] = "",
     notes: Annotated[str, typer.Option(help="Notes kept in the take.")] = "",
     json: JsonOption = False,
@@ -108,6 +119,7 @@ def command(
         gain_db=gain_db,
         pixel_format=pixel_format,
         line=line,
+        master=pulses is PulseMaker.CAMERA,
         name=name,
         notes=notes,
     )

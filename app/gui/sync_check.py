@@ -106,7 +106,9 @@ def check_sync(hsr: Pulses, lsr: Pulses, plan: TriggerPlan, latch: ClockLatch | 
         )
         return SyncVerdict("bad", "wrong ratio", tuple(lines))
     try:
-        fit = fit_hardware_clocks(hsr.ids, hsr.times_ns, lsr.ids, lsr.times_ns, plan.ratio, latch=latch)
+        fit = fit_hardware_clocks(
+            hsr.ids, hsr.times_ns, lsr.ids, lsr.times_ns, plan.ratio, phase=plan.phase, latch=latch
+        )
     except PairingError as error:
         return SyncVerdict("bad", "not synchronised", (*lines, str(error)))
     lines.append(f"clocks: offset {fit.offset_ns / 1e9:.6f} s, drift {fit.drift_ppm:+.2f} ppm")

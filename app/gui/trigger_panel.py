@@ -31,10 +31,13 @@ from drivers import Role, TriggerPlanError
 from drivers.trigger import TriggerPlan, plan_trigger
 
 _LINES = {"Line0 (opto-isolated)": "Line0", "Line3 (3.3 V)": "Line3"}
+_MAKERS = {"pulse box": False, "LSR camera, through a divider": True}
 _EDGES = {"rising": "RisingEdge", "falling": "FallingEdge"}
 
 
-def planned(settings: SessionSettings, hsr_fps: float, ratio: int, line: str, activation: str) -> TriggerPlan:
+def planned(
+    settings: SessionSettings, hsr_fps: float, ratio: int, line: str, activation: str, *, master: bool
+) -> TriggerPlan:
     """A plan for the regions that the cameras are set to.
 
     Raises:
@@ -48,6 +51,7 @@ def planned(settings: SessionSettings, hsr_fps: float, ratio: int, line: str, ac
         ratio=ratio,
         line=line,
         activation=activation,
+        master=master,
     )
 
 
@@ -141,6 +145,10 @@ class TriggerPanel(QWidget):
         self.ratio.setObjectName("trigger_ratio")
         self.ratio.setRange(1, 64)
         self.ratio.setKeyboardTracking(False)
+        self.maker = QComboBox()
+        self.maker.setObjectName("trigger_maker")
+        self.maker.addItems(list(_MAKERS))
+        self.maker.setToolTip("What makes the pulses of both cameras; Wiring shows how to connect it")
         self.line, self.edge = QComboBox(), QComboBox()
         self.line.addItems(list(_LINES))
         self.edge.addItems(list(_EDGES))
@@ -164,6 +172,7 @@ class TriggerPanel(QWidget):
         self.details.hide()
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Pulses from", self.maker)
         form.addRow("HSR rate f", self.hsr_fps)
         form.addRow("LSR per HSR m", self.ratio)
         form.addRow("Input", _pair(self.line, self.edge))
@@ -184,6 +193,7 @@ class TriggerPanel(QWidget):
         layout.addWidget(self.details)
         self.hsr_fps.valueChanged.connect(self._review)
         self.ratio.valueChanged.connect(self._review)
+        self.maker.currentIndexChanged.connect(self._review)
         self.line.currentIndexChanged.connect(self._review)
         self.edge.currentIndexChanged.connect(self._review)
         self.apply.clicked.connect(self._apply)
@@ -197,7 +207,7 @@ class TriggerPanel(QWidget):
     def set_allowed(self, *, change: bool, check: bool) -> None:
         """What the session's state allows."""
         self._allowed = change
-        for widget in (self.hsr_fps, self.ratio, self.line, self.edge, self.free):
+        for widget in (self.maker, self.hsr_fps, self.ratio, self.line, self.edge, self.free):
             widget.setEnabled(change)
         self.check.setEnabled(check)
         self._review()
@@ -212,6 +222,7 @@ class TriggerPanel(QWidget):
             self.ratio.value(),
             _LINES[self.line.currentText()],
             _EDGES[self.edge.currentText()],
+            master=_MAKERS[self.maker.currentText()],
         )
 
     def _review(self, *_: object) -> None:
@@ -245,7 +256,11 @@ class TriggerPanel(QWidget):
         with signals_blocked(self.hsr_fps), signals_blocked(self.ratio):
             self.hsr_fps.setValue(plan.hsr_fps)
             self.ratio.setValue(plan.ratio)
-        for box, words, value in ((self.line, _LINES, plan.line), (self.edge, _EDGES, plan.activation)):
+        for box, words, value in (
+            (self.maker, _MAKERS, plan.master),
+            (self.line, _LINES, plan.line),
+            (self.edge, _EDGES, plan.activation),
+        ):
             with signals_blocked(box):
                 box.setCurrentText(next(word for word, name in words.items() if name == value))
         self._review()

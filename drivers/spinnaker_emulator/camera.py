@@ -143,15 +143,19 @@ class Device:
         """BeginAcquisition."""
         if self.faults.refuse_buffers:
             raise SpinnakerException("Could not start acquisition", ErrorCode.IO)
+        stream = Stream(self.world, self.role, self.nodes, self.host, self.clock, self.wiring, self.faults)
+        box = self.world.box
+        if stream.makes_pulses:
+            # Every picture is drawn before the first pulse, as when a box makes them.
+            for prepare in (*box.before_start, stream.prepare):
+                prepare(stream.free_rate, box.divider)
         with self.world.keeper.changed:
             self.shots.clear()
-            self.stream = Stream(
-                self.world, self.role, self.nodes, self.host, self.clock, self.wiring, self.faults
-            )
+            self.stream = stream
             self.nodes.force("TLParamsLocked", 1)
             self.host.force("StreamIsGrabbing", True)
-            self.world.keeper.followers.append(self.stream)
-            self.world.box.before_start.append(self.stream.prepare)
+            self.world.keeper.followers.append(stream)
+            box.before_start.append(stream.prepare)
 
     def remember(self, arrival: Arrival) -> None:
         """Keep what a frame showed, for the truth."""

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 MS = 1_000_000
@@ -43,6 +43,7 @@ class PulseRun:
         tick_hz: Rate of the fast line [1/s].
         ratio: Ticks per pulse of the slow line.
         ticks: Ticks in all; None until the box is stopped.
+        phase: Ticks before the first pulse of the slow line.
 
     """
 
@@ -50,10 +51,11 @@ class PulseRun:
     tick_hz: float
     ratio: int
     ticks: int | None
+    phase: int = 0
 
     def time_of(self, pulse: int, divider: int) -> int | None:
         """Virtual time of pulse `pulse` on the line with every `divider`-th tick; None past the end."""
-        tick = pulse * divider
+        tick = pulse * divider + (self.phase if divider > 1 else 0)
         if self.ticks is not None and tick >= self.ticks:
             return None
         return self.start_ns + round(tick * 1e9 / self.tick_hz)
@@ -111,13 +113,23 @@ class TimeKeeper:
 class TriggerBox:
     """One counter, two lines: `fast` carries every tick, `slow` every m-th.
 
+    Where the fast camera makes the pulses itself, the box is only the divider between it and the slow line.
     It is a `drivers.trigger.PulseSource`.
+
+    Attributes:
+        runs: All pulses so far, the newest run last.
+        divider: How many exposures of the fast camera make one pulse of the slow line.
+        divider_phase: Where the divider stands: exposures before its first pulse.
+        before_start: Told rate and ratio before the first pulse.
+
     """
 
     name = "emulated trigger box"
 
     def __init__(self, keeper: TimeKeeper) -> None:
         self._keeper = keeper
+        self.divider = 1
+        self.divider_phase = 3
         self.runs: list[PulseRun] = []
         self.before_start: list[Callable[[float, int], None]] = []
 
@@ -147,13 +159,32 @@ class TriggerBox:
             prepare(tick_hz, ratio)
         with self._keeper.changed:
             self.stop()
-            start = self._keeper.now_ns() + 2 * MS
-            if self._keeper.real_time:
-                # On a grid of the slow period, so that loop pictures show exactly the moments exposed.
-                slow = 1e9 * ratio / tick_hz
-                start = round(math.ceil(start / slow) * slow)
-            self.runs.append(PulseRun(start, tick_hz, ratio, ticks))
+            self.runs.append(PulseRun(self._beginning(tick_hz, ratio), tick_hz, ratio, ticks))
             self._keeper.changed.notify_all()
+
+    def _beginning(self, tick_hz: float, ratio: int) -> int:
+        start = self._keeper.now_ns() + 2 * MS
+        if self._keeper.real_time:
+            # On a grid of the slow period, so that loop pictures show exactly the moments exposed.
+            slow = 1e9 * ratio / tick_hz
+            start = round(math.ceil(start / slow) * slow)
+        return start
+
+    def divide(self, ratio: int) -> None:
+        """Set the divider behind the fast camera."""
+        self.divider = ratio
+
+    def follow(self, tick_hz: float) -> PulseRun:
+        """The fast camera begins to make the ticks; return its run."""
+        with self._keeper.changed:
+            self.stop()
+            ratio = self.divider
+            run = PulseRun(
+                self._beginning(tick_hz, ratio), tick_hz, ratio, None, phase=self.divider_phase % ratio
+            )
+            self.runs.append(run)
+            self._keeper.changed.notify_all()
+            return run
 
     def stop(self) -> None:
         """No further tick. What was given until now stays given."""
@@ -162,7 +193,7 @@ class TriggerBox:
                 run = self.runs[-1]
                 given = run.ticks_until(self._keeper.now_ns())
                 ticks = given if run.ticks is None else min(given, run.ticks)
-                self.runs[-1] = PulseRun(run.start_ns, run.tick_hz, run.ratio, ticks)
+                self.runs[-1] = replace(run, ticks=ticks)
             self._keeper.changed.notify_all()
 
     def ticks_given(self) -> int | None:

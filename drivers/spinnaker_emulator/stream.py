@@ -21,6 +21,7 @@ from drivers.spinnaker_emulator.sensor import Exposure
 from drivers.spinnaker_emulator.world import World
 
 _LEAD_SLOW_PERIODS = 2
+_OUTPUT = 2  # entry of LineSelector: Line2, the one that is wired to the divider
 _RED, _BLUE = 0, 1  # entries of BalanceRatioSelector
 _SETTLED = 0.01  # a step of the white balance below this part is the last
 _UNLIMITED_RATE = 30.0
@@ -113,7 +114,8 @@ class Stream:
         runs = self._world.box.runs
         if runs:
             divider = runs[-1].ratio if self._wiring.slow else 1
-            pulse = -(-runs[-1].ticks_until(now_ns) // divider)
+            phase = runs[-1].phase if divider > 1 else 0
+            pulse = max(0, -(-(runs[-1].ticks_until(now_ns) - phase) // divider))
             if runs[-1].time_of(pulse, divider) is not None:
                 return len(runs) - 1, pulse
         return len(runs), 0
@@ -140,7 +142,18 @@ class Stream:
             self._run_index, self._pulse = self._run_index + 1, 0
         return None
 
-    def _free_rate(self) -> float:
+    @property
+    def makes_pulses(self) -> bool:
+        """Runs free, and its line output carries the exposures to the divider."""
+        nodes = self._nodes
+        on = "StrobeEnabled" not in nodes.specs or bool(nodes.raw("StrobeEnabled", _OUTPUT))
+        output = on and nodes.raw("LineMode", _OUTPUT) == "Output"
+        exposures = nodes.raw("LineSource", _OUTPUT) == "ExposureActive"
+        return output and exposures and not self.triggered and not self._wiring.slow
+
+    @property
+    def free_rate(self) -> float:
+        """Frames per second without a trigger."""
         nodes = self._nodes
         automatic = (
             "AcquisitionFrameRateAuto" in nodes.specs and nodes.raw("AcquisitionFrameRateAuto") != "Off"
@@ -150,10 +163,13 @@ class Stream:
         return nodes.number("AcquisitionFrameRate")
 
     def _free_running_pulse(self) -> int | None:
-        rate = self._free_rate()
+        rate = self.free_rate
         if self._free_run is None or self._free_run.tick_hz != rate:
-            begin = self._world.keeper.now_ns() if self._free_run is None else max(0, self._exposure_end)
-            self._free_run = PulseRun(begin, rate, 1, None)
+            if self.makes_pulses:
+                self._free_run = self._world.box.follow(rate)
+            else:
+                begin = self._world.keeper.now_ns() if self._free_run is None else max(0, self._exposure_end)
+                self._free_run = PulseRun(begin, rate, 1, None)
             self._pulse = 0
         return self._free_run.time_of(self._pulse, 1)
 
@@ -336,7 +352,7 @@ class Stream:
 
     def prepare(self, tick_hz: float, ratio: int) -> None:
         """Draw the pictures for pulses of this rate, so that none is late later."""
-        if self._world.keeper.real_time and self.open and self.triggered:
+        if self._world.keeper.real_time and self.open and (self.triggered or self.makes_pulses):
             loop = self._loop(tick_hz / ratio if self._wiring.slow else tick_hz)
             for slot in range(len(self._buffers)):
                 self._buffer(slot)
@@ -347,7 +363,7 @@ class Stream:
         if self.triggered and runs:
             return self._loop(runs[-1].tick_hz / (runs[-1].ratio if self._wiring.slow else 1))
         # Any loop shows the nearest moment: a free rate may change without new pictures.
-        return self._world.loops.get(self._role) or self._loop(self._free_rate())
+        return self._world.loops.get(self._role) or self._loop(self.free_rate)
 
     def _loop(self, rate_hz: float) -> PictureLoop:
         loops = self._world.loops
@@ -370,6 +386,8 @@ class Stream:
 
     def close(self) -> None:
         """End of acquisition."""
+        if self._free_run is not None and self._free_run in self._world.box.runs:
+            self._world.box.stop()
         self.open = False
         self._ready.clear()
 

@@ -74,6 +74,27 @@ def test_a_box_started_by_hand_counts_nothing() -> None:
     pulses.stop()
 
 
+def test_the_fast_camera_as_master() -> None:
+    plan = plan_trigger(30, ratio=8, hsr_rows=1920, lsr_rows=480, master=True)
+    assert plan.phase is None
+    assert plan_trigger(30, ratio=1, hsr_rows=1920, lsr_rows=480, master=True).phase == 0
+    assert plan.max_exposure_us(Role.LSR) < 1e6 / 240 - 60
+    with pytest.raises(TriggerPlanError, match="4050 us of the LSR camera"):
+        plan.check_exposure(Role.LSR, 4050)
+    assert "pin 3 (Line2" in plan.wiring()
+    assert "divider by 8" in plan.wiring()
+    texts = {
+        t.text for t in ElementTree.fromstring(wiring_svg(plan)).iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert {
+        "240/s",
+        "30/s",
+        "pin 3, Line2 out (3.3 V)",
+        "Divider by 8",
+        "pin 1, Line0 (opto), rising edge",
+    } <= texts
+
+
 def test_the_wiring_picture_names_rates_and_pins() -> None:
     plan = plan_trigger(30, ratio=8, hsr_rows=1920, lsr_rows=480, line="Line3", activation="FallingEdge")
     texts = {
