@@ -6,10 +6,9 @@ out = up + sum_i M1_i (filter_i(warp(ref_i)) - warp(matched_i)) + M2_i (warp(mat
          + (1 - sum_i M1_i) R,
 where `matched` is the reference after the LSR camera's loss of detail and R is detail guessed from the LSR
 frame alone. With one reference, M1 = M2 and R = 0 this is the blend of paper eq. 7.
-The flow comes from outside, from any method on the resolution-matched pair, and is corrected: the network
-looks at what the flow fetches, moves it, and looks again. Every reference goes through the same weights, so
-there may be any number of them. Beyond a reference's edge its outermost pixels count: the masks learn what
-they are worth.
+The flow comes from outside, from any method on the resolution-matched pair. Every reference goes through the
+same weights, so there may be any number of them. Beyond a reference's edge its outermost pixels count: the
+masks learn what they are worth.
 """
 
 from __future__ import annotations
@@ -67,7 +66,6 @@ class LiveFused(NamedTuple):
         blend: (B, N) share of each reference's coarse picture, M2.
         weight: (B, 1) total weight W of the references in the sharp picture (paper eq. 12): the sum over
             references of M1 times the sum of the taps.
-        flow: (B, 2N) corrected offsets from each output pixel into the references [px].
         guess: (B, 3) the upscaled frame with detail guessed without any reference.
 
     """
@@ -76,19 +74,17 @@ class LiveFused(NamedTuple):
     detail: Tensor
     blend: Tensor
     weight: Tensor
-    flow: Tensor
     guess: Tensor
 
 
 class _Found(NamedTuple):
-    """One reference after both looks; all (B, C, H, W): 3, 3, 1, 1, 1 and 2 channels."""
+    """What one reference has to offer; all (B, C, H, W): 3, 3, 1, 1 and 1 channels."""
 
     finer: Tensor
     difference: Tensor
     detail: Tensor
     blend: Tensor
     gain: Tensor
-    flow: Tensor
 
 
 class LiveNet(nn.Module):
@@ -113,23 +109,19 @@ class LiveNet(nn.Module):
         )
         self.narrow = nn.ModuleList([nn.Conv2d(third, second, 1), nn.Conv2d(second, first, 1)])
         self.decoder = nn.ModuleList([_pair(second), _pair(first)])
-        self.motion = nn.Conv2d(first, 2 * _FOLD**2, 3, padding=1)
         self.tail = nn.Conv2d(first, (_TAPS + 2) * _FOLD**2, 1)
         self.guess = _Guess()
         self._start_at_plain_transfer()
 
     def _start_at_plain_transfer(self) -> None:
-        # Untrained, the network is `classical`: its flow, detail and confidence; nothing filtered or guessed.
+        # Untrained, the network is `classical`: its detail and its confidence, nothing filtered or guessed.
         nn.init.normal_(self.tail.weight, std=1e-3)
-        nn.init.normal_(self.motion.weight, std=1e-3)
         bias = torch.zeros(_TAPS + 2, _FOLD**2)
         bias[_TAPS // 2] = 1.0
         bias[_TAPS + 1] = _START_BLEND
         with torch.no_grad():
             assert self.tail.bias is not None
-            assert self.motion.bias is not None
             self.tail.bias.copy_(bias.flatten())
-            self.motion.bias.zero_()
 
     def forward(self, lsr_up: Tensor, references: Sequence[LiveReference]) -> LiveFused:
         """Fuse the references into one upscaled frame.
@@ -139,10 +131,10 @@ class LiveNet(nn.Module):
             references: One or more.
 
         Returns:
-            The fused picture, the shares of the references and their corrected flow.
+            The fused picture and the shares of the references.
 
         """
-        found = [self._look_twice(lsr_up, reference) for reference in references]
+        found = [self._look(lsr_up, reference) for reference in references]
         detail = _shares(torch.cat([one.detail for one in found], dim=1))
         blend = _shares(torch.cat([one.blend for one in found], dim=1))
         guess = self.guess(lsr_up)
@@ -152,40 +144,25 @@ class LiveNet(nn.Module):
             share = detail[:, index : index + 1]
             out = out + share * one.finer + blend[:, index : index + 1] * one.difference
             weight = weight + share * one.gain
-        return LiveFused(
-            out, detail, blend, weight, torch.cat([one.flow for one in found], 1), lsr_up + guess
-        )
+        return LiveFused(out, detail, blend, weight, lsr_up + guess)
 
-    def _look_twice(self, lsr_up: Tensor, reference: LiveReference) -> _Found:
-        """What one reference has to offer: first where it really lies, then what it is worth there."""
-        pair = torch.cat((reference.image, reference.matched), dim=1)
+    def _look(self, lsr_up: Tensor, reference: LiveReference) -> _Found:
         with torch.no_grad():
-            seen = self._planes(lsr_up, backward_warp_border(pair, reference.flow), reference.flow)
-        correction = F.pixel_shuffle(self.motion(self._features(seen)), _FOLD)
-        flow = reference.flow + _FLOW_UNIT * correction
-        fetched = backward_warp_border(pair, flow)
-        with torch.no_grad():
-            seen = self._planes(lsr_up, fetched, flow)
-        raw = F.pixel_shuffle(self.tail(self._features(seen)), _FOLD)
-        taps = raw[:, :_TAPS]
-        sharp, matched = fetched[:, :3], fetched[:, 3:]
+            pair = torch.cat((reference.image, reference.matched), dim=1)
+            both = backward_warp_border(pair, reference.flow)
+        sharp, matched = both[:, :3], both[:, 3:]
         difference = matched - lsr_up
+        agreement = self._agreement(sharp - matched, difference)
+        planes = (lsr_up, sharp, difference, difference.abs() * _ERROR_GAIN, reference.flow / _FLOW_UNIT)
+        raw = self._taps_and_masks(torch.cat((*planes, agreement.detach() / _MOST_LOGIT), dim=1))
+        taps = raw[:, :_TAPS]
         return _Found(
             finer=dynamic_filter(sharp, taps) - matched,
             difference=difference,
-            detail=raw[:, _TAPS : _TAPS + 1] + self._agreement(sharp - matched, difference),
+            detail=raw[:, _TAPS : _TAPS + 1] + agreement,
             blend=raw[:, _TAPS + 1 :],
             gain=taps.sum(dim=1, keepdim=True),
-            flow=flow,
         )
-
-    def _planes(self, lsr_up: Tensor, fetched: Tensor, flow: Tensor) -> Tensor:
-        """What the network sees of a reference (B, 15, H, W)."""
-        sharp, matched = fetched[:, :3], fetched[:, 3:]
-        difference = matched - lsr_up
-        agreement = self._agreement(sharp - matched, difference)
-        planes = (lsr_up, sharp, difference, difference.abs() * _ERROR_GAIN, flow / _FLOW_UNIT)
-        return torch.cat((*planes, agreement / _MOST_LOGIT), dim=1)
 
     def _agreement(self, detail: Tensor, difference: Tensor) -> Tensor:
         """Logit (B, 1, H, W) of the confidence that `classical` has in a reference's detail."""
@@ -194,7 +171,7 @@ class LiveNet(nn.Module):
         logit = 2 * (allowed.log() - (_local_mean(difference) + _LEAST_ERROR).log())
         return torch.clamp(logit, -_MOST_LOGIT, _MOST_LOGIT)
 
-    def _features(self, planes: Tensor) -> Tensor:
+    def _taps_and_masks(self, planes: Tensor) -> Tensor:
         x: Tensor = self.head(F.pixel_unshuffle(planes, _FOLD))
         skips = []
         for scale, convs in enumerate(self.encoder):
@@ -205,7 +182,7 @@ class LiveNet(nn.Module):
         for narrow, convs in zip(self.narrow, self.decoder, strict=True):
             x = F.interpolate(narrow(x), scale_factor=2, mode="bilinear", align_corners=False)
             x = convs(x + skips.pop())
-        return x
+        return F.pixel_shuffle(self.tail(x), _FOLD)
 
 
 class _Guess(nn.Module):
