@@ -1,0 +1,42 @@
+"""What a fused frame costs: measured in processes of their own, compared within one run."""
+
+import pytest
+
+from fusion import FusionError
+from fusion.evaluation.speed import PEER, measure
+
+
+def test_more_work_costs_more_and_every_row_says_what_it_measured():
+    heard = []
+    rows, left_out = measure(
+        [PEER, "bicubic", "classical"], [(320, 240)], frames=2, device="cpu", on_row=heard.append
+    )
+    assert rows == heard
+    assert left_out == []
+    assert [(row.method, row.references) for row in rows] == [
+        (PEER, 1),
+        ("bicubic", 1),
+        ("classical", 1),
+        ("classical", 2),
+    ]
+    assert all((row.width, row.height, row.device, row.model) == (320, 240, "cpu", "none") for row in rows)
+    _, bicubic, one, two = rows
+    assert bicubic.cpu_seconds < one.cpu_seconds < two.cpu_seconds
+    assert all(row.seconds > 0 for row in rows)
+    assert two.memory_mb > 0
+
+
+def test_a_network_that_would_not_fit_is_left_out_by_name():
+    rows, left_out = measure(["awnet"], [(60000, 40000)], device="cpu")
+    assert rows == []
+    assert len(left_out) == 1
+    assert left_out[0].startswith("awnet at 60000x40000 needs about 5141 GiB")
+
+
+@pytest.mark.parametrize(
+    ("methods", "size", "message"),
+    [(["magic"], (320, 240), "unknown method 'magic'"), (["bicubic"], (40, 240), "sizes of at least 64")],
+)
+def test_what_cannot_be_measured_is_refused(methods, size, message):
+    with pytest.raises(FusionError, match=message):
+        measure(methods, [size])
