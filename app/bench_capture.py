@@ -19,9 +19,10 @@ import numpy as np
 import psutil
 
 from app.capture import CaptureJob, emulated_session
+from app.channel import make_ring
 from app.errors import InputError
 from app.session import Session
-from drivers import Image, OverwrittenError, Role
+from drivers import CameraSettings, Image, OverwrittenError, Role
 from drivers.spinnaker_emulator import VirtualRig, install
 
 _PREVIEW_HZ = 30.0
@@ -241,6 +242,28 @@ def _set_up(spin: Any, pointer: Any, size: tuple[int, int], exposure_us: float) 
 Reader = Callable[[int], bool]
 
 
+class _Kept:
+    """Memory that a peer's user keeps pictures in: as many of the newest as our ring holds, made once.
+
+    What both peers hand out is a view of a buffer that the camera fills again; ours are copies that stay.
+    """
+
+    def __init__(self, settings: CameraSettings, fps: float) -> None:
+        ring = make_ring(settings, fps)
+        self._pictures = np.empty((ring.capacity, *ring.stored_shape), ring.stored_format.dtype)
+        self._pictures.fill(0)
+        self._next = 0
+
+    def keep(self, picture: Image) -> None:
+        np.copyto(self._pictures[self._next], picture)
+        self._next = (self._next + 1) % len(self._pictures)
+
+
+def _keepers(job: CaptureJob) -> dict[Role, _Kept]:
+    settings = job.settings()
+    return {role: _Kept(settings.camera(role), settings.fps(role)) for role in Role}
+
+
 def _peer(
     rig: VirtualRig,
     job: CaptureJob,
@@ -290,18 +313,21 @@ def _peer(
 def _easypyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second: Callable[[], None]) -> Row:
     easy, spin = importlib.import_module("EasyPySpin"), importlib.import_module("PySpin")
     captures = {role: easy.VideoCapture(rig.serials[role]) for role in Role}
+    kept = _keepers(job)
     readers: dict[Role, Reader] = {}
     for role, capture in captures.items():
         size = job.hsr_size if role is Role.HSR else job.lsr_size
         _set_up(spin, capture.cam, size, job.lsr_exposure_us)
         capture.cam.BeginAcquisition()
 
-        def read(timeout_ms: int, capture: Any = capture) -> bool:
+        def read(timeout_ms: int, capture: Any = capture, keep: _Kept = kept[role]) -> bool:
             capture.grabTimeout = timeout_ms
             try:
-                ok, _ = capture.read()
+                ok, picture = capture.read()
             except spin.SpinnakerException:
                 return False
+            if ok:
+                keep.keep(picture)
             return bool(ok)
 
         readers[role] = read
@@ -314,6 +340,7 @@ def _easypyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second: C
 def _simple_pyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second: Callable[[], None]) -> Row:
     simple, spin = importlib.import_module("simple_pyspin"), importlib.import_module("PySpin")
     cameras = {role: simple.Camera(rig.serials[role]) for role in Role}
+    kept = _keepers(job)
     readers: dict[Role, Reader] = {}
     for role, camera in cameras.items():
         camera.init()
@@ -321,10 +348,11 @@ def _simple_pyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second
         _set_up(spin, camera.cam, size, job.lsr_exposure_us)
         camera.start()
 
-        def read(timeout_ms: int, camera: Any = camera) -> bool:
+        def read(timeout_ms: int, camera: Any = camera, keep: _Kept = kept[role]) -> bool:
             # get_array() waits for ever; the same two calls with an end to the waiting.
             try:
-                camera.cam.GetNextImage(timeout_ms).GetNDArray()
+                image = camera.cam.GetNextImage(timeout_ms)
+                keep.keep(image.GetNDArray())
             except spin.SpinnakerException:
                 return False
             return True

@@ -25,14 +25,17 @@ def _box(x: int, y: int, title: str, lines: tuple[str, ...]) -> str:
 
 
 def _wire(start: tuple[int, int], end: tuple[int, int], colour: str, text: str = "") -> str:
-    """A wire with its rate; without text it is ground."""
+    """A wire with its rate above an end, where no other wire passes; without text it is ground."""
     (x0, y0), (x1, y1) = start, end
     bend = (x1 - x0) // 3
     path = f"M {x0} {y0} C {x0 + bend} {y0} {x1 - bend} {y1} {x1} {y1}"
     dash = "" if text else ' stroke-dasharray="6 4"'
     wire = f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2.5"{dash}/>'
-    label = f'<text x="{(x0 + x1) // 2}" y="{(y0 + y1) // 2 - 14}" class="small" text-anchor="middle">'
-    return wire + (f"{label}{escape(text)}</text>" if text else "")
+    if not text:
+        return wire
+    x, anchor = (x0 + 6, "start") if x1 - x0 < _BOX_WIDTH else (x1 - 10, "end")
+    y = (y0 if anchor == "start" else y1) - 12
+    return f'{wire}<text x="{x}" y="{y}" class="small" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def wiring_svg(plan: TriggerPlan) -> str:
@@ -54,7 +57,8 @@ def wiring_svg(plan: TriggerPlan) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
-        f'height="{_HEIGHT}"><style>{style}</style><rect width="100%" height="100%" fill="#ffffff"/>'
+        f'height="{_HEIGHT}"><style>{style}</style><rect width="{_WIDTH}" height="{_HEIGHT}" '
+        f'fill="#ffffff"/>'
         f"{''.join(parts)}</svg>"
     )
 

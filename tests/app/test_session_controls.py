@@ -92,7 +92,7 @@ def test_white_balance_is_refused_where_it_cannot_be_kept(session: Session, tmp_
 
 
 def test_free_running_cameras_keep_their_own_rates(session: Session, tmp_path: Path) -> None:
-    with pytest.raises(CameraSettingError, match="change the trigger plan"):
+    with pytest.raises(CameraSettingError, match="trigger plan sets the frame rate"):
         session.set_frame_rate(Role.LSR, 100.0)
     job = JOB.settings()
     free = replace(job, free_running=True, hsr=replace(job.hsr, frame_rate=25.0, exposure_us=20_000.0))

@@ -55,6 +55,21 @@ def test_check_finds_the_emulated_cameras_in_step(window: MainWindow, qtbot: QtB
     assert "in step" in verdict.text()
 
 
+def test_the_fast_camera_can_make_the_pulses(window: MainWindow, qtbot: QtBot) -> None:
+    panel = window.trigger_panel
+    panel.maker.setCurrentIndex(1)
+    with qtbot.waitSignal(window.controller.configured, timeout=10000):
+        panel.apply.click()
+    settings = window.controller.settings
+    assert settings is not None
+    assert settings.plan.master
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 12, timeout=20000)
+    with qtbot.waitSignal(window.trigger.checked, timeout=10000):
+        panel.check.click()
+    assert "in step" in panel.verdict.text()
+    assert panel.maker.currentText() == "LSR camera, through a divider"
+
+
 def test_wiring_shows_the_pins(qtbot: QtBot) -> None:
     dialog = WiringDialog(PLAN)
     qtbot.addWidget(dialog)
