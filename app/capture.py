@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InputError
+from app.pulse_test import PulseFinding, pulse_test
 from app.recording import TakeReport
-from app.session import Session, SessionSettings
+from app.session import Session, SessionSettings, State
 from drivers import CameraSettings, PixelFormat, Role
 from drivers.grasshopper import list_cameras
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, install
 from drivers.trigger import ExternalPulses, plan_trigger
+
+_STARTING_S = 30.0
+"""How long an operator may take to start the box [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,45 @@ def _real_serials(given: tuple[str, str] | None) -> dict[Role, str]:
     )
 
 
+@contextmanager
+def _opened(job: CaptureJob, say: Callable[[str], None] | None) -> Iterator[Session]:
+    """A session that is connected and configured for the job; real cameras come with their wiring."""
+    settings = job.settings()
+    rig: VirtualRig | None = None
+    if job.emulate:
+        geometry = RigGeometry(baseline_mm=job.baseline_mm)
+        rig = install(seed=job.seed, real_time=job.real_time, geometry=geometry)
+        session, serials = emulated_session(rig), rig.serials
+    else:
+        session, serials = Session(ExternalPulses()), _real_serials(job.serials)
+    try:
+        with session:
+            session.connect(serials)
+            session.configure(settings)
+            if not job.emulate and say is not None:
+                say(settings.plan.wiring())
+                if not settings.plan.master:
+                    # Not before both cameras wait for the first pulse.
+                    began = State.RECORDING, State.LIVE
+                    session.on_state(lambda now: say("Start the pulse box now.") if now in began else None)
+            yield session
+    finally:
+        if rig is not None:
+            rig.uninstall()
+
+
+def check_pulses(job: CaptureJob, say: Callable[[str], None] | None = None) -> dict[Role, PulseFinding]:
+    """Look for some periods whether the pulses arrive as the job plans them; nothing is recorded.
+
+    Raises:
+        DriverError: A camera or the plan refuses.
+        InputError: The job contradicts itself.
+
+    """
+    with _opened(job, say) as session:
+        return pulse_test(session, patience_s=2.0 if job.emulate or job.master else _STARTING_S)
+
+
 def run_job(
     job: CaptureJob,
     *,
@@ -114,38 +158,18 @@ def run_job(
         InputError: The job contradicts itself.
 
     """
-    settings = job.settings()
     if job.rig_file is not None and not job.rig_file.is_file():
         raise InputError(f"{job.rig_file}: there is no such rig file")
     rig_hash = hashlib.sha256(job.rig_file.read_bytes()).hexdigest() if job.rig_file else None
-    rig: VirtualRig | None = None
-    if job.emulate:
-        geometry = RigGeometry(baseline_mm=job.baseline_mm)
-        rig = install(seed=job.seed, real_time=job.real_time, geometry=geometry)
-        session = emulated_session(rig)
-        serials = rig.serials
-    else:
-        serials = _real_serials(job.serials)
-        session = Session(ExternalPulses())
-    try:
-        with session:
-            if alarm is not None:
-                session.on_alarm(lambda news: alarm(news.text))
-            session.connect(serials)
-            session.configure(settings)
-            if not job.emulate and say is not None:
-                say(settings.plan.wiring())
-                if not settings.plan.master:
-                    say("Start the pulse box now.")
-            return session.record(
-                job.seconds,
-                job.out,
-                name=job.name,
-                notes=job.notes,
-                rig_hash=rig_hash,
-                on_frame=on_frame,
-                should_stop=should_stop,
-            )
-    finally:
-        if rig is not None:
-            rig.uninstall()
+    with _opened(job, say) as session:
+        if alarm is not None:
+            session.on_alarm(lambda news: alarm(news.text))
+        return session.record(
+            job.seconds,
+            job.out,
+            name=job.name,
+            notes=job.notes,
+            rig_hash=rig_hash,
+            on_frame=on_frame,
+            should_stop=should_stop,
+        )

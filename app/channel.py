@@ -30,7 +30,6 @@ _LEAST_FRAMES = 8
 _POLL_MS = 50
 _CALL_TIMEOUT_S = 5.0
 _CHECK_EVERY_S = 1.0
-_DRAIN_S = 5.0
 _SWITCH_S = 0.0005
 _USUAL_SWITCH_S = sys.getswitchinterval()
 _T = TypeVar("_T")
@@ -160,9 +159,9 @@ class Channel:
         shift = self._shift
         return reading if shift is None else replace(reading, camera_ns=reading.camera_ns + shift.ns)
 
-    def finish(self) -> None:
-        """Let the thread end once no frame has come for a while."""
-        self._drain_until = time.monotonic() + _DRAIN_S
+    def finish(self, longest_s: float) -> None:
+        """Let the thread end once no frame has come for a while, or after `longest_s`."""
+        self._drain_until = time.monotonic() + longest_s
         self._drain.set()
 
     def join(self) -> None:

@@ -20,6 +20,9 @@ from drivers import (
 )
 from drivers.trigger import MASTER_OUTPUT, PulseSource, TriggerPlan, check_exposure
 
+_DRAIN_S = 5.0
+_DRAIN_RUNNING_S = 0.3
+
 
 class SessionError(AppError):
     """An action does not fit the session's state, or the cameras gave up."""
@@ -244,10 +247,11 @@ class Crew:
         if master is None:
             self.pulses.stop()
         else:
-            self.channels[master].finish()
+            self.channels[master].finish(_DRAIN_S)
             self.channels[master].join()
         for channel in self.channels.values():
-            channel.finish()
+            # Pulses that do not end when they are told to bring frames for ever.
+            channel.finish(_DRAIN_S if self.counts_pulses or master is not None else _DRAIN_RUNNING_S)
         for channel in self.channels.values():
             channel.join()
         restore_turns()

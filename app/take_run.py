@@ -60,7 +60,8 @@ class TakeRun:
             self._path,
             metadata,
             pre_seconds=pre_seconds if live else 0.0,
-            seconds=seconds if live else None,
+            # Pulses that nobody counts go on after the last frame that was asked for.
+            seconds=seconds if live or not self._crew.counts_pulses else None,
         )
 
     def renew_latch(self) -> None:

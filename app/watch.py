@@ -7,15 +7,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.channel import Channel
 from app.crew import Crew
 from app.session_state import Alarm
-from drivers import DriverError, Role
+from drivers import DriverError, OverwrittenError, RingBuffer, Role
+from drivers.trigger import judge_rate
 
 SILENCE_S = 3.0
 """No frame for this long while pulses should come is worth an alarm [s]."""
 _EVERY_S = 0.5
 _RETRY_EVERY_S = 0.2
+_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,20 @@ class Hooks:
     catch_up: Callable[[], list[Alarm]]
 
 
+def _recent_rate(ring: RingBuffer) -> float | None:
+    """Pulses per second of the newest frames, by their usual distance [1/s]; None before there are enough."""
+    newest = ring.latest()
+    if newest is None or newest < _STEPS:
+        return None
+    try:
+        heads = [ring.head(index) for index in range(newest - _STEPS, newest + 1)]
+    except OverwrittenError:
+        return None
+    steps = np.diff([head.mid_exposure_ns - round(head.exposure_us * 500) for head in heads])
+    usual = float(np.median(steps))
+    return 1e9 / usual if usual > 0 else None
+
+
 class Watch:
     """A thread beside the session; it never touches a camera that a grab thread owns.
 
@@ -54,6 +72,7 @@ class Watch:
         self._closing = threading.Event()
         self._told: dict[Role, tuple[str, ...]] = {}
         self._silent: frozenset[Role] = frozenset()
+        self._wrong_rate: dict[Role, str] = {}
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
 
@@ -77,6 +96,7 @@ class Watch:
     def _look(self) -> None:
         self._compare_settings()
         self._listen_for_pulses()
+        self._compare_rates()
         away = self._hooks.away()
         for role, error in self._crew.failures().items():
             if role not in away and not self._closing.is_set():
@@ -112,6 +132,18 @@ class Watch:
             what = f"no pulse came{where}; check the box and its wires (the trigger plan shows how)"
             self._hooks.alarm(Alarm(None, what))
         self._silent = quiet
+
+    def _compare_rates(self) -> None:
+        settings = self._crew.settings
+        if settings is None or settings.free_running:
+            return
+        planned = {role: settings.plan.fps(role) for role in Role}
+        for role, channel in tuple(self._crew.channels.items()):
+            seen = _recent_rate(channel.ring) if channel.running and channel.ring is not None else None
+            trouble = judge_rate(role, seen, planned) if seen is not None else ""
+            if trouble and trouble != self._wrong_rate.get(role):
+                self._hooks.alarm(Alarm(role, trouble))
+            self._wrong_rate[role] = trouble
 
     def _look_for(self, role: Role) -> None:
         try:

@@ -14,6 +14,7 @@ from drivers._time_grid import IntArray, fit_grid
 from drivers.clock_latch import PhaseBasis
 from drivers.errors import PairingError
 from drivers.frame import FrameFlag, Role
+from drivers.trigger import judge_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class StreamReport:
     """One camera's part of a recording.
 
     Attributes:
+        rate: Pulses per second as the frames show them [1/s]; 0 when they are too few.
         expected: Trigger pulses from the first to the last frame.
         received: Whole frames on disk.
         missing: Pulses without a whole frame.
@@ -39,6 +41,7 @@ class StreamReport:
 
     """
 
+    rate: float
     expected: int
     received: int
     missing: int
@@ -98,7 +101,7 @@ def stream_report(rows: Rows, *, name: str, fps: float | None = None) -> StreamR
 
     """
     if len(rows) == 0:
-        return StreamReport(0, 0, 0, 0, ())
+        return StreamReport(0.0, 0, 0, 0, 0, ())
     incomplete = (rows["flags"] & int(FrameFlag.INCOMPLETE)) != 0
     ids: IntArray = rows["frame_id"].astype(np.int64)
     grid = fit_grid(_pulses(rows, 0.0), frame_ids=ids, period_ns=1e9 / fps if fps else None, name=name)
@@ -106,6 +109,7 @@ def stream_report(rows: Rows, *, name: str, fps: float | None = None) -> StreamR
     gaps = tuple(Gap(int(ids[i]), int(steps[i]) - 1) for i in np.flatnonzero(steps > 1))
     lost = int(incomplete.sum())
     return StreamReport(
+        rate=1e9 / grid.period_ns if grid.period_ns > 0 else 0.0,
         expected=int(grid.numbers[-1]) + 1,
         received=len(rows) - lost,
         missing=grid.missing + lost,
@@ -143,12 +147,15 @@ def recording_report(
         except PairingError as error:
             warnings.append(str(error))
             count = len(rows[role])
-            report = StreamReport(count, count, 0, 0, ())
+            report = StreamReport(0.0, count, count, 0, 0, ())
         reports[role] = report
         if report.received == 0:
             warnings.append(f"{name}: no frames were recorded; check its trigger line")
         elif report.missing:
             warnings.append(f"{name}: {report.missing} of {report.expected} frames are missing")
+        trouble = judge_rate(role, report.rate, planned) if planned and report.rate else ""
+        if trouble:
+            warnings.append(trouble)
     residual = drift = basis = None
     hsr, lsr = rows[Role.HSR], rows[Role.LSR]
     if trigger is not None and len(hsr) and len(lsr):

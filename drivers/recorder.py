@@ -85,10 +85,13 @@ def disk_seconds_left(folder: Path | str, rate: float, *, reserve_bytes: int = R
     while not place.exists() and place != place.parent:
         place = place.parent
     try:
-        free = shutil.disk_usage(place).free
+        usage = shutil.disk_usage(place)
     except OSError as error:
         raise TakeError(f"{place}: free space cannot be read ({error.strerror or error})") from error
-    return max(0.0, float(free - reserve_bytes)) / rate if rate > 0 else float("inf")
+    if rate <= 0 or usage.total == 0:
+        # A place without any space is no disk: making the folder says so.
+        return float("inf")
+    return max(0.0, float(usage.free - reserve_bytes)) / rate
 
 
 @dataclass(frozen=True, slots=True)

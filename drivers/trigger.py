@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,9 +18,13 @@ EXPOSURE_GUARD_US = 60.0
 """What must be left between the end of an exposure and the next pulse [us]."""
 FREE_RUN_GUARD_US = 150.0
 """The same for a camera that makes its own frame rate; its firmware keeps some of it to itself [us]."""
+INPUTS = ("Line0", "Line3")
+"""Lines that pulses come in by: opto-isolated, and 3.3 V."""
 MASTER_OUTPUT = "Line2"
 """Line of the fast camera that carries its exposures to the divider: 3.3 V, no pull-up needed."""
 _NEAREST = 4
+_RATE_TOLERANCE = 0.01
+"""Boxes and crystals are exact to some ppm; what is farther off is another rate."""
 
 
 def readout_us(rows: int) -> float:
@@ -172,8 +177,8 @@ def plan_trigger(
         master: The LSR camera makes the pulses, see `TriggerPlan`.
 
     Raises:
-        TriggerPlanError: The rates are not positive, m is not a whole number, or a sensor cannot be read that
-            fast. The message lists the nearest plans that work.
+        TriggerPlanError: The rates are not positive, m is not a whole number, a sensor cannot be read that
+            fast (the message lists the nearest plans that work), or pulses cannot come in by this line.
 
     """
     if (ratio is None) == (lsr_fps is None):
@@ -184,6 +189,8 @@ def plan_trigger(
             f"frame rates must be positive and the LSR camera at least as fast as the HSR camera, got "
             f"{hsr_fps:g} and {wanted if wanted is not None else 0:g} per second"
         )
+    if line not in INPUTS:
+        raise TriggerPlanError(f"{line} is no trigger input of this rig; use {' or '.join(INPUTS)}")
     m = wanted / hsr_fps
     hsr_readout, lsr_readout = readout_us(hsr_rows), readout_us(lsr_rows)
     whole = round(m)
@@ -218,6 +225,31 @@ def _nearest(hsr_fps: float, lsr_fps: float, hsr_readout: float, lsr_readout: fl
             found[(slow * ratio, slow)] = change
     best = sorted(found, key=lambda pair: (found[pair], pair))[:_NEAREST]
     return ", ".join(f"{fast:g}:{slow:g}" for fast, slow in best) or "none with this region"
+
+
+def judge_rate(role: Role, seen_hz: float, planned: Mapping[Role, float]) -> str:
+    """What is wrong with the rate of a camera's frames, and what to do; "" when it is the planned one.
+
+    Args:
+        role: The camera.
+        seen_hz: Frames per second, 0 when none came.
+        planned: Pulses per second of both cameras.
+
+    """
+    wanted, other = planned[role], planned[Role.LSR if role is Role.HSR else Role.HSR]
+    if seen_hz <= 0:
+        return f"{role.name}: no pulse came; check the wire of this camera and that the box runs"
+    if abs(seen_hz / wanted - 1) < _RATE_TOLERANCE:
+        return ""
+    seen = f"{role.name}: {seen_hz:.1f} pulses per second"
+    if abs(seen_hz / other - 1) < _RATE_TOLERANCE:
+        return f"{seen} are the other camera's; swap the two wires, or the two serial numbers"
+    if abs(seen_hz / wanted - 0.5) < _RATE_TOLERANCE:
+        return (
+            f"{seen}, half of the planned {wanted:g}: shorten the exposure or the region, or set the box "
+            "to the plan"
+        )
+    return f"{seen} instead of {wanted:g}; set the box to the plan, or the plan to the box"
 
 
 class PulseSource(Protocol):

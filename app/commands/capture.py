@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -55,7 +56,9 @@ def _interrupt_flag() -> Iterator[threading.Event]:
 
 
 def command(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the new take; it must not exist.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the new take; it must not exist.")
+    ] = None,
     seconds: Annotated[
         float, typer.Option(min=0.01, max=86400, help="Length in seconds; Ctrl-C ends it earlier.")
     ] = 10.0,
@@ -90,19 +93,24 @@ def command(
     pulses: Annotated[
         PulseMaker, typer.Option(help="Who makes the pulses: a box, or the LSR camera through a divider.")
     ] = PulseMaker.BOX,
+    pulse_test: Annotated[
+        bool, typer.Option("--pulse-test", help="Only look whether the pulses arrive as planned.")
+    ] = False,
     name: Annotated[str, typer.Option(help="Name of the take.")] = "",
     notes: Annotated[str, typer.Option(help="Notes kept in the take.")] = "",
     json: JsonOption = False,
 ) -> None:
     """Record a take with two triggered cameras."""
-    from app.capture import CaptureJob, run_job
+    from app.capture import CaptureJob, check_pulses, run_job
 
+    if out is None and not pulse_test:
+        raise typer.BadParameter("--out is missing: the folder of the new take")
     if emulate and serials is not None:
         raise typer.BadParameter("--serials names real cameras; leave it out with --emulate")
     if not emulate and (real_time or seed is not None or baseline_mm is not None):
         raise typer.BadParameter("--real-time, --seed and --baseline-mm belong to --emulate")
     job = CaptureJob(
-        out=out,
+        out=out or Path(),
         seconds=seconds,
         emulate=emulate,
         real_time=real_time,
@@ -123,6 +131,14 @@ def command(
         name=name,
         notes=notes,
     )
+    if pulse_test:
+        findings = check_pulses(job, lambda t: say(t, quiet=json))
+        for finding in findings.values():
+            say(finding.text, quiet=json)
+        emit({str(role): asdict(finding) for role, finding in findings.items()}, as_json=json)
+        if not all(finding.ok for finding in findings.values()):
+            raise SessionError("the pulses are not as planned, see above; `--json` has the figures")
+        return
     with _interrupt_flag() as stop, progress_bar("recording", total=job.expected_lsr_frames) as bar:
         done = 0
 

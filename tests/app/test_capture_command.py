@@ -34,6 +34,20 @@ def test_a_take_and_its_last_line(tmp_path: Path) -> None:
         assert take.metadata.extra["seed"] == 0
 
 
+def test_the_pulse_test_records_nothing(tmp_path: Path) -> None:
+    done = twinrate("capture", *SMALL, "--pulse-test", "--pulses", "camera", "--json")
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert {role: round(found["seen_hz"]) for role, found in line.items()} == {"hsr": 30, "lsr": 240}
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_folder_nothing_begins() -> None:
+    done = twinrate("capture", *SMALL)
+    assert done.returncode == 2
+    assert "--out is missing" in done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_ends_the_take_cleanly(tmp_path: Path) -> None:
     take = tmp_path / "take"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -33,11 +34,12 @@ def test_the_papers_plan() -> None:
         ({"hsr_fps": 90, "ratio": 2}, "HSR camera cannot read 1920 rows 90 times a second"),
         ({"hsr_fps": -1, "ratio": 8}, "must be positive"),
         ({"hsr_fps": 30, "ratio": 0.5}, "at least as fast"),
+        ({"hsr_fps": 30, "ratio": 8, "line": "Software"}, "use Line0 or Line3"),
         ({"hsr_fps": 30}, "either the ratio m or the LSR rate"),
         ({"hsr_fps": 30, "ratio": 8, "lsr_fps": 240}, "either the ratio m or the LSR rate"),
     ],
 )
-def test_impossible_plans_say_why(wanted: dict[str, float], sentence: str) -> None:
+def test_impossible_plans_say_why(wanted: dict[str, Any], sentence: str) -> None:
     with pytest.raises(TriggerPlanError, match=re.escape(sentence)):
         plan_trigger(hsr_rows=1920, lsr_rows=480, **wanted)
 
