@@ -45,6 +45,7 @@ class LiveCounters:
         missing: Frames that the frame ids say are missing.
         last_host_ns: Host monotonic clock at the newest frame [ns]; 0 before the first.
         longest_grab_ns: Longest time from a frame's hand-over to its place in the ring [ns].
+        buffered: Share of the camera's buffers that wait to be fetched, 0..1, as of the last second.
 
     """
 
@@ -53,6 +54,7 @@ class LiveCounters:
     missing: int = 0
     last_host_ns: int = 0
     longest_grab_ns: int = 0
+    buffered: float = 0.0
 
 
 def make_ring(settings: CameraSettings, fps: float, heir_of: RingBuffer | None = None) -> RingBuffer:
@@ -89,6 +91,7 @@ class Channel:
         self.role = camera.role
         self.ring: RingBuffer | None = None
         self._received = self._incomplete = self._missing = self._last_host_ns = self._longest_grab_ns = 0
+        self._buffered = 0.0
         self.failure: DriverError | None = None
         self.deviations: tuple[str, ...] = ()
         self.grab_ns: list[int] | None = None
@@ -106,7 +109,12 @@ class Channel:
     def counters(self) -> LiveCounters:
         """What the stream has done since the pulses began."""
         return LiveCounters(
-            self._received, self._incomplete, self._missing, self._last_host_ns, self._longest_grab_ns
+            self._received,
+            self._incomplete,
+            self._missing,
+            self._last_host_ns,
+            self._longest_grab_ns,
+            self._buffered,
         )
 
     @property
@@ -225,6 +233,7 @@ class Channel:
                     break
                 if time.monotonic() >= next_check:
                     self._compare_settings()
+                    self._look_at_buffers()
                     next_check = time.monotonic() + _CHECK_EVERY_S
         except DriverError as error:
             self.failure = error
@@ -280,6 +289,10 @@ class Channel:
         if found != self.deviations:
             self.deviations = found
             self._on_change()
+
+    def _look_at_buffers(self) -> None:
+        counters = self.camera.counters()
+        self._buffered = counters.buffers_in_use / max(1, counters.buffer_count)
 
     def _serve(self) -> None:
         while True:

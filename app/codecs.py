@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.errors import OutputError
@@ -22,6 +22,7 @@ class Codec:
         tag: Sample entry for MP4/MOV where players insist on one.
         threads: Encoder threads; fixed, because the count changes the bytes that some encoders write.
         reorder: How many frames decoding runs ahead of display (B-frame pyramid of the encoder's preset).
+        lower: Encoder options that replace those of `options` for a lower quality, by its name.
 
     """
 
@@ -34,6 +35,7 @@ class Codec:
     tag: str = ""
     threads: int = 4
     reorder: int = 0
+    lower: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def is_sequence(self) -> bool:
@@ -46,6 +48,9 @@ class Codec:
         return "420" in self.pix_fmt or "422" in self.pix_fmt
 
 
+QUALITIES = ("high", "medium", "small")
+"""From hardly distinguishable from the original to small files; lossless codecs know no difference."""
+
 CODECS: dict[str, Codec] = {
     c.name: c
     for c in (
@@ -57,6 +62,7 @@ CODECS: dict[str, Codec] = {
             # Without mbtree, whose AVX-512 code writes other bytes from run to run.
             {"crf": "16", "preset": "medium", "x264-params": "no-mbtree=1"},
             reorder=2,
+            lower={"medium": {"crf": "20"}, "small": {"crf": "26"}},
         ),
         Codec(
             "hevc",
@@ -66,6 +72,7 @@ CODECS: dict[str, Codec] = {
             {"crf": "18", "preset": "medium", "x265-params": "log-level=error:pools=2:frame-threads=2"},
             tag="hvc1",
             reorder=2,
+            lower={"medium": {"crf": "22"}, "small": {"crf": "28"}},
         ),
         Codec(
             "ffv1",
@@ -83,6 +90,7 @@ CODECS: dict[str, Codec] = {
             (".mov", ".mkv"),
             {"profile": "3", "vendor": "apl0"},
             threads=1,
+            lower={"medium": {"profile": "2"}, "small": {"profile": "1"}},
         ),
         Codec("png", "", "rgb24", ("",), lossless=True),
         Codec("tiff", "", "rgb24", ("",), lossless=True),
@@ -90,13 +98,20 @@ CODECS: dict[str, Codec] = {
 }
 
 
-def codec_for(name: str | None, path: Path) -> Codec:
+def codec_for(name: str | None, path: Path, quality: str = "high") -> Codec:
     """The codec called `name`, checked against the ending of `path`; H.264 (or FFV1 in .avi) when None.
 
+    Args:
+        name: A name from `CODECS`.
+        path: The file to write.
+        quality: A name from `QUALITIES`.
+
     Raises:
-        OutputError: The codec is unknown, or the file's ending cannot hold it.
+        OutputError: Codec or quality is unknown, or the file's ending cannot hold it.
 
     """
+    if quality not in QUALITIES:
+        raise OutputError(f"there is no quality {quality!r}; choose one of {', '.join(QUALITIES)}")
     if name is None:
         name = "ffv1" if path.suffix.lower() == ".avi" else "h264" if path.suffix else "png"
     codec = CODECS.get(name)
@@ -108,4 +123,4 @@ def codec_for(name: str | None, path: Path) -> Codec:
                 f"{path}: --codec {name} writes a folder of pictures; give a name without {path.suffix}"
             )
         raise OutputError(f"{path}: --codec {name} needs a file ending in {' or '.join(codec.suffixes)}")
-    return codec
+    return replace(codec, options={**codec.options, **codec.lower.get(quality, {})})

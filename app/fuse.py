@@ -31,6 +31,7 @@ class FuseJob:
         offset_ms: Offset of two clips [ms]; None = find it.
         nudge_ms: Added to that offset, or to the one stored with a take of clips [ms].
         codec: A name from `app.codecs.CODECS`; None chooses by the ending.
+        quality: A name from `app.codecs.QUALITIES`.
         playback_fps: Rate written into the file; None = real time.
         resume: Go on with what a stopped job left.
         overwrite: Replace an existing output.
@@ -46,6 +47,7 @@ class FuseJob:
     playback_fps: float | None = None
     resume: bool = False
     overwrite: bool = False
+    quality: str = "high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def _identity(job: FuseJob, pipeline: Pipeline, rate: Fraction) -> str:
         "offset_ms": job.offset_ms,
         "nudge_ms": job.nudge_ms,
         "codec": job.codec,
+        "quality": job.quality,
         "rate": str(rate),
         "versions": versions(),
     }
@@ -139,7 +142,7 @@ def run_job(
         AppError, DriverError, CalibrationError, FusionError: As their messages say.
 
     """
-    codec = codec_for(job.codec, job.out)
+    codec = codec_for(job.codec, job.out, job.quality)
     check_output(job.out, overwrite=job.overwrite)
     pair = open_inputs(job.inputs, offset_ms=job.offset_ms, nudge_ms=job.nudge_ms)
     try:
@@ -216,7 +219,8 @@ def _run(
             "inputs": [str(p) for p in job.inputs],
             "offset_ms": job.offset_ms,
             "nudge_ms": job.nudge_ms,
-            "codec": codec_for(job.codec, job.out).name,
+            "codec": codec_for(job.codec, job.out, job.quality).name,
+            "quality": job.quality,
             "playback_rate": str(rate),
             "versions": versions(),
             "seconds_per_frame": round(seconds / computed, 4) if computed else None,

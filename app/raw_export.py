@@ -15,8 +15,9 @@ import numpy.typing as npt
 from app.codecs import codec_for
 from app.errors import CancelledError, InputError
 from app.export import open_sink
-from app.outputs import check_output
+from app.outputs import check_output, sidecar_path, write_json
 from app.pipeline import nominal_rate
+from app.versions import versions
 from drivers import FrameSource, StreamPair, Take, pair_streams, to_rgb8
 
 RgbImage = npt.NDArray[np.uint8]
@@ -39,6 +40,7 @@ class RawExportJob:
         out: The file to write; a name without ending is a folder of pictures.
         view: Which stream, or both.
         codec: A name from `app.codecs.CODECS`; None chooses by the ending.
+        quality: A name from `app.codecs.QUALITIES`.
         playback_fps: Rate written into the file; None = real time.
         start_s: First moment, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.
@@ -54,6 +56,7 @@ class RawExportJob:
     start_s: float = 0.0
     end_s: float | None = None
     overwrite: bool = False
+    quality: str = "high"
 
 
 def run_raw_export(
@@ -63,7 +66,7 @@ def run_raw_export(
     on_frame: Callable[[], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> int:
-    """Write the clip and return its number of frames.
+    """Write the clip, and FILE.json beside it with how it was made; return its number of frames.
 
     Args:
         job: What to write.
@@ -78,13 +81,13 @@ def run_raw_export(
         OutputError: The clip cannot be written.
 
     """
-    codec = codec_for(job.codec, job.out)
+    codec = codec_for(job.codec, job.out, job.quality)
     check_output(job.out, overwrite=job.overwrite)
     with Take.open(job.take) as take:
         pair = take.pair()
         source = pair.hsr if job.view is RawView.HSR else pair.lsr
         indices = _range(source, pair, job)
-        frames = _frames(pair, job.view, indices)
+        frames = raw_frames(pair, job.view, indices)
         first = next(frames)
         height, width = first.shape[:2]
         rate = nominal_rate(source.info.fps)
@@ -106,6 +109,25 @@ def run_raw_export(
         finally:
             if not done:
                 sink.abandon()
+        write_json(
+            sidecar_path(job.out),
+            {
+                "take": str(job.take),
+                "name": take.metadata.name,
+                "notes": take.metadata.notes,
+                "simulated": take.metadata.simulated,
+                "view": job.view.value,
+                "frames": len(indices),
+                "width": width,
+                "height": height,
+                "codec": codec.name,
+                "quality": job.quality,
+                "start_s": job.start_s,
+                "end_s": job.end_s,
+                "playback_rate": str(rate),
+                "versions": versions(),
+            },
+        )
     return len(indices)
 
 
@@ -140,7 +162,19 @@ def hsr_of_lsr(pair: StreamPair) -> npt.NDArray[np.int64]:
     return owner
 
 
-def _frames(pair: StreamPair, view: RawView, indices: list[int]) -> Iterator[RgbImage]:
+def raw_frames(pair: StreamPair, view: RawView, indices: list[int]) -> Iterator[RgbImage]:
+    """RGB pictures of a view, uint8 (H, W, 3), for these frames of the stream that sets its rate.
+
+    Args:
+        pair: Both streams.
+        view: What is shown.
+        indices: Frames of the HSR stream for that view, of the LSR stream otherwise.
+
+    Raises:
+        SourceError: A frame cannot be read.
+        PairingError: Both are shown and cannot be paired.
+
+    """
     if view is not RawView.SIDE_BY_SIDE:
         source = pair.hsr if view is RawView.HSR else pair.lsr
         for index in indices:

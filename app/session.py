@@ -414,7 +414,7 @@ class Session(SessionControls):
             live = self._state is State.LIVE
             self._crew.halt()
             self._rest(live_again=live or self._live_again)
-            return "plug it in again"
+            return "it is taken back when you plug it in again"
 
     def _come_back(self, role: Role, channel: Channel) -> None:
         with self._lock:

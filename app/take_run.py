@@ -111,7 +111,7 @@ class TakeRun:
         self._recorder.abort(reason)
         if makes_pulses:
             return "it made the pulses of both, the take ends"
-        return "no camera is left, the take ends"
+        return "and with it the last one: the take ends"
 
     def regain(self, role: Role) -> None:
         """The camera is there again: show it, and look for the pulses that it follows.

@@ -100,7 +100,9 @@ class Watch:
         away = self._hooks.away()
         for role, error in self._crew.failures().items():
             if role not in away and not self._closing.is_set():
-                self._hooks.alarm(Alarm(role, f"{error}; {self._hooks.leave(role, str(error))}"))
+                meaning = self._hooks.leave(role, str(error))
+                text = f"camera {self._crew.serials[role]} has left, {meaning}: {error}"
+                self._hooks.alarm(Alarm(role, text))
         for role in self._hooks.away():
             self._look_for(role)
         for news in self._hooks.catch_up():

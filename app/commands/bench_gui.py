@@ -17,7 +17,11 @@ def command(
     lsr_size: Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT.")] = "576x480",
     hsr_fps: Annotated[float, typer.Option(min=0.1, help="Pulses per second to the HSR camera.")] = 30.0,
     ratio: Annotated[int, typer.Option(min=1, help="LSR frames per HSR frame.")] = 8,
-    record: Annotated[bool, typer.Option(help="Record a take meanwhile.")] = True,
+    record: Annotated[bool, typer.Option(help="Record meanwhile.")] = True,
+    take_seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="Length of a take in s, then the next begins; one take if left out."),
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Disk to record to; the temporary folder if left out.")
     ] = None,
@@ -38,7 +42,7 @@ def command(
         ratio=ratio,
     )
     say(f"measuring for {seconds:g} s", quiet=json)
-    bench = run_bench(job, seconds, folder=folder, record=record)
+    bench = run_bench(job, seconds, folder=folder, record=record, take_seconds=take_seconds)
     if not json:
         table = Table("figure", "value")
         for name, value in bench.to_json().items():

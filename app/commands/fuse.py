@@ -29,6 +29,14 @@ class Device(str, Enum):
     CUDA = "cuda"
 
 
+class QualityName(str, Enum):
+    """How much a lossy codec may lose."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    SMALL = "small"
+
+
 class CodecName(str, Enum):
     """How to write."""
 
@@ -66,6 +74,9 @@ def command(
         Path | None, typer.Option(help="Weights of your own from twinrate train, instead of shipped ones.")
     ] = None,
     codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
+    quality: Annotated[
+        QualityName, typer.Option(help="Of lossy codecs: from hardly distinguishable to small files.")
+    ] = QualityName.HIGH,
     fps: Annotated[
         float | None, typer.Option(min=0.1, max=1000, help="Playback rate; real time if left out.")
     ] = None,
@@ -94,6 +105,7 @@ def command(
         offset_ms=offset_option(offset_ms),
         nudge_ms=nudge_ms,
         codec=codec.value if codec else None,
+        quality=quality.value,
         playback_fps=fps,
         resume=resume,
         overwrite=overwrite,

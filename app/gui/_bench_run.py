@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,13 +31,16 @@ BLOCK_MS = 100.0
 _WARM_S = 6.0
 _EXPOSURE_EVERY_MS = 700
 _BASELINE_EVERY_MS = 500
+_MEMORY_EVERY_MS = 60_000
 
 
 class BenchRun:
     """One measurement; everything happens in the event loop of the window."""
 
-    def __init__(self, job: CaptureJob, folder: Path, *, record: bool) -> None:
-        self._record = record
+    def __init__(
+        self, job: CaptureJob, folder: Path, *, record: bool, take_seconds: float | None = None
+    ) -> None:
+        self._record, self._take_seconds = record, take_seconds
         self._window = MainWindow(
             WindowOptions(
                 lambda _: open_rig(job, emulate=True),
@@ -60,10 +65,10 @@ class BenchRun:
         self._exposures: list[float] = []
         self._baseline: int | None = None
         self._baselines: list[float] = []
-        self._lost = self._frames = 0
-        self._ended = ""
         self._reports: list[TakeReport] = []
-        self._window.recording.finished.connect(self._reports.append)
+        self._finishing = False
+        self._memory: list[float] = []
+        self._window.recording.finished.connect(self._on_take)
 
     def measure(self, seconds: float) -> dict[str, Any]:
         """The fields of `GuiBench` that the window tells, by name.
@@ -105,7 +110,7 @@ class BenchRun:
         if self._record:
             window.actions_table["record"].trigger()
             self._wait(20, lambda: window.controller.state is State.RECORDING)
-        turning, moving = QTimer(), QTimer()
+        turning, moving, changing, weighing = QTimer(), QTimer(), QTimer(), QTimer()
         turning.timeout.connect(self._turn_exposure)
         moving.timeout.connect(self._move_baseline)
         turning.start(_EXPOSURE_EVERY_MS)
@@ -118,13 +123,18 @@ class BenchRun:
         self._shown = dict.fromkeys(self._shown, 0)
         process = psutil.Process(os.getpid())
         process.cpu_percent()
-        memory = process.memory_info().rss / 1e6
+        self._memory = [process.memory_info().rss / 1e6]
+        weighing.timeout.connect(lambda: self._memory.append(process.memory_info().rss / 1e6))
+        weighing.start(_MEMORY_EVERY_MS)
+        if self._record and self._take_seconds is not None:
+            changing.timeout.connect(self._end_take)
+            changing.start(round(self._take_seconds * 1000))
         self._last = began = time.perf_counter()
         self._wait(seconds)
         self._watch.stop()
         took = time.perf_counter() - began
-        turning.stop()
-        moving.stop()
+        for timer in (turning, moving, changing, weighing):
+            timer.stop()
         memory_end, cpu = process.memory_info().rss / 1e6, process.cpu_percent()
         if self._record:
             self._finish()
@@ -139,24 +149,37 @@ class BenchRun:
             "exposure_worst_ms": round(max(self._exposures, default=float("nan")), 1),
             "baseline_ms": round(statistics.median(self._baselines or [float("nan")]), 1),
             "baseline_worst_ms": round(max(self._baselines, default=float("nan")), 1),
-            "frames_lost": self._lost,
-            "frames": self._frames,
-            "ended_early": self._ended,
-            "memory_start_mb": round(memory, 1),
+            "takes": len(self._reports),
+            "frames_lost": sum(report.frames_lost for report in self._reports),
+            "frames": sum(report.frames(role) for report in self._reports for role in Role),
+            "ended_early": "; ".join(filter(None, (report.stop_reason for report in self._reports))),
+            "memory_start_mb": round(self._memory[0], 1),
             "memory_end_mb": round(memory_end, 1),
+            "memory_mb": tuple(round(value, 1) for value in self._memory),
             "cpu_percent": round(cpu, 0),
         }
 
-    def _finish(self) -> None:
-        # A take that ended by itself has been reported already; its reason is part of the result.
-        if not self._reports and self._window.controller.state is State.RECORDING:
+    def _end_take(self) -> None:
+        if self._window.controller.state is State.RECORDING:
             self._window.actions_table["record"].trigger()
-        if not self._wait(60, lambda: bool(self._reports)):
-            raise AppError("the take did not end within 60 s")
-        report = self._reports[0]
-        self._lost = report.frames_lost
-        self._frames = sum(report.frames(role) for role in Role)
-        self._ended = report.stop_reason or ""
+
+    def _on_take(self, report: TakeReport) -> None:
+        self._reports.append(report)
+        if self._take_seconds is None:
+            return
+        # The disk need not hold all of them; deleting some gigabytes takes a while.
+        threading.Thread(target=shutil.rmtree, args=(report.path,), kwargs={"ignore_errors": True}).start()
+        if not self._finishing:
+            QTimer.singleShot(0, self._window.recording.start)
+
+    def _finish(self) -> None:
+        self._finishing = True
+        done = len(self._reports)
+        # A take that ended by itself has been reported already; its reason is part of the result.
+        if self._window.controller.state is State.RECORDING:
+            self._end_take()
+            if not self._wait(60, lambda: len(self._reports) > done):
+                raise AppError("the take did not end within 60 s")
 
     def _tick(self) -> None:
         now = time.perf_counter()

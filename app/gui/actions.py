@@ -149,6 +149,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo(
         "view_combined", "View", "Combined view only", "Show only the overlay or the fused picture", "3"
     ),
+    ActionInfo(
+        "zoom_actual",
+        "View",
+        "Actual pixels (1:1)",
+        "One pixel of the selected camera, and of the fused picture, on one pixel of the screen",
+        "Z",
+    ),
     ActionInfo("zoom_all", "View", "Whole picture", "Zoom all views out (or double-click)", "Ctrl+0"),
     ActionInfo(
         "align",

@@ -125,7 +125,9 @@ class BaselinePresenter(QObject):
         return overlap(matrix, (hsr.width, hsr.height), (lsr.width, lsr.height))
 
     def rings(self) -> tuple[RingBuffer, RingBuffer] | None:
-        """HSR and LSR ring while there are some."""
+        """HSR and LSR ring while there are some whose frame ids belong together."""
+        if not self._controller.in_step:
+            return None
         hsr, lsr = self._controller.ring(Role.HSR), self._controller.ring(Role.LSR)
         return (hsr, lsr) if hsr is not None and lsr is not None else None
 

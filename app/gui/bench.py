@@ -26,11 +26,13 @@ class GuiBench:
         exposure_worst_ms: Worst of them [ms].
         baseline_ms: Median time from the baseline field to the re-aligned overlay in the view [ms].
         baseline_worst_ms: Worst of them [ms].
-        frames_lost: Frames of both streams that are missing in the take or damaged.
-        frames: Frames in the take.
-        ended_early: Why the take ended by itself; "" when it did not.
+        takes: Takes recorded meanwhile.
+        frames_lost: Frames of both streams that are missing in the takes or damaged.
+        frames: Frames in the takes.
+        ended_early: Why a take ended by itself; "" when none did.
         memory_start_mb: Resident memory when the measurement began [1e6 bytes].
         memory_end_mb: When it ended [1e6 bytes].
+        memory_mb: At the beginning and after each minute [1e6 bytes].
         cpu_percent: CPU of the program, 100 = one core.
 
     """
@@ -45,11 +47,13 @@ class GuiBench:
     exposure_worst_ms: float
     baseline_ms: float
     baseline_worst_ms: float
+    takes: int
     frames_lost: int
     frames: int
     ended_early: str
     memory_start_mb: float
     memory_end_mb: float
+    memory_mb: tuple[float, ...]
     cpu_percent: float
 
     def to_json(self) -> dict[str, object]:
@@ -58,15 +62,21 @@ class GuiBench:
 
 
 def run_bench(
-    job: CaptureJob, seconds: float, *, folder: Path | None = None, record: bool = True
+    job: CaptureJob,
+    seconds: float,
+    *,
+    folder: Path | None = None,
+    record: bool = True,
+    take_seconds: float | None = None,
 ) -> GuiBench:
     """Open the window on the emulated rig, record, turn exposure and baseline, and measure.
 
     Args:
         job: Sizes and rates.
         seconds: Length of the measurement [s].
-        folder: Disk to record to; the temporary folder when None. The take is removed afterwards.
-        record: Record a take meanwhile.
+        folder: Disk to record to; the temporary folder when None. Takes are removed afterwards.
+        record: Record meanwhile.
+        take_seconds: Length of a take [s]; it is removed then and the next one begins. None for one take.
 
     Raises:
         AppError: There is no screen, or the window did not come to life.
@@ -84,5 +94,5 @@ def run_bench(
         raise TypeError("another kind of Qt application runs in this process")
     apply_theme(app, Theme.DARK)
     with tempfile.TemporaryDirectory(dir=folder) as place, window_first():
-        run = BenchRun(job, Path(place), record=record)
+        run = BenchRun(job, Path(place), record=record, take_seconds=take_seconds)
         return GuiBench(platform=app.platformName(), **run.measure(seconds))

@@ -34,6 +34,7 @@ class Combined(QObject):
         self._pane, self._baseline = pane, baseline
         self.fusion = LiveFusion(baseline.rings, baseline.ratio, messages.error)
         self._paused = False
+        self._together = True
         pane.show_changed.connect(self._on_show)
         pane.choice_changed.connect(lambda _: self._on_show(pane.shown))
         baseline.locked.connect(self._on_locked)
@@ -75,6 +76,8 @@ class Combined(QObject):
             text = "the views are not aligned yet"
         elif self._paused:
             text = "paused: the recording needs the disk"
+        elif not self._together:
+            text = "waiting until both cameras follow the pulses again"
         else:
             text = ""
         self._pane.set_hint(text)
@@ -95,8 +98,12 @@ class Combined(QObject):
         fill = status.queue_fill or 0.0
         self.fusion.load = 0.0 if fill > _PAUSE_AT else 0.5 if fill > _SLOWER_AT else 1.0
         paused = self.fusion.load == 0.0
-        if paused != self._paused:
-            self._paused = paused
+        together = self._baseline.rings() is not None
+        if not together and self._together:
+            # What stands still must not be taken for live.
+            self._pane.clear()
+        if (paused, together) != (self._paused, self._together):
+            self._paused, self._together = paused, together
             self._hint()
 
     def close(self) -> None:

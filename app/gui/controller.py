@@ -123,7 +123,17 @@ class SessionController(QObject):
         ended = self._state in STREAMING and ring is not None and ring.closed
         left_out = self._state is State.RECORDING and not rig.session.recorded(role)
         alive = not ended and role not in rig.session.away
-        return StreamNumbers(counters.received, counters.missing, counters.incomplete, alive, not left_out)
+        return StreamNumbers(
+            counters.received, counters.missing, counters.incomplete, alive, not left_out, counters.buffered
+        )
+
+    @property
+    def in_step(self) -> bool:
+        """Whether both cameras are there and their counters mean the same pulses."""
+        rig = self._rig
+        if rig is None or rig.session.away:
+            return False
+        return self._state is not State.RECORDING or all(rig.session.recorded(role) for role in Role)
 
     def recorder_status(self) -> RecorderStatus | None:
         """Where the running take stands; it asks the disk, so it is not for the GUI thread."""
@@ -347,6 +357,9 @@ class SessionController(QObject):
             rig.session.stop_live()
         live = rig.session.state is State.LIVE
         request.path.parent.mkdir(parents=True, exist_ok=True)
+        wanted, request = request, request.on_free_name()
+        if request is not wanted:
+            self._messages.info(f"there is a take {wanted.name} already: this one is {request.name}")
         rig.session.start_recording(
             request.path,
             pre_seconds=request.pre_seconds,

@@ -21,14 +21,16 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.codecs import CODECS, codec_for
+from app.codecs import CODECS, QUALITIES, codec_for
 from app.errors import AppError
 from app.fuse import FuseJob
 from app.gui.messages import sentence
 from app.gui.take_library import TakeEntry
+from app.gui.tasks import Tasks
 from app.gui.theme import set_chip, set_flag
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView
+from app.size_estimate import SizeEstimate, estimate_size
 
 FUSED = "Fused"
 _VIEWS: dict[str, RawView | None] = {
@@ -54,6 +56,13 @@ _CODECS = {
 }
 
 
+_QUALITIES = {
+    "high": "High: hardly distinguishable",
+    "medium": "Medium: about half the size",
+    "small": "Small: to send around",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part of a take [s after its first LSR frame]; `end_s` None is the end."""
@@ -69,16 +78,25 @@ class ExportDialog(QDialog):
         take: What to export.
         fps: LSR rate of the take [1/s].
         part: The part chosen in the browser.
+        tasks: Where the size is found out.
         fused: Begin with the fused view.
 
     """
 
     def __init__(
-        self, take: TakeEntry, fps: float, part: Part, *, fused: bool, parent: QWidget | None = None
+        self,
+        take: TakeEntry,
+        fps: float,
+        part: Part,
+        tasks: Tasks,
+        *,
+        fused: bool,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Export {take.name}")
-        self._take, self._fps = take, fps
+        self._take, self._fps, self._tasks = take, fps, tasks
+        self._sizes: dict[tuple[str, str, str], SizeEstimate | str | None] = {}
         self.view = QComboBox()
         self.view.setObjectName("export_view")
         self.view.addItems(list(_VIEWS))
@@ -95,6 +113,10 @@ class ExportDialog(QDialog):
         self.codec.setObjectName("export_codec")
         for name in CODECS:
             self.codec.addItem(_CODECS.get(name, name), name)
+        self.quality = QComboBox()
+        self.quality.setObjectName("export_quality")
+        for name in QUALITIES:
+            self.quality.addItem(_QUALITIES[name], name)
         self.slow = QCheckBox("Slow motion at")
         self.playback = QDoubleSpinBox()
         self.playback.setRange(1, 1000)
@@ -124,6 +146,7 @@ class ExportDialog(QDialog):
         form.addRow("Sharp frames", self.references)
         form.addRow("Align views", self.align)
         form.addRow("Format", self.codec)
+        form.addRow("Quality", self.quality)
         form.addRow("Playback", _row(self.slow, self.playback))
         form.addRow("Part", _row(self.start, QLabel("to"), self.end))
         form.addRow("File", _row(self.out, self.browse))
@@ -141,12 +164,18 @@ class ExportDialog(QDialog):
         layout.addWidget(buttons)
         self.view.currentIndexChanged.connect(self._follow)
         self.codec.currentIndexChanged.connect(self._follow)
+        self.quality.currentIndexChanged.connect(self._weigh)
         for field in (self.playback, self.start, self.end):
             field.valueChanged.connect(self._summarise)
         self.slow.toggled.connect(self._summarise)
         self.browse.clicked.connect(self._browse)
+        self._answered = False
+        self.finished.connect(self._end)
         self._follow()
         self.setMinimumWidth(520)
+
+    def _end(self) -> None:
+        self._answered = True
 
     @property
     def request(self) -> FuseJob | RawExportJob:
@@ -167,6 +196,7 @@ class ExportDialog(QDialog):
                 self.start.value(),
                 end,
                 self.overwrite.isChecked(),
+                self._quality,
             )
         options = FusionOptions(
             method=_METHODS[self.method.currentText()],
@@ -182,15 +212,49 @@ class ExportDialog(QDialog):
             codec=codec,
             playback_fps=playback,
             overwrite=self.overwrite.isChecked(),
+            quality=self._quality,
         )
+
+    @property
+    def _quality(self) -> str:
+        return str(self.quality.currentData())
 
     def _follow(self, *_: object) -> None:
         raw = _VIEWS[self.view.currentText()]
         for field in (self.method, self.references, self.align):
             self._form.setRowVisible(field, raw is None)
+        self._form.setRowVisible(self.quality, bool(CODECS[str(self.codec.currentData())].lower))
         kind = "fused" if raw is None else raw.value.replace(" ", "_")
         suffix = CODECS[str(self.codec.currentData())].suffixes[0]
         self.out.setText(str(self._take.path.parent / f"{self._take.name}_{kind}{suffix}"))
+        self._weigh()
+
+    @property
+    def _kind(self) -> tuple[str, str, str]:
+        """What the size of a frame depends on."""
+        codec = str(self.codec.currentData())
+        return self.view.currentText(), codec, self._quality if CODECS[codec].lower else QUALITIES[0]
+
+    def _weigh(self, *_: object) -> None:
+        """Find out how large a frame gets; a few are written for a trial."""
+        kind = self._kind
+        if kind not in self._sizes:
+            self._sizes[kind] = None
+            view, codec, quality = kind
+            path = self._take.path
+
+            def done(size: SizeEstimate | str) -> None:
+                # The dialog may have been answered meanwhile.
+                if not self._answered:
+                    self._sizes[kind] = size
+                    self._summarise()
+
+            self._tasks.start(
+                "weigh export",
+                lambda _: estimate_size(path, _VIEWS[view], codec, quality),
+                done,
+                lambda error: done(sentence(error)),
+            )
         self._summarise()
 
     def _summarise(self, *_: object) -> None:
@@ -201,7 +265,16 @@ class ExportDialog(QDialog):
         shown = self.playback.value() if self.slow.isChecked() else rate
         seconds = frames / shown if shown else 0.0
         slower = f", {rate / shown:.3g} times slower" if shown and shown < 0.99 * rate else ""
-        self.summary.setText(f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} frames/s{slower}")
+        size = self._sizes.get(self._kind)
+        if isinstance(size, str):
+            weight = f"size unknown: {size}"
+        elif size is None:
+            weight = "finding out the size ..."
+        else:
+            weight = f"{size.width} x {size.height} px, about {_bytes(frames * size.bytes_per_frame)}"
+        self.summary.setText(
+            f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} frames/s{slower}\n{weight}"
+        )
 
     def _browse(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(self, "Export to", self.out.text())
@@ -223,6 +296,10 @@ class ExportDialog(QDialog):
         self.problem.setVisible(bool(problem))
         if not problem:
             self.accept()
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.3g} MB"
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -199,9 +199,21 @@ class FusedPane(QFrame):
         """Show something else."""
         self.mode.setCurrentIndex(self.mode.findData(show))
 
+    def clear(self) -> None:
+        """Show no picture until the next one comes."""
+        self._times.clear()
+        self._skipped = 0
+        self.newest_fused = None
+        self.view.clear_picture()
+        self.rate.setText("-")
+        for label in (self.age, self.dropped):
+            # They appear with the first figures.
+            label.hide()
+
     def set_hint(self, text: str) -> None:
-        """Say why there is no picture."""
-        self.hint.setText(text)
+        """Say why there is no picture, or no newer one."""
+        self.view.set_hint(text)
+        self.hint.setText(text if self.newest_fused is not None else "")
 
     def show_overlay(self, overlay: Overlay) -> None:
         """Show the newest overlay."""
@@ -251,20 +263,13 @@ class FusedPane(QFrame):
         for widget in self._fusing:
             widget.setVisible(fusing)
         self.wipe.setVisible(show is Show.WIPE)
-        for label in (self.age, self.dropped):
-            # They appear with the first figures.
-            label.hide()
-        self.rate.setText("-")
         self.rate.setVisible(show is not Show.OFF)
         if show is Show.FLICKER:
             self._flicker_timer.start()
         else:
             self._flicker_timer.stop()
             self._flicker = False
-        self._times.clear()
-        self._skipped = 0
-        self.newest_fused = None
-        self.view.clear_picture()
+        self.clear()
         self.view.setVisible(show is not Show.OFF)
         self.show_changed.emit(show)
 

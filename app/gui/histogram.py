@@ -30,6 +30,11 @@ class Histogram(QWidget):
         self._bins = bins
         self.update()
 
+    def clear(self) -> None:
+        """Show nothing."""
+        self._bins = None
+        self.update()
+
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         """Draw three curves."""
         painter = QPainter(self)

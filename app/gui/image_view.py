@@ -63,6 +63,7 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         self._grid: list[Any] = []
         self._aspect = 0.0
         self._shape: tuple[int, ...] = ()
+        self._full_width = 0
         self._box.addItem(self._image)
         self.setCentralItem(self._box)
         self.setMinimumSize(120, 90)
@@ -85,8 +86,15 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         share = FIELD_WIDTH / span if span > 0 else 1.0
         return int(self.width() * self.devicePixelRatioF() * max(share, 0.1))
 
-    def show_picture(self, rgb: npt.NDArray[np.uint8]) -> None:
-        """Show (H, W, 3) uint8; the array must not change afterwards."""
+    def show_picture(self, rgb: npt.NDArray[np.uint8], full_width: int | None = None) -> None:
+        """Show a picture.
+
+        Args:
+            rgb: (H, W, 3) uint8; the array must not change while it is shown.
+            full_width: Columns of what it was made of [px]; None for `rgb` itself.
+
+        """
+        self._full_width = full_width or rgb.shape[1]
         self._hint.hide()
         self._image.setImage(rgb, autoLevels=False, levels=None)
         aspect = rgb.shape[0] / rgb.shape[1]
@@ -103,9 +111,23 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         if self._aspect:
             self._box.setRange(QRectF(0, 0, FIELD_WIDTH, FIELD_WIDTH * self._aspect), padding=0.0)
 
+    def show_actual(self) -> None:
+        """Zoom until one pixel of the recorded picture covers one pixel of the screen."""
+        if not self._full_width:
+            return
+        shown, scale = self._box.viewRect(), FIELD_WIDTH / (self._full_width / self.devicePixelRatioF())
+        rect = QRectF(0, 0, self.width() * scale, self.height() * scale)
+        rect.moveCenter(shown.center())
+        self.show_field(rect)
+        self._report()
+
     def show_field(self, rect: QRectF) -> None:
         """Show the part of the field that another view chose."""
         self._box.setRange(rect, padding=0.0)
+
+    def set_hint(self, hint: str) -> None:
+        """What is said while there is no picture."""
+        self._hint.setText(hint)
 
     def clear_picture(self, hint: str | None = None) -> None:
         """Show nothing but `hint`, from now on; None for the one that is known."""

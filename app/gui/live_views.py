@@ -134,7 +134,10 @@ class LiveViews(QObject):
             pane = self._panes[role]
             preview = worker.mailbox.take()
             if preview is not None:
+                before = pane.newest
                 pane.show_preview(preview)
+                if before is not None:
+                    worker.pool.give(before.rgb)
                 self.previewed.emit(role, preview.frame_id)
                 worker.max_width = pane.view.shown_width
         for drain in self._others:

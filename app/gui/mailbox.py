@@ -14,22 +14,15 @@ class Mailbox(Generic[T]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._value: T | None = None
-        self._replaced = 0
 
-    def put(self, value: T) -> None:
-        """Leave `value`; one that nobody took is dropped."""
+    def put(self, value: T) -> T | None:
+        """Leave `value`; return the one before when nobody took it."""
         with self._lock:
-            if self._value is not None:
-                self._replaced += 1
-            self._value = value
+            missed, self._value = self._value, value
+            return missed
 
     def take(self) -> T | None:
         """Take the value out; None when there is no new one."""
         with self._lock:
             value, self._value = self._value, None
             return value
-
-    @property
-    def replaced(self) -> int:
-        """Values that were dropped because a newer one came first."""
-        return self._replaced

@@ -149,6 +149,7 @@ class MainWindow(QMainWindow):
         self.exposure_panel.add(self.presets)
         self.recording_panel = RecordingPanel(self.recording, self.checklist)
         self.recording_panel.card.look.connect(self.show_take)
+        self.recording.finished.connect(lambda _: self.side.show_panel(self.recording_panel.card))
         self.trigger_panel = TriggerPanel(self.trigger, self.controller)
         self.baseline_panel = BaselinePanel(self.baseline, self.controller)
         self.side = SideColumn(
@@ -196,6 +197,7 @@ class MainWindow(QMainWindow):
             "show_fused": lambda _: self._show_combined(Show.FUSED),
             "show_off": lambda _: self.fused_pane.set_shown(Show.OFF),
             "zoom_all": lambda _: self._zoom_all(),
+            "zoom_actual": lambda _: self._zoom_actual(),
             "link_views": lambda on: setattr(views, "linked", on),
             "saturation": lambda on: setattr(views, "mark_saturated", on),
             "histogram": self.live_page.show_histograms,
@@ -328,6 +330,12 @@ class MainWindow(QMainWindow):
     def _zoom_all(self) -> None:
         for view in self._image_views():
             view.show_all()
+
+    def _zoom_actual(self) -> None:
+        on_takes = self.pages.currentWidget() is self.take_page
+        views = self.take_page.views if on_takes else {r: pane.view for r, pane in self.panes.items()}
+        views[self.exposure.selected].show_actual()
+        self.fused_pane.view.show_actual()
 
     def _choose_theme(self, dark: bool) -> None:
         app = QApplication.instance()

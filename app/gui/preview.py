@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.gui.picture_pool import PicturePool
 from drivers import Frame
 
 RgbImage = npt.NDArray[np.uint8]
@@ -27,7 +28,7 @@ class Preview:
     """What one pane shows of one frame.
 
     Attributes:
-        rgb: (h, w, 3) uint8, its own memory.
+        rgb: (h, w, 3) uint8; its memory may be given back once it is no longer shown.
         full_size: (width, height) of the frame it was made of [px].
         frame_id: The camera's counter.
         exposure_us: Exposure of this frame [us].
@@ -51,12 +52,13 @@ class Preview:
     saturated: float | None = None
 
 
-def planes(frame: Frame, step: int = 2) -> RgbImage:
+def planes(frame: Frame, step: int = 2, out: RgbImage | None = None) -> RgbImage:
     """RGB of a frame from its 2x2 superpixels, every `step`-th pixel, 8 bit.
 
     Args:
         frame: Any pixel format.
         step: Pixels of the frame per pixel of the result; even for Bayer mosaics.
+        out: Where to put the result; fresh memory when None.
 
     Returns:
         uint8, (H // step, W // step, 3), its own memory.
@@ -66,14 +68,14 @@ def planes(frame: Frame, step: int = 2) -> RgbImage:
     height, width = image.shape[0] // step, image.shape[1] // step
     rows, columns = height * step, width * step
     if frame.pixel_format.bayer:
-        out = np.empty((height, width, 3), np.uint8)
+        out = np.empty((height, width, 3), np.uint8) if out is None else out
         for channel, (y, x) in enumerate(((0, 0), (0, 1), (1, 1))):
             out[:, :, channel] = _to_8bit(image[y:rows:step, x:columns:step])
         return out
     picked = _to_8bit(image[0:rows:step, 0:columns:step])
-    if picked.ndim == 2:
-        return np.repeat(picked[:, :, None], 3, axis=2)
-    return picked.copy()
+    out = np.empty((height, width, 3), np.uint8) if out is None else out
+    out[...] = picked[:, :, None] if picked.ndim == 2 else picked
+    return out
 
 
 def _to_8bit(image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
@@ -82,39 +84,45 @@ def _to_8bit(image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> npt.NDArr
     return image.astype(np.uint8, copy=False)
 
 
-def shrunk(frame: Frame, step: int) -> RgbImage:
+def shrunk(frame: Frame, step: int, pool: PicturePool | None = None) -> RgbImage:
     """RGB of a frame, 8 bit, each pixel the mean of the superpixels in `step` x `step` of the frame.
 
     Args:
         frame: Any pixel format.
         step: An even number.
+        pool: Where the picture comes from; fresh memory when None.
 
     Returns:
         uint8, (H // step, W // step, 3), its own memory.
 
     """
-    small = planes(frame)
+    rows, columns = frame.image.shape[:2]
+    half = (rows // 2, columns // 2, 3)
     if step == 2:
-        return small
-    height, width = frame.image.shape[0] // step, frame.image.shape[1] // step
+        return planes(frame, 2, None if pool is None else pool.take(half))
+    small = planes(frame, 2, None if pool is None else pool.scratch(half))
+    height, width = rows // step, columns // step
     blocks = small[: height * step // 2, : width * step // 2]
-    return np.asarray(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    out = None if pool is None else pool.take((height, width, 3))
+    return np.asarray(cv2.resize(blocks, (width, height), out, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def whole(frame: Frame) -> RgbImage:
+def whole(frame: Frame, pool: PicturePool | None = None) -> RgbImage:
     """RGB of every pixel of a frame, 8 bit, by the quickest interpolation: for the eye, not for fusion.
 
     Args:
         frame: Any pixel format.
+        pool: Where the picture comes from; fresh memory when None.
 
     Returns:
         uint8, (H, W, 3), its own memory.
 
     """
+    out = None if pool is None else pool.take((*frame.image.shape[:2], 3))
     if frame.pixel_format.bayer:
         # OpenCV names a mosaic by its second row: its "BG" is the PFNC's "RG".
-        return np.asarray(cv2.cvtColor(_to_8bit(frame.image), cv2.COLOR_BayerBG2RGB), np.uint8)
-    return planes(frame, 1)
+        return np.asarray(cv2.cvtColor(_to_8bit(frame.image), cv2.COLOR_BayerBG2RGB, out), np.uint8)
+    return planes(frame, 1, out)
 
 
 def grey(frame: Frame, step: int = 1) -> GreyImage:
@@ -143,18 +151,19 @@ def grey(frame: Frame, step: int = 1) -> GreyImage:
     return np.asarray(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def screen_picture(frame: Frame, max_width: int) -> RgbImage:
+def screen_picture(frame: Frame, max_width: int, pool: PicturePool | None = None) -> RgbImage:
     """RGB of a frame not much wider than `max_width` pixels, without moire.
 
     Args:
         frame: Any pixel format.
         max_width: Pixels that the screen has for the whole picture.
+        pool: Where the picture comes from; fresh memory when None.
 
     """
     if frame.image.shape[1] <= _SMALL and frame.image.shape[1] // 2 < max_width:
         # Half size would throw away what the screen could show, and this little costs nothing.
-        return whole(frame)
-    return shrunk(frame, 2 * max(1, frame.image.shape[1] // 2 // max(64, max_width)))
+        return whole(frame, pool)
+    return shrunk(frame, 2 * max(1, frame.image.shape[1] // 2 // max(64, max_width)), pool)
 
 
 def statistics(frame: Frame) -> tuple[Bins, float]:
@@ -170,9 +179,7 @@ def statistics(frame: Frame) -> tuple[Bins, float]:
     return bins.astype(np.int64), share
 
 
-def mark_saturated(rgb: RgbImage) -> RgbImage:
-    """The picture with saturated pixels in red; a new array."""
-    marked = rgb.copy()
+def mark_saturated(rgb: RgbImage) -> None:
+    """Paint saturated pixels red, in place."""
     brightest = np.maximum(np.maximum(rgb[:, :, 0], rgb[:, :, 1]), rgb[:, :, 2])
-    marked[brightest >= SATURATED] = (255, 40, 40)
-    return marked
+    rgb[brightest >= SATURATED] = (255, 40, 40)

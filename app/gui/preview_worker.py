@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.gui.mailbox import Mailbox
+from app.gui.picture_pool import PicturePool
 from app.gui.preview import Preview, mark_saturated, screen_picture, statistics
 from app.gui.priorities import ordinary_priority
 from drivers import Frame, OverwrittenError, RingBuffer
@@ -29,6 +30,7 @@ class PreviewWorker:
         max_width: Pixels that the pane has for the whole picture; the pane sets it.
         mark: Show saturated pixels in red.
         ring: Where frames come from.
+        pool: Where pictures come from; whoever shows one gives it back here after the next.
 
     """
 
@@ -37,6 +39,7 @@ class PreviewWorker:
         self.max_width = 640
         self.mark = False
         self.ring = ring
+        self.pool = PicturePool()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"preview {name}", daemon=True)
         self._thread.start()
@@ -81,15 +84,24 @@ class PreviewWorker:
             fresh = now - counted >= _STATISTICS_S
             if fresh:
                 counted = now
-            self.mailbox.put(make_preview(frame, self.max_width, mark=self.mark, with_statistics=fresh))
+            preview = make_preview(
+                frame, self.max_width, mark=self.mark, with_statistics=fresh, pool=self.pool
+            )
+            missed = self.mailbox.put(preview)
+            if missed is not None:
+                self.pool.give(missed.rgb)
 
 
-def make_preview(frame: Frame, max_width: int, *, mark: bool, with_statistics: bool) -> Preview:
-    """Everything a pane needs of one frame."""
-    rgb = screen_picture(frame, max_width)
+def make_preview(
+    frame: Frame, max_width: int, *, mark: bool, with_statistics: bool, pool: PicturePool | None = None
+) -> Preview:
+    """Everything a pane needs of one frame; the picture comes from `pool` where there is one."""
+    rgb = screen_picture(frame, max_width, pool)
+    if mark:
+        mark_saturated(rgb)
     height, width = frame.image.shape[:2]
     preview = Preview(
-        rgb=mark_saturated(rgb) if mark else rgb,
+        rgb=rgb,
         full_size=(width, height),
         frame_id=frame.frame_id,
         exposure_us=frame.exposure_us,

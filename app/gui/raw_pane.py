@@ -6,7 +6,7 @@ import time
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from app.gui.histogram import Histogram
@@ -36,12 +36,14 @@ STATE_WORDS = {
 }
 _RUNNING = (State.LIVE, State.ARMED, State.RECORDING)
 _SATURATION_WARNING = 0.01
+_FULL_BUFFERS = 0.5
 _SILENT_S = 1.0
 
 
 def chip(text: str = "", level: str = "plain", tip: str = "") -> QLabel:
     """A small coloured label."""
     label = QLabel(text)
+    label.setIndent(0)
     label.setToolTip(tip)
     set_chip(label, level)
     return label
@@ -75,20 +77,26 @@ class RawPane(QFrame):
         self.fps_chip = chip("- fps", tip="Frames per second that arrive from the camera")
         self.shown_chip = chip("shown -", tip="Pictures per second in this view")
         self.missing_chip = chip("missing 0", tip="Frame ids that never arrived since the pulses began")
-        self.incomplete_chip = chip("incomplete 0", tip="Frames that arrived damaged (GenICam image status)")
+        self.incomplete_chip = chip("damaged 0", tip="Frames that arrived damaged (GenICam image status)")
+        self.buffer_chip = chip("buffer -", tip="Frames that wait in the camera's buffers for this program")
         self.saturated_chip = chip("sat. -", tip="Pixels with a saturated channel")
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
         top.addWidget(self.alarm_chip)
         top.addWidget(self._simulated)
         top.addWidget(self.state_chip)
-        bottom = QHBoxLayout()
+        chips = QWidget()
+        # Large numbers must not widen the pane and push the panels out of the window.
+        chips.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        bottom = QHBoxLayout(chips)
+        bottom.setContentsMargins(0, 0, 0, 0)
         bottom.setSpacing(4)
         for label in (
             self.fps_chip,
             self.shown_chip,
             self.missing_chip,
             self.incomplete_chip,
+            self.buffer_chip,
             self.saturated_chip,
         ):
             bottom.addWidget(label)
@@ -99,7 +107,7 @@ class RawPane(QFrame):
         layout.addLayout(top)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.histogram)
-        layout.addLayout(bottom)
+        layout.addWidget(chips)
         self.newest: Preview | None = None
         self._connected = False
         self._serial = ""
@@ -169,7 +177,7 @@ class RawPane(QFrame):
 
     def show_preview(self, preview: Preview) -> None:
         """Show the newest picture."""
-        self.view.show_picture(preview.rgb)
+        self.view.show_picture(preview.rgb, preview.full_size[0])
         self.newest = preview
         now = time.monotonic()
         self._shown.append(now)
@@ -204,6 +212,9 @@ class RawPane(QFrame):
         if not numbers.alive and self._numbers.alive:
             # A picture that stands still must not be taken for a live one.
             self.view.clear_picture(self._gone_text())
+            self.histogram.clear()
+            self.saturated_chip.setText("sat. -")
+            set_chip(self.saturated_chip, "plain")
         if not numbers.alive:
             self.fps_chip.setText("- fps")
             set_chip(self.fps_chip, "plain")
@@ -211,9 +222,11 @@ class RawPane(QFrame):
             self._numbers = numbers
             self._show_state()
         self.shown_chip.setText(f"shown {self.shown_rate:.0f}" if streaming else "shown -")
+        self.buffer_chip.setText(f"buffer {numbers.buffered:.0%}" if streaming else "buffer -")
+        set_chip(self.buffer_chip, "warn" if numbers.buffered > _FULL_BUFFERS else "plain")
         for label, word, count in (
             (self.missing_chip, "missing", numbers.missing),
-            (self.incomplete_chip, "incomplete", numbers.incomplete),
+            (self.incomplete_chip, "damaged", numbers.incomplete),
         ):
             label.setText(f"{word} {count}")
             set_chip(label, "bad" if count else "plain")

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
-from app.gui.requests import TakeRequest
+from app.gui.requests import TakeRequest, next_name
 from app.recording import TakeReport
 from app.session import State
 from app.take_notes import TakeNote, add_note
@@ -19,7 +19,6 @@ from drivers import Role
 PAST_SECONDS = 2.0
 """What "save the last seconds" keeps [s]; the rings hold about three, a part of which absorbs the disk."""
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
-_NUMBER = re.compile(r"^(.*?)(\d+)$")
 
 
 def name_problem(name: str) -> str:
@@ -29,15 +28,6 @@ def name_problem(name: str) -> str:
     if _FORBIDDEN.search(name) or name != name.strip() or name.endswith("."):
         return 'a name must not have any of < > : " / \\ | ? * nor a blank or dot at its end'
     return ""
-
-
-def next_name(name: str) -> str:
-    """The name of the following take: a number at the end counts on, else one is added."""
-    found = _NUMBER.match(name)
-    if found is None:
-        return f"{name}_002"
-    stem, number = found.groups()
-    return f"{stem}{int(number) + 1:0{len(number)}d}"
 
 
 class RecordingPresenter(QObject):
@@ -155,6 +145,7 @@ class RecordingPresenter(QObject):
 
     def _on_started(self, request: TakeRequest) -> None:
         self._path = request.path
+        self.set_name(request.name)
         if request.wait:
             self._messages.info(
                 f"armed: {request.path.name} begins with the first pulse; F9 starts the pulses"
@@ -179,7 +170,8 @@ class RecordingPresenter(QObject):
                 f"{report.path.name} holds no frames: it was stopped before the first pulse"
             )
         elif lost:
-            self._messages.post(Severity.WARNING, f"{text}; {lost} frames are missing or damaged")
+            gaps = "".join(f"; {absence}" for absence in report.absences)
+            self._messages.post(Severity.WARNING, f"{text}; {lost} are missing or damaged{gaps}")
         else:
             self._messages.info(f"{text}; complete")
         self.set_name(next_name(self._name))

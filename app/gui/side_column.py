@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QDockWidget, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from app.gui.theme import set_flag
@@ -41,8 +41,8 @@ class SideColumn(QDockWidget):
         self.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
 
     def show_panel(self, panel: QWidget) -> None:
-        """Scroll until a panel can be seen."""
-        self._area.ensureWidgetVisible(panel)
+        """Scroll until a panel can be seen, once it has its place."""
+        QTimer.singleShot(0, lambda: self._area.ensureWidgetVisible(panel))
 
 
 def _header(title: str, panel: QWidget) -> QToolButton:

@@ -303,13 +303,13 @@ class TakePage(QWidget):
         if moment is None:
             return
         self._moment = moment
-        self.views[Role.LSR].show_picture(moment.lsr.rgb)
+        self.views[Role.LSR].show_picture(moment.lsr.rgb, moment.lsr.full_size[0])
         self.labels[Role.LSR].setText(f"{TITLES[Role.LSR]}  frame {moment.index}, id {moment.lsr.frame_id}")
         if moment.hsr is None:
             self.views[Role.HSR].clear_picture("no HSR frame belongs to this moment")
             self.labels[Role.HSR].setText(f"{TITLES[Role.HSR]}  no frame at this moment")
         else:
-            self.views[Role.HSR].show_picture(moment.hsr.rgb)
+            self.views[Role.HSR].show_picture(moment.hsr.rgb, moment.hsr.full_size[0])
             self.labels[Role.HSR].setText(
                 f"{TITLES[Role.HSR]}  frame {moment.hsr_index}, id {moment.hsr.frame_id}"
             )
@@ -342,7 +342,7 @@ class TakePage(QWidget):
         entry = self.chosen
         if entry is None or self._open is None:
             return
-        dialog = ExportDialog(entry, self._open.fps, self.part, fused=fused, parent=self)
+        dialog = ExportDialog(entry, self._open.fps, self.part, self._tasks, fused=fused, parent=self)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self._queue.add(dialog.request)
         dialog.deleteLater()

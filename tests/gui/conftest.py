@@ -63,7 +63,7 @@ def idle_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
         connect=False,
     )
     window = MainWindow(options, Messages())
-    qtbot.addWidget(window)
+    qtbot.addWidget(window, before_close_func=MainWindow.shut_down)
     window.resize(1280, 800)
     window.show()
     yield window

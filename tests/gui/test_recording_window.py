@@ -11,7 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from app.errors import OutputError
 from app.gui.main_window import MainWindow
-from app.gui.recording import name_problem, next_name
+from app.gui.recording import name_problem
+from app.gui.requests import next_name
 from app.session import State
 from app.take_notes import NOTES_FILE, TakeNote, add_note, read_notes
 from drivers import Role, Take
@@ -130,11 +131,17 @@ def test_bad_take_name_is_refused_with_a_reason(window: MainWindow, qtbot: QtBot
     assert not (window.recording.folder / "a").exists()
 
 
-def test_existing_take_is_never_overwritten(window: MainWindow, qtbot: QtBot) -> None:
-    (window.recording.folder / "take_001").mkdir(parents=True)
-    window.actions_table["record"].trigger()
-    qtbot.waitUntil(lambda: any("exists" in m.text for m in window.messages.log), timeout=10000)
-    assert window.controller.state is State.LIVE
+def test_existing_take_is_never_overwritten_and_never_in_the_way(window: MainWindow, qtbot: QtBot) -> None:
+    for name in ("take_001", "take_002"):
+        (window.recording.folder / name).mkdir(parents=True)
+    record(window, qtbot)
+    assert any("already: this one is take_003" in m.text for m in window.messages.log)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["record"].trigger()
+    assert not list((window.recording.folder / "take_001").iterdir())
+    with Take.open(window.recording.folder / "take_003") as take:
+        assert take.metadata.name == "take_003"
+    assert window.recording.name == "take_004"
 
 
 def test_closing_while_recording_asks(

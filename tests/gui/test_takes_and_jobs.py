@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,10 +19,11 @@ from pytestqt.qtbot import QtBot
 from app.errors import CancelledError
 from app.fuse import FuseJob
 from app.gui import jobs as jobs_module
-from app.gui.export_dialog import ExportDialog
+from app.gui.export_dialog import ExportDialog, Part
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
 from app.gui.take_library import read_entry, scan
+from app.gui.tasks import Tasks
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, run_raw_export
 from app.take_notes import TakeNote, add_note
@@ -120,12 +125,55 @@ def test_export_side_by_side(idle_window: MainWindow, qtbot: QtBot, takes: Path)
     assert width == 384 + 384
 
 
-def test_dialog_refuses_an_ending_that_cannot_hold_the_format(takes: Path, qtbot: QtBot) -> None:
-    from app.gui.export_dialog import Part
-
-    dialog = ExportDialog(read_entry(takes / "marbles"), 120.0, Part(), fused=True)
+@pytest.fixture
+def dialog(takes: Path, qtbot: QtBot) -> Iterator[ExportDialog]:
+    """The export dialog of a take, and nothing around it."""
+    tasks = Tasks(lambda error: pytest.fail(str(error)))
+    dialog = ExportDialog(read_entry(takes / "marbles"), 120.0, Part(), tasks, fused=True)
     qtbot.addWidget(dialog)
     dialog.show()
+    yield dialog
+    dialog.reject()
+    tasks.close()
+
+
+def said_size(dialog: ExportDialog) -> tuple[str, float]:
+    """Picture size and megabytes as the dialog tells them."""
+    found = re.search(r"(\d+ x \d+) px, about ([\d.]+) MB", dialog.summary.text())
+    return (found[1], float(found[2])) if found else ("", 0.0)
+
+
+def test_size_is_told_before_the_export(
+    dialog: ExportDialog, takes: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    qtbot.waitUntil(lambda: said_size(dialog)[0] == "384 x 320", timeout=30000)
+    dialog.view.setCurrentText("LSR camera as recorded")
+    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
+    assert not dialog.quality.isVisible()
+    qtbot.waitUntil(lambda: said_size(dialog)[0] == "96 x 80", timeout=30000)
+    told = said_size(dialog)[1]
+    out = tmp_path / "real.mkv"
+    run_raw_export(RawExportJob(takes / "marbles", out, RawView.LSR, "ffv1"))
+    assert told == pytest.approx(out.stat().st_size / 1e6, rel=0.5, abs=0.1)
+
+
+def test_lower_quality_makes_a_smaller_file(dialog: ExportDialog, qtbot: QtBot, tmp_path: Path) -> None:
+    sizes = []
+    dialog.view.setCurrentText("HSR camera as recorded")
+    for quality in ("high", "medium", "small"):
+        dialog.quality.setCurrentIndex(dialog.quality.findData(quality))
+        job = dialog.request
+        assert isinstance(job, RawExportJob)
+        assert job.quality == quality
+        run_raw_export(replace(job, out=tmp_path / f"{quality}.mp4"))
+        sizes.append((tmp_path / f"{quality}.mp4").stat().st_size)
+        told = json.loads((tmp_path / f"{quality}.mp4.json").read_text())
+        assert (told["quality"], told["simulated"], told["frames"]) == (quality, True, 6)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < sizes[0]
+
+
+def test_dialog_refuses_an_ending_that_cannot_hold_the_format(dialog: ExportDialog, takes: Path) -> None:
     dialog.out.setText(str(takes / "clip.png"))
     dialog.go.click()
     assert dialog.isVisible()

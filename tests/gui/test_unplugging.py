@@ -35,7 +35,7 @@ def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[MainWindow, VirtualRig
         factory, tmp_path / "takes", tmp_path / "window.log", Settings(), tmp_path / "settings.json"
     )
     window = MainWindow(options, Messages())
-    qtbot.addWidget(window)
+    qtbot.addWidget(window, before_close_func=MainWindow.shut_down)
     window.show()
     qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > 5, timeout=20000)
     virtual = opened[0].virtual

@@ -1,0 +1,88 @@
+"""How large an export will be, from a few frames of the take written for a trial. Qt-free."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.codecs import CODECS, codec_for
+from app.export import open_sink
+from app.pipeline import nominal_rate
+from app.raw_export import RawView, raw_frames
+from drivers import Take, to_rgb8
+
+_TRIAL = 6
+
+
+@dataclass(frozen=True, slots=True)
+class SizeEstimate:
+    """What a few frames say.
+
+    Attributes:
+        width: Of a frame [px].
+        height: Of a frame [px].
+        bytes_per_frame: Mean over the trial [bytes]; the first frame of a clip costs the most, so a long clip
+            is smaller.
+
+    """
+
+    width: int
+    height: int
+    bytes_per_frame: float
+
+
+def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: str) -> SizeEstimate:
+    """Write some frames from the middle of a take where nobody sees them, and weigh them.
+
+    A fused picture does not exist yet: the LSR frames at its size, with the fine detail of the HSR frame of
+    the same moment, cost about as much.
+
+    Args:
+        path: The take.
+        view: What is exported; None for the fused view.
+        codec_name: A name from `app.codecs.CODECS`.
+        quality: A name from `app.codecs.QUALITIES`.
+
+    Raises:
+        SourceError: The take cannot be read.
+        PairingError: Its streams cannot be paired, where that is needed.
+        OutputError: The trial cannot be written.
+
+    """
+    with Take.open(path) as take, tempfile.TemporaryDirectory() as folder:
+        pair = take.pair()
+        source = pair.hsr if view is RawView.HSR else pair.lsr
+        first = max(0, source.info.frame_count // 2 - _TRIAL // 2)
+        indices = list(range(first, min(first + _TRIAL, source.info.frame_count)))
+        if view is not None:
+            frames = list(raw_frames(pair, view, indices))
+        else:
+            sharp = to_rgb8(pair.hsr.read(pair.hsr.info.frame_count // 2)).astype(np.int16)
+            height, width = sharp.shape[:2]
+            detail = sharp - np.asarray(cv2.GaussianBlur(sharp, (0, 0), width / pair.lsr.info.width))
+            frames = [
+                np.clip(
+                    cv2.resize(to_rgb8(pair.lsr.read(i)), (width, height), interpolation=cv2.INTER_CUBIC)
+                    + detail,
+                    0,
+                    255,
+                ).astype(np.uint8)
+                for i in indices
+            ]
+        height, width = frames[0].shape[:2]
+        out = Path(folder) / f"trial{CODECS[codec_name].suffixes[0]}"
+        codec = codec_for(codec_name, out, quality)
+        sink = open_sink(out, codec, width, height, nominal_rate(source.info.fps))
+        try:
+            for frame in frames:
+                sink.write(frame)
+            sink.finish()
+        except BaseException:
+            sink.abandon()
+            raise
+        files = out.rglob("*") if codec.is_sequence else (out,)
+        return SizeEstimate(width, height, sum(file.stat().st_size for file in files) / len(frames))
