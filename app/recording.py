@@ -76,6 +76,7 @@ class TakeReport:
         pulses: Fast pulses that the source gave during the take; None when nobody counted.
         ratio: m of the trigger plan.
         absences: Cameras that left meanwhile, in order.
+        kept: False when there was not one frame, and the folder is gone again.
 
     """
 
@@ -84,6 +85,7 @@ class TakeReport:
     pulses: int | None
     ratio: int
     absences: tuple[Absence, ...] = ()
+    kept: bool = True
 
     @property
     def seconds(self) -> float:

@@ -15,6 +15,7 @@ from drivers import Role, TakeError, TakeMetadata, TriggerMetadata
 from drivers.recorder import Recorder, RecorderStatus
 from drivers.rejoin import Arrivals, Shift, find_shift
 from drivers.ring_buffer import RingBuffer
+from drivers.take import remove_empty_take
 
 _GRACE_S = 0.15
 """How long to wait for frames after the last counted pulse; draining catches what is later still [s]."""
@@ -210,7 +211,7 @@ class TakeRun:
                 return
 
     def stop(self) -> TakeReport:
-        """End the take; halt the cameras unless they were live before.
+        """End the take; halt the cameras unless they were live before. A take without a frame is not kept.
 
         Raises:
             TakeError: The disk refused to close the take; everything before is kept.
@@ -225,7 +226,9 @@ class TakeRun:
             self.lose(role, str(error))
         absences = tuple(self._absences)
         recording = self._recorder.stop([str(absence) for absence in absences])
-        return TakeReport(self._path, recording, pulses, self._crew.configured().plan.ratio, absences)
+        empty = recording.hsr.expected == recording.lsr.expected == 0
+        kept = not (empty and remove_empty_take(self._path))
+        return TakeReport(self._path, recording, pulses, self._crew.configured().plan.ratio, absences, kept)
 
     def holds_back(self, role: Role) -> bool:
         """Whether the ring holds so much that is not on disk that the camera had better wait."""

@@ -205,6 +205,27 @@ def write_clip_take(
         raise TakeError(_cannot_write(folder, error)) from error
 
 
+def remove_empty_take(path: Path) -> bool:
+    """Take the folder of a take without a single frame away again; False where something else is in it.
+
+    Raises:
+        TakeError: The folder cannot be changed.
+
+    """
+    names = [METADATA_NAME, DONE_NAME, *(f"{role.value}/{INDEX_NAME}" for role in Role)]
+    known = {path / name for name in names} | {path / role.value for role in Role}
+    if set(path.rglob("*")) - known:
+        return False
+    try:
+        for name in names:
+            (path / name).unlink(missing_ok=True)
+        for folder in (*(path / role.value for role in Role), path):
+            folder.rmdir()
+    except OSError as error:
+        raise TakeError(_cannot_write(path, error)) from error
+    return True
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True)

@@ -24,7 +24,7 @@ from drivers._take_metadata import (
     TriggerMetadata,
 )
 from drivers._take_stream import TakeStream
-from drivers._take_writer import DONE_NAME, METADATA_NAME, TakeWriter, write_clip_take
+from drivers._take_writer import DONE_NAME, METADATA_NAME, TakeWriter, remove_empty_take, write_clip_take
 from drivers.errors import TakeError
 from drivers.frame import Role
 from drivers.iphone import open_clip
@@ -39,6 +39,7 @@ __all__ = [
     "TakeWriter",
     "TriggerMetadata",
     "is_take",
+    "remove_empty_take",
     "write_clip_take",
 ]
 

@@ -155,10 +155,17 @@ def command(
             alarm=warn,
         )
     counts = " and ".join(f"{report.frames(role)} {role.name}" for role in Role)
-    say(f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost", quiet=json)
+    if report.kept:
+        say(
+            f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost", quiet=json
+        )
     for warning in report.recording.warnings:
         if warning != f"recording stopped: {report.stop_reason}":
             warn(warning)
     emit(report.to_json(), as_json=json)
+    if not report.kept:
+        raise SessionError(
+            f"nothing was recorded, {report.path} is not kept: {report.stop_reason or 'stopped'}"
+        )
     if report.stop_reason is not None:
         raise SessionError(f"{report.path} ended early and is kept: {report.stop_reason}")

@@ -47,7 +47,7 @@ class SessionController(QObject):
     take_started = pyqtSignal(object)
     """TakeRequest that is being recorded."""
     take_finished = pyqtSignal(object)
-    """TakeReport of a take that is on disk."""
+    """TakeReport of a take that has ended, and is on disk if it is kept."""
     choice_needed = pyqtSignal(object)
     """tuple[CameraIdentity, ...]: the operator must say which of these is which."""
     alarmed = pyqtSignal(object)

@@ -163,12 +163,14 @@ class RecordingPresenter(QObject):
         lost = report.frames_lost
         frames = " + ".join(f"{report.frames(role)} {str(role).upper()}" for role in Role)
         text = f"{report.path.name}: {frames} frames, {report.seconds:.2f} s"
+        if not report.kept:
+            why = report.stop_reason or "it was stopped before the first pulse"
+            self._messages.warning(f"{report.path.name} is not kept, it has no frames: {why}")
+            self._path = None
+            self.finished.emit(report)
+            return
         if report.stop_reason:
             self._messages.post(Severity.WARNING, f"{text}; ended by itself: {report.stop_reason}")
-        elif not any(report.frames(role) for role in Role):
-            self._messages.warning(
-                f"{report.path.name} holds no frames: it was stopped before the first pulse"
-            )
         elif lost:
             gaps = "".join(f"; {absence}" for absence in report.absences)
             self._messages.post(Severity.WARNING, f"{text}; {lost} are missing or damaged{gaps}")

@@ -72,7 +72,9 @@ class TakeCard(QGroupBox):
         self.hide()
 
     def show_report(self, report: TakeReport) -> None:
-        """Show one take's figures."""
+        """Show one take's figures; those of the take before stay where this one is not kept."""
+        if not report.kept:
+            return
         self._path = report.path
         megabytes = report.recording.bytes_written / 1e6
         self._name.setText(f"{report.path.name}  {report.seconds:.2f} s  {megabytes:.0f} MB")

@@ -33,8 +33,11 @@ def test_armed_take_can_be_given_up(session: Session, tmp_path: Path) -> None:
     assert session.state is State.IDLE
     assert [report.frames(role) for role in Role] == [0, 0]
     assert report.frames_lost == 0
+    assert not report.kept
+    assert not (tmp_path / "take").exists()
     with pytest.raises(SessionError, match="Armed"):
         session.fire()
     session.start_recording(tmp_path / "next", wait=True)
+    (tmp_path / "next" / "notes.txt").write_text("the operator's own")
     session.close()
     assert (tmp_path / "next" / "done.json").is_file()
