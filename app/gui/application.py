@@ -64,7 +64,7 @@ def run(options: GuiOptions) -> int:
     from app.gui.fused_pane import Show
     from app.gui.main_window import MainWindow, WindowOptions
     from app.gui.messages import Messages
-    from app.gui.priorities import window_first
+    from app.gui.priorities import undisturbed
     from app.gui.rigs import open_rig
     from app.gui.theme import Theme, apply_theme
     from app.settings import load_settings
@@ -82,7 +82,7 @@ def run(options: GuiOptions) -> int:
     job = replace(options.job, serials=options.job.serials or settings.serials)
     messages = Messages()
     restore = install_excepthook(messages)
-    with window_first():
+    with undisturbed():
         window = MainWindow(
             WindowOptions(
                 open_rig=lambda chosen: open_rig(

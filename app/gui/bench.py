@@ -86,13 +86,13 @@ def run_bench(
     from PyQt6.QtWidgets import QApplication
 
     from app.gui._bench_run import BenchRun
-    from app.gui.priorities import window_first
+    from app.gui.priorities import undisturbed
     from app.gui.theme import Theme, apply_theme
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise TypeError("another kind of Qt application runs in this process")
     apply_theme(app, Theme.DARK)
-    with tempfile.TemporaryDirectory(dir=folder) as place, window_first():
+    with tempfile.TemporaryDirectory(dir=folder) as place, undisturbed():
         run = BenchRun(job, Path(place), record=record, take_seconds=take_seconds)
         return GuiBench(platform=app.platformName(), **run.measure(seconds))

@@ -7,8 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count
 
-from app.gui.priorities import ordinary_priority
-
 Job = Callable[[], None]
 
 
@@ -67,7 +65,6 @@ class Lane:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        ordinary_priority()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._jobs) or self._closing)

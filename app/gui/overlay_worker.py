@@ -15,7 +15,6 @@ import numpy.typing as npt
 from app.gui.alignment_lock import find_frame
 from app.gui.mailbox import Mailbox
 from app.gui.preview import GreyImage, RgbImage, grey, shrunk, whole
-from app.gui.priorities import ordinary_priority
 from calibration.grid import Matrix
 from drivers import Frame, OverwrittenError, RingBuffer
 
@@ -93,7 +92,6 @@ class OverlayWorker:
         self._thread.join(5.0)
 
     def _run(self) -> None:
-        ordinary_priority()
         measured = 0.0
         while not self._stop.is_set():
             wanted, mode = self._wanted, self._mode

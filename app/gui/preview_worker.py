@@ -11,7 +11,6 @@ import numpy as np
 from app.gui.mailbox import Mailbox
 from app.gui.picture_pool import PicturePool
 from app.gui.preview import Preview, mark_saturated, screen_picture, statistics
-from app.gui.priorities import ordinary_priority
 from drivers import Frame, OverwrittenError, RingBuffer
 
 _PERIOD_S = 1 / 30
@@ -59,7 +58,6 @@ class PreviewWorker:
         self._thread.join(5.0)
 
     def _run(self) -> None:
-        ordinary_priority()
         buffer = np.empty(self.ring.frame_shape, self.ring.pixel_format.dtype)
         seen = -1
         due = counted = 0.0

@@ -15,7 +15,6 @@ import psutil
 import torch
 
 from app.gui.mailbox import Mailbox
-from app.gui.priorities import ordinary_priority
 from app.session import SessionSettings
 from drivers import Role
 from drivers.recorder import RESERVE_BYTES, RecorderStatus
@@ -122,7 +121,6 @@ class StatusSampler:
         self._thread.join(5.0)
 
     def _run(self) -> None:
-        ordinary_priority()
         process = psutil.Process(os.getpid())
         process.cpu_percent()
         before, then = 0, time.monotonic()

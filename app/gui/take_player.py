@@ -13,7 +13,6 @@ import numpy.typing as npt
 from app.gui.mailbox import Mailbox
 from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
-from app.gui.priorities import ordinary_priority
 from app.raw_export import hsr_of_lsr
 from app.take_notes import read_notes
 from drivers import DriverError, Role, Take
@@ -102,7 +101,6 @@ class TakePlayer:
         self._thread.join(10.0)
 
     def _run(self) -> None:
-        ordinary_priority()
         take: Take | None = None
         owner = np.empty(0, np.int64)
         while True:

@@ -161,7 +161,7 @@ class PictureLoop:
 
 
 def _yield_to_cameras() -> None:
-    """A thread starts with the priority of the one that made it, here a grab thread's, which outranks all."""
+    """Pictures that are drawn anew may come late; frames may not."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -23,15 +23,15 @@ def test_nothing_is_lost_at_the_papers_rates(tmp_path: Path) -> None:
     assert recording.mb_per_s == pytest.approx(199.0, rel=0.02)
     assert recording.memory_growth_mb is not None
     assert recording.memory_growth_mb < 30
-    # How long a grab takes and what it costs are figures of the bench: the machine decides about them.
+    # How long a grab takes is a figure of the bench: the machine decides about it.
     assert recording.grab_p999_ms is not None
     assert live.frames_lost == 0
     loops = [row for row in peers if "its own loop" in row.program]
     assert len(loops) == 2
     for row in loops:
         assert row.frames_lost > live.frames_lost
-    # Short readings of the same loop differ by a factor of two on a shared machine: a coarse bound.
-    assert live.cpu_s_per_1000 < 2 * sum(row.cpu_s_per_1000 for row in loops) / len(loops)
+        # Seen: 0.36 to 0.45 of either loop's, idle or not, with the same copy of every frame on both sides.
+        assert live.cpu_s_per_1000 < 0.8 * row.cpu_s_per_1000
     assert not list(tmp_path.iterdir())
     assert len(seconds) >= 10
     assert not {"EasyPySpin", "simple_pyspin"} & set(bench.missing)
