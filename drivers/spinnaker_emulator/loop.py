@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import suppress
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from drivers.frame import Image, PixelFormat, Role
 from drivers.packing import pack
 from drivers.spinnaker_emulator import sensor
-from drivers.spinnaker_emulator.optics import RigGeometry
+from drivers.spinnaker_emulator.optics import Region, RigGeometry
 from drivers.spinnaker_emulator.painter import Shot, view_of
 from drivers.spinnaker_emulator.scene import PERIOD_S, Scene
 from drivers.spinnaker_emulator.sensor import Exposure
@@ -34,6 +35,16 @@ _REDRAW_RATIO = 1.6
 _MOST_PICTURES = 256
 _NICENESS = 5
 _SUBSAMPLES = {Role.HSR: 2, Role.LSR: 1}
+
+
+class _Key(NamedTuple):
+    """What a stored picture was drawn for."""
+
+    place: object
+    region: Region
+    layout: tuple[bool, int]
+    """Whether it is a mosaic, and channels; bits make no difference to what is stored."""
+    exposure_step: int
 
 
 class PictureLoop:
@@ -52,8 +63,8 @@ class PictureLoop:
         self.rate_hz = rate_hz
         self.count = min(_MOST_PICTURES, max(1, round(PERIOD_S * rate_hz)))
         self._stored: list[Codes | None] = [None] * self.count
-        self._drawn_for: list[object] = [None] * self.count
-        self._developed: list[tuple[Codes, Exposure, Image] | None] = [None] * self.count
+        self._drawn_for: list[_Key | None] = [None] * self.count
+        self._developed: list[tuple[Codes, tuple[Exposure, PixelFormat], Image] | None] = [None] * self.count
         self._background: tuple[object, Codes] | None = None
         self._noise: tuple[object, npt.NDArray[np.int8]] | None = None
         self._lock = threading.Lock()
@@ -83,24 +94,25 @@ class PictureLoop:
         """
         index = self._index(shot.start_ns)
         key = _key(geometry, shot)
-        if self._drawn_for[index] != key:
+        stored, drawn = self._stored[index], self._drawn_for[index]
+        if drawn != key:
             self._start_redraw(geometry, shot)
-        stored = self._stored[index]
-        if stored is None or shot.pixel_format.shape(*stored.shape[:2]) != out.shape:
+        if stored is None or drawn is None or (drawn.region, drawn.layout) != (key.region, key.layout):
             stored = self._draw(index, geometry, shot, key)
         np.copyto(out, self._developed_picture(index, stored, shot))
 
     def _developed_picture(self, index: int, stored: Codes, shot: Shot) -> Image:
         """The picture with exposure and gain applied, kept until one of them changes."""
         developed = self._developed[index]
-        if developed is None or developed[0] is not stored or developed[1] != shot.exposure:
-            developed = self._developed[index] = (stored, shot.exposure, _developed(stored, shot))
+        wanted = (shot.exposure, shot.pixel_format)
+        if developed is None or developed[0] is not stored or developed[1] != wanted:
+            developed = self._developed[index] = (stored, wanted, _developed(stored, shot))
         return developed[2]
 
     def _index(self, time_ns: int) -> int:
         return round((time_ns % _PERIOD_NS) * self.count / _PERIOD_NS) % self.count
 
-    def _draw(self, index: int, geometry: RigGeometry, shot: Shot, key: object) -> Codes:
+    def _draw(self, index: int, geometry: RigGeometry, shot: Shot, key: _Key) -> Codes:
         view, finer = view_of(geometry, shot)
         codes = self._background_codes(geometry, shot, key).copy()
         count = _SUBSAMPLES[shot.role]
@@ -120,7 +132,7 @@ class PictureLoop:
             self._drawn_for[index] = key
         return noisy
 
-    def _background_codes(self, geometry: RigGeometry, shot: Shot, key: object) -> Codes:
+    def _background_codes(self, geometry: RigGeometry, shot: Shot, key: _Key) -> Codes:
         cached = self._background
         if cached is not None and cached[0] == key:
             return cached[1]
@@ -167,11 +179,12 @@ def _yield_to_cameras() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
-def _key(geometry: RigGeometry, shot: Shot) -> object:
+def _key(geometry: RigGeometry, shot: Shot) -> _Key:
     # Brightness is exact through the table; blur and noise belong to a step of exposure.
     step = round(math.log(shot.exposure.exposure_us) / math.log(_REDRAW_RATIO))
     place = geometry.lsr_focal_mm if shot.role is Role.LSR else geometry
-    return (place, shot.region, shot.pixel_format, step)
+    layout = shot.pixel_format.bayer, shot.pixel_format.channels
+    return _Key(place, shot.region, layout, step)
 
 
 def _shrunk(pixels: npt.NDArray[np.float32] | Codes, finer: int) -> Codes:

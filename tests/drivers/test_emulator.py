@@ -231,7 +231,8 @@ def test_real_time_follows_the_clock_and_loses_what_nobody_reads(make_rig: Calla
     lost = camera.counters().lost
     given = rig.box.ticks_given()
     camera.close()
-    assert rest == 8
+    # One that was just being exposed finds a buffer free again.
+    assert rest in (8, 9)
     assert 24 + rest + lost == given
 
 

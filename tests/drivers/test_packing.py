@@ -135,3 +135,22 @@ def test_a_damaged_packed_frame_is_named(tmp_path: Path) -> None:
     file.write_bytes(data)
     with Take.open(tmp_path / "t") as take, pytest.raises(TakeError, match="frame 0 is damaged"):
         take.lsr.read(0)
+
+
+def test_another_format_is_sent_at_once_in_real_time() -> None:
+    """The emulated pictures of one format are not handed out as those of another."""
+    rig = install(real_time=True)
+    try:
+        medians = []
+        for wanted in (PixelFormat.BAYER_RG16, PixelFormat.BAYER_RG12P, PixelFormat.MONO8, PixelFormat.RGB8):
+            camera = open_camera(rig.serials[Role.LSR], Role.LSR)
+            camera.configure(CameraSettings(48, 32, pixel_format=wanted, triggered=False, frame_rate=60.0))
+            camera.arm()
+            frame = camera.read(2000)
+            assert frame is not None
+            assert frame.image.nbytes == wanted.frame_bytes(32, 48)
+            medians.append(float(np.median(to_rgb8(frame)[..., 1])))
+            camera.close()
+        assert max(medians) - min(medians) < 25
+    finally:
+        rig.uninstall()

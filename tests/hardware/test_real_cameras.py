@@ -17,8 +17,18 @@ import pytest
 
 from app.capture import CaptureJob
 from app.session import Session
-from drivers import CameraError, CameraSettingError, CameraSettings, FrameFlag, Role, Take, pair_streams
+from drivers import (
+    CameraError,
+    CameraSettingError,
+    CameraSettings,
+    FrameFlag,
+    PixelFormat,
+    Role,
+    Take,
+    pair_streams,
+)
 from drivers.grasshopper import Grasshopper3, list_cameras, open_camera
+from drivers.packing import unpacked
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.trigger import ExternalPulses, PulseSource
 
@@ -104,6 +114,38 @@ def test_free_running_frames_follow_the_rate(camera: Grasshopper3) -> None:
     periods = np.diff([f.mid_exposure_ns for f in whole]) / 1e9
     assert np.median(periods) == pytest.approx(1 / settings.frame_rate, rel=0.01)
     assert [f.frame_id for f in whole] == list(range(whole[0].frame_id, whole[0].frame_id + 60))
+
+
+def test_the_clock_is_that_of_the_frames(camera: Grasshopper3) -> None:
+    """Pairing relies on it: a latched reading and the frames' time stamps come from one clock."""
+    camera.configure(SETTINGS[camera.role])
+    camera.arm()
+    first = camera.clock()
+    frames = [camera.read(1000) for _ in range(30)]
+    last = camera.clock()
+    whole = [f for f in frames if f is not None]
+    starts = [f.mid_exposure_ns - round(f.exposure_us * 500) for f in whole]
+    print(f"latch within {first.error_ns / 1e3:.0f} and {last.error_ns / 1e3:.0f} us")
+    assert max(first.error_ns, last.error_ns) < 1_000_000
+    assert first.camera_ns - 1_000_000_000 < starts[0] < starts[-1] < last.camera_ns
+    speed = (last.camera_ns - first.camera_ns) / (last.host_ns - first.host_ns)
+    assert speed == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("pixel_format", [f for f in PixelFormat if f.packed], ids=str)
+def test_packed_frames_hold_the_light_of_unpacked_ones(
+    camera: Grasshopper3, pixel_format: PixelFormat
+) -> None:
+    medians = []
+    for wanted in (pixel_format, pixel_format.unpacked):
+        camera.configure(replace(SETTINGS[camera.role], pixel_format=wanted))
+        camera.arm()
+        frame = camera.read(1000)
+        camera.stop()
+        assert frame is not None
+        medians.append(float(np.median(unpacked(frame).image)))
+    # A wrong order of nibbles would make noise of the lower bits, but a wrong order of bytes of everything.
+    assert medians[0] == pytest.approx(medians[1], rel=0.1, abs=400)
 
 
 def test_exposure_changes_within_a_tenth_of_a_second(camera: Grasshopper3) -> None:
