@@ -14,11 +14,13 @@ from pydantic import JsonValue
 from app import __version__
 from app.clips import SyncedClips, open_synced
 from app.inputs import nudged
+from app.timer_check import TimerCheck, TimerReadings, check_by_timer
 from drivers import (
     CameraMetadata,
     ClipReference,
     DriverError,
     FrameSource,
+    Pairing,
     PairingError,
     Role,
     SourceError,
@@ -47,6 +49,7 @@ class ImportResult:
         confidence: Of the offset, 0..1; 1 when it was given.
         capture_factor: Of the LSR clip.
         capture_reason: What says so.
+        timer_offset_ms: What a filmed timer says [ms]; None where none was read.
         damaged: Packets of both clips that could not be decoded.
         warnings: What the operator should know, one sentence each.
 
@@ -62,6 +65,7 @@ class ImportResult:
     confidence: float
     capture_factor: float
     capture_reason: str
+    timer_offset_ms: float | None
     damaged: int
     warnings: tuple[str, ...]
 
@@ -78,6 +82,7 @@ class ImportResult:
             "confidence": self.confidence,
             "capture_factor": self.capture_factor,
             "capture_reason": self.capture_reason,
+            "timer_offset_ms": self.timer_offset_ms,
             "damaged_packets": self.damaged,
             "warnings": list(self.warnings),
         }
@@ -91,6 +96,7 @@ def import_clips(
     offset_ms: float | None = None,
     nudge_ms: float = 0.0,
     capture_factor: float | None = None,
+    timer: TimerReadings | None = None,
     transcode: bool = False,
     notes: str = "",
     on_progress: Callable[[float], None] | None = None,
@@ -104,13 +110,14 @@ def import_clips(
         offset_ms: Known offset [ms]; None finds it.
         nudge_ms: Added to it [ms].
         capture_factor: Of the LSR clip; None finds it.
+        timer: What a timer shows that both have filmed, to check the offset.
         transcode: Store raw frames instead of referring to the files: larger by far, but independent of them.
         notes: Free text for the take.
         on_progress: Called with the share done, 0..1.
 
     Raises:
         SourceError: A clip cannot be read, or they are swapped.
-        InputError: The capture factor cannot be found.
+        InputError: The capture factor cannot be found, or the timer was read in a frame that there is not.
         PairingError: The clips do not overlap in time.
         TakeError: The folder exists or cannot be written.
 
@@ -124,7 +131,8 @@ def import_clips(
     pair = synced.pair
     try:
         pairing = pair_streams(pair)
-        result = _result(out, synced, offset_ms, nudge_ms, len(pairing.gops), pairing.ratio)
+        check = None if timer is None else check_by_timer(pair, timer)
+        result = _result(out, synced, offset_ms, nudge_ms, check, pairing)
         metadata = _metadata(synced, result, out, notes, transcode=transcode)
         if transcode:
             _write_frames(out, metadata, pair.hsr, pair.lsr, result, on_progress)
@@ -140,7 +148,12 @@ def import_clips(
 
 
 def _result(
-    out: Path, synced: SyncedClips, offset_ms: float | None, nudge_ms: float, gops: int, ratio: float
+    out: Path,
+    synced: SyncedClips,
+    offset_ms: float | None,
+    nudge_ms: float,
+    check: TimerCheck | None,
+    pairing: Pairing,
 ) -> ImportResult:
     report, pair = synced.report, synced.pair
     if report is None and offset_ms is None:
@@ -150,17 +163,22 @@ def _result(
     damaged = sum(c.damaged_packets for c in clips)
     if damaged:
         warnings.append(f"{damaged} damaged packets were left out")
+    used_ms = (report.offset_ms if report is not None else float(offset_ms or 0.0)) + nudge_ms
+    doubt = None if check is None else check.warning(used_ms)
+    if doubt is not None:
+        warnings.append(doubt)
     return ImportResult(
         path=out,
         hsr_frames=pair.hsr.info.frame_count,
         lsr_frames=pair.lsr.info.frame_count,
-        gops=gops,
-        ratio=ratio,
-        offset_ms=(report.offset_ms if report is not None else float(offset_ms or 0.0)) + nudge_ms,
+        gops=len(pairing.gops),
+        ratio=pairing.ratio,
+        offset_ms=used_ms,
         drift_ppm=report.drift_ppm if report is not None else 0.0,
         confidence=report.confidence if report is not None else 1.0,
         capture_factor=synced.capture.factor,
         capture_reason=synced.capture.reason,
+        timer_offset_ms=None if check is None else check.offset_ms,
         damaged=damaged,
         warnings=tuple(warnings),
     )

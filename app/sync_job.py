@@ -9,7 +9,8 @@ from pathlib import Path
 from app.clips import open_synced
 from app.errors import InputError
 from app.sync_streams import SyncReport, sync_streams
-from drivers import PairingError, PhaseBasis, Take, pair_streams
+from app.timer_check import TimerReadings, check_by_timer, write_timer_pictures
+from drivers import PairingError, PhaseBasis, StreamPair, Take, pair_streams
 
 _CONFIDENCE = {PhaseBasis.CLOCKS: 1.0, PhaseBasis.COUNTERS: 0.9, PhaseBasis.DOUBTFUL: 0.3}
 """Frame ids alone cannot show a pulse that was lost before a camera's first frame."""
@@ -19,6 +20,8 @@ def run_sync(
     inputs: Sequence[Path],
     *,
     capture_factor: float | None = None,
+    timer: TimerReadings | None = None,
+    pictures: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> SyncReport:
     """Find how two clips, or the streams of a take, relate in time.
@@ -26,26 +29,46 @@ def run_sync(
     Args:
         inputs: Two clips, HSR first; or one take folder.
         capture_factor: Of the LSR clip; None finds it.
+        timer: What a timer shows that both have filmed, to check the result.
+        pictures: Folder to which one frame of each is written, at the same moment, to read a timer in.
         on_progress: Called with the share done, 0..1.
 
     Raises:
-        InputError: Neither one take nor two clips, or the capture factor cannot be found.
+        InputError: Neither one take nor two clips, the capture factor cannot be found, or the timer was read
+            in a frame that there is not.
         SourceError: An input cannot be read.
 
     """
     if len(inputs) == 2:
         synced = open_synced(inputs[0], inputs[1], capture_factor=capture_factor, on_progress=on_progress)
-        synced.pair.hsr.close()
-        synced.pair.lsr.close()
-        if synced.report is None:
+        pair, report = synced.pair, synced.report
+        if report is None:
             raise InputError("the offset was given, there is nothing to find")
-        return replace(synced.report, warnings=synced.warnings)
+        report = replace(report, warnings=synced.warnings)
+        try:
+            return _checked(pair, report, timer, pictures)
+        finally:
+            pair.hsr.close()
+            pair.lsr.close()
     if len(inputs) != 1:
         raise InputError(f"{len(inputs)} inputs were given; give two clips (HSR then LSR) or one take folder")
     if inputs[0].exists() and not inputs[0].is_dir():
         raise InputError(f"{inputs[0]} is one clip; give two (HSR then LSR), or the folder of a take")
     with Take.open(inputs[0]) as take:
-        return _sync_take(take, on_progress)
+        return _checked(take.pair(), _sync_take(take, on_progress), timer, pictures)
+
+
+def _checked(
+    pair: StreamPair, report: SyncReport, timer: TimerReadings | None, pictures: Path | None
+) -> SyncReport:
+    if pictures is not None:
+        write_timer_pictures(pair, report.offset_ms, pictures)
+    if timer is None:
+        return report
+    check = check_by_timer(pair, timer)
+    warning = check.warning(report.offset_ms)
+    warnings = report.warnings if warning is None else (*report.warnings, warning)
+    return replace(report, timer_offset_ms=check.offset_ms, warnings=warnings)
 
 
 def _sync_take(take: Take, on_progress: Callable[[float], None] | None) -> SyncReport:

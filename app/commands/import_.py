@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from app.commands._common import JsonOption, emit, progress_bar, say, warn
-from app.commands.sync import factor_option, offset_option
+from app.commands.sync import (
+    TimerHsrOption,
+    TimerLsrOption,
+    TimerStepOption,
+    factor_option,
+    offset_option,
+    timer_readings,
+)
 
 
 def command(
@@ -27,12 +34,16 @@ def command(
     transcode: Annotated[
         bool, typer.Option("--transcode", help="Store raw frames instead of referring to the clips.")
     ] = False,
+    timer_hsr: TimerHsrOption = None,
+    timer_lsr: TimerLsrOption = None,
+    timer_step_ms: TimerStepOption = None,
     notes: Annotated[str, typer.Option(help="Free text for the take.")] = "",
     json: JsonOption = False,
 ) -> None:
     """Make a take of two clips: capture factor and offset are found, or given."""
     from app.import_clips import import_clips
 
+    timer = timer_readings(timer_hsr, timer_lsr, timer_step_ms)
     with progress_bar("importing", total=1.0) as bar:
         shown = 0.0
 
@@ -48,6 +59,7 @@ def command(
             offset_ms=offset_option(offset_ms),
             nudge_ms=nudge_ms,
             capture_factor=factor_option(capture_factor),
+            timer=timer,
             transcode=transcode,
             notes=notes,
             on_progress=on_progress,

@@ -170,6 +170,41 @@ def test_an_offset_can_be_nudged(clips: Clips, capsys: pytest.CaptureFixture[str
     assert centres[1] == centres[0] + 1
 
 
+def test_a_filmed_timer_checks_the_offset(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """HSR frame 10 is filmed 633.3 ms after the scene's zero, LSR frame 60 after 450 ms: offset 100 ms."""
+    right = ["--timer-hsr", "10=633.3", "--timer-lsr", "60=450"]
+    code, out, err = call(capsys, "sync", clips.hsr, clips.lsr, *right, "--json")
+    assert (code, "timer" in err) == (0, False)
+    assert float(str(last_json(out)["timer_offset_ms"])) == pytest.approx(100, abs=0.1)
+    wrong = ["--timer-hsr", "10=733", "--timer-lsr", "60=450"]
+    code, out, err = call(capsys, "sync", clips.hsr, clips.lsr, *wrong, "--json")
+    assert (code, "the filmed timer says 199.7 ms" in err) == (0, True)
+    arguments = ["import", clips.hsr, clips.lsr, "--offset-ms", "100", "--json"]
+    code, out, err = call(capsys, *arguments, *right, "--out", tmp_path / "right")
+    assert (code, err) == (0, "")
+    code, out, err = call(capsys, *arguments, "--nudge-ms", "30", *right, "--out", tmp_path / "nudged")
+    assert (code, "30.0 ms less than the offset used" in err) == (0, True)
+    code, out, err = call(capsys, "sync", tmp_path / "right", *right, "--timer-step-ms", "1", "--json")
+    assert code == 0
+    assert float(str(last_json(out)["timer_offset_ms"])) == pytest.approx(100, abs=0.1)
+
+
+def test_frames_to_read_a_timer_in_show_one_moment(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "timer"
+    code, _, _ = call(capsys, "sync", clips.hsr, clips.lsr, "--timer-pictures", folder)
+    assert code == 0
+    index = {p.stem.split("_")[0]: int(p.stem.split("_")[2]) for p in folder.iterdir()}
+    assert 0 < index["hsr"] < 29
+    assert index["lsr"] == pytest.approx(8 * index["hsr"] + 24, abs=1)
+    picture = cv2.cvtColor(cv2.imread(str(folder / f"hsr_frame_{index['hsr']}.png")), cv2.COLOR_BGR2RGB)
+    with open_clip(clips.hsr, Role.HSR) as clip:
+        np.testing.assert_array_equal(picture, clip.read(index["hsr"]).image)
+
+
 def test_import_of_baked_slow_motion_with_frames(
     clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -274,6 +309,14 @@ def test_damaged_frames_are_replaced_and_named(
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "9e6"], 1, "do not overlap"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "soon"], 2, "soon"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "nan"], 2, "nan"),
+        (lambda c, t: ["sync", c.hsr, c.lsr, "--timer-hsr", "3=20"], 2, "read in both clips"),
+        (lambda c, t: ["sync", c.hsr, c.lsr, "--timer-hsr", "3", "--timer-lsr", "3=1"], 2, "is not FRAME=MS"),
+        (
+            lambda c, t: ["sync", c.hsr, c.lsr, "--timer-hsr", "3=1", "--timer-lsr", "999=1"],
+            1,
+            "no frame 999",
+        ),
+        (lambda c, t: ["sync", c.hsr, c.lsr, "--timer-step-ms", "3"], 2, "belongs to --timer-hsr"),
         (
             lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "9", "--nudge-ms", "nan"],
             1,
