@@ -107,6 +107,10 @@ def _sound_stream(container: InputContainer) -> AudioStream | None:
     return next((s for s in container.streams.audio if s.codec_context is not None), None)
 
 
+def _resampler(layout: str, rate: int) -> av.AudioResampler:
+    return av.AudioResampler(format="fltp", layout=layout, rate=rate)
+
+
 def _decode(
     container: InputContainer, stream: AudioStream, layout: str, rate: int, max_seconds: float
 ) -> tuple[npt.NDArray[np.float32], float] | None:
@@ -114,7 +118,7 @@ def _decode(
     pieces: list[npt.NDArray[np.float32]] = []
     start: float | None = None
     length = 0
-    resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+    resampler = _resampler(layout, rate)
     packets = container.demux(stream)
     while length < max_seconds * rate:
         try:
@@ -136,7 +140,13 @@ def _decode(
             if missing > _GAP_S * rate and missing < max_seconds * rate:
                 pieces.append(np.zeros((1 if layout == "mono" else 2, missing), np.float32))
                 length += missing
-            for part in resampler.resample(frame):
+            try:
+                parts = resampler.resample(frame)
+            except (ValueError, av.error.FFmpegError):
+                # Sound that changes its rate or layout on the way, or only seems to because it is damaged.
+                resampler = _resampler(layout, rate)
+                continue
+            for part in parts:
                 samples = part.to_ndarray().astype(np.float32, copy=False)
                 pieces.append(samples)
                 length += samples.shape[1]

@@ -150,6 +150,35 @@ def test_video_that_starts_later_than_the_sound_keeps_its_time(tmp_path: Path) -
         assert_seeks(clip, range(30))
 
 
+def test_sound_that_changes_its_rate_is_read_to_the_end(tmp_path: Path) -> None:
+    """A transport stream whose second half was recorded at 32 kHz."""
+    path = tmp_path / "a.ts"
+    for half, rate in enumerate((48000, 32000)):
+        part = tmp_path / f"{half}.ts"
+        with av.open(str(part), "w") as container:
+            video = container.add_stream("mpeg2video", rate=30)
+            video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+            sound = container.add_stream("mp2", rate=rate, layout="mono")
+            for number in range(30):
+                frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+                frame.pts, frame.time_base = 30 * half + number, Fraction(1, 30)
+                container.mux(video.encode(frame))
+            for start in range(0, rate, 1152):
+                tone = (np.sin(np.arange(start, start + 1152) * 0.05) * 9000).astype(np.int16)[None]
+                piece = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+                piece.rate, piece.pts, piece.time_base = rate, half * rate + start, Fraction(1, rate)
+                container.mux(sound.encode(piece))
+            container.mux(video.encode(None))
+            container.mux(sound.encode(None))
+        with path.open("ab") as file:
+            file.write(part.read_bytes())
+    with open_clip(path, Role.HSR) as clip:
+        heard = clip.read_audio(24000)
+        assert heard is not None
+        assert len(heard.samples) == pytest.approx(48000, rel=0.1)
+        assert heard.samples[-12000:].std() > 0.1
+
+
 def test_frames_before_an_edit_list_are_not_shown(tmp_path: Path) -> None:
     """The edit list is moved by 10 frames in the file itself, as trimming on a phone does."""
     ticks = [20 * n for n in range(60)]
