@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.errors import InputError
+from app.errors import CaptureFactorError, OffsetError
 from app.picture_search import PictureSearch
 from app.sync_streams import SyncReport, sync_streams, with_offset
-from calibration.sync import AUDIO_RATE, NO_AUDIO, AudioSync, sync_audio
+from calibration.sync import AUDIO_RATE, BELIEVABLE, NO_AUDIO, AudioSync, sync_audio
 from drivers import StreamPair, VideoClip
 from drivers.iphone import check_pair, open_clips
 
@@ -52,6 +52,26 @@ class SyncedClips:
     report: SyncReport | None
     warnings: tuple[str, ...]
 
+    def require_offset(self) -> None:
+        """Close both clips and raise where the offset was found, but not surely.
+
+        Raises:
+            OffsetError: So it is; the message says what to do.
+
+        """
+        report = self.report
+        if report is None or report.confidence >= BELIEVABLE:
+            return
+        self.pair.hsr.close()
+        self.pair.lsr.close()
+        known = report.method != "none"
+        guess = f" (best guess {report.offset_ms:.1f} ms)" if known else ""
+        raise OffsetError(
+            f"the offset between the two clips cannot be found surely{guess}; {report.warnings[0]}, "
+            "or give it with --offset-ms",
+            report.offset_ms if known else None,
+        )
+
 
 def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -> CaptureFactor:
     """Propose how much slower the LSR clip plays than it was filmed, and verify it by the motion in both.
@@ -60,7 +80,7 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
     faster than its partner is tried at 2 to 16 times its rate.
 
     Raises:
-        InputError: No factor makes both clips move alike; the operator must say it.
+        CaptureFactorError: No factor makes both clips move alike; the operator must say it.
 
     """
     declared = lsr.declared_rate
@@ -72,8 +92,8 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
     scores = search.correlations(_FACTORS)
     ranked = sorted(_FACTORS, key=lambda f: -scores[f])
     best, second = scores[ranked[0]], scores[ranked[1]]
-    if best < _CLEAR or best - second < _MARGIN:
-        raise InputError(
+    if search.is_still() or best < _CLEAR or best - second < _MARGIN:
+        raise CaptureFactorError(
             f"{lsr.path}: plays at {lsr.info.fps:.0f} fps, no faster than the HSR clip, and its motion does "
             "not tell by how much it was slowed down; give --capture-factor (8 for 240 fps shown at 30)"
         )
@@ -133,7 +153,7 @@ def open_synced(
 
     Raises:
         SourceError: A clip cannot be read, or they are swapped.
-        InputError: The capture factor cannot be found.
+        CaptureFactorError: The capture factor cannot be found.
 
     """
     hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor or 1.0)

@@ -97,6 +97,7 @@ def import_clips(
     nudge_ms: float = 0.0,
     capture_factor: float | None = None,
     timer: TimerReadings | None = None,
+    sure: bool = False,
     transcode: bool = False,
     notes: str = "",
     on_progress: Callable[[float], None] | None = None,
@@ -111,12 +112,14 @@ def import_clips(
         nudge_ms: Added to it [ms].
         capture_factor: Of the LSR clip; None finds it.
         timer: What a timer shows that both have filmed, to check the offset.
+        sure: Refuse an offset that was not found surely, rather than warn about it.
         transcode: Store raw frames instead of referring to the files: larger by far, but independent of them.
         notes: Free text for the take.
         on_progress: Called with the share done, 0..1.
 
     Raises:
         SourceError: A clip cannot be read, or they are swapped.
+        OffsetError: The offset was not found surely, and `sure` asks for that.
         InputError: The capture factor cannot be found, or the timer was read in a frame that there is not.
         PairingError: The clips do not overlap in time.
         TakeError: The folder exists or cannot be written.
@@ -127,6 +130,8 @@ def import_clips(
     synced = open_synced(
         hsr_path, lsr_path, offset_ms=offset_ms, capture_factor=capture_factor, on_progress=on_progress
     )
+    if sure:
+        synced.require_offset()
     synced = replace(synced, pair=nudged(synced.pair, nudge_ms))
     pair = synced.pair
     try:

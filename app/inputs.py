@@ -9,7 +9,6 @@ from pathlib import Path
 
 from app.clips import open_synced
 from app.errors import InputError
-from calibration.sync import BELIEVABLE
 from drivers import StreamPair, Take, open_clip_pair
 
 
@@ -37,7 +36,9 @@ def open_inputs(
         return nudged(Take.open(path).pair(), nudge_ms)
     if len(paths) == 2:
         if offset_ms is None:
-            return nudged(_synced(paths[0], paths[1]), nudge_ms)
+            synced = open_synced(paths[0], paths[1])
+            synced.require_offset()
+            return nudged(synced.pair, nudge_ms)
         return open_clip_pair(paths[0], paths[1], offset_ms=offset_ms + nudge_ms)
     raise InputError(f"{len(paths)} inputs were given; give one take folder or two clips (HSR then LSR)")
 
@@ -58,18 +59,3 @@ def nudged(pair: StreamPair, nudge_ms: float) -> StreamPair:
         pair.lsr.close()
         raise InputError("--nudge-ms belongs to clips; the frames of this take are paired by their trigger")
     return replace(pair, clock_offset_ns=pair.clock_offset_ns + round(nudge_ms * 1e6))
-
-
-def _synced(hsr: Path, lsr: Path) -> StreamPair:
-    """Two clips whose offset is found by their sound and pictures."""
-    synced = open_synced(hsr, lsr)
-    report = synced.report
-    if report is not None and report.confidence < BELIEVABLE:
-        synced.pair.hsr.close()
-        synced.pair.lsr.close()
-        guess = "" if report.method == "none" else f" (best guess {report.offset_ms:.1f} ms)"
-        raise InputError(
-            f"the offset between the two clips cannot be found surely{guess}; {report.warnings[0]}, "
-            "or give it with --offset-ms"
-        )
-    return synced.pair

@@ -47,6 +47,7 @@ class LivelySource(Protocol):
 _MOTION_WIDTH = 96
 _HSR_WIDTH, _LSR_WIDTH = 640, 320
 _MOTION_SECONDS = 120.0
+_STILL_LEVELS = 0.2
 _SEGMENTS = 16
 _CHECKED_SEGMENTS = 8
 _CHECKED_SECONDS = 15.0
@@ -146,6 +147,11 @@ class PictureSearch:
             wanted = self._while_wanted(range(count))
             self._slow = motion_curve((self._hsr.thumbnail(i, _MOTION_WIDTH) for i in wanted), 1)
         return self._slow
+
+    def is_still(self) -> bool:
+        """Whether so little moves that what changes is mostly the codec's doing, such as at key frames."""
+        curve = self.slow_curve()
+        return len(curve) == 0 or float(np.quantile(curve, 0.9)) < _STILL_LEVELS
 
     def motion(self) -> MotionSync:
         """Offset by motion energy over all of both clips, at most two minutes of each."""

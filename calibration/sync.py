@@ -111,6 +111,11 @@ def combine(
         elif not moved:
             # Frames were matched around a place that nothing else confirms.
             confidence *= 0.6
+            if confidence < BELIEVABLE:
+                warnings.append(
+                    "the pictures agree, but neither sound nor motion says that it is the right place; "
+                    "check it in the flicker view"
+                )
         return SyncEstimate(frames.shift_s, drift, frames_at_s, confidence, "frames", tuple(warnings))
     if heard:
         warnings.append("the pictures cannot check the sound exactly; it may be off by about one LSR frame")

@@ -15,6 +15,7 @@ from drivers.errors import (
     OverwrittenError,
     PairingError,
     SourceError,
+    SwappedClipsError,
     TakeError,
     TriggerPlanError,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "StreamCounters",
     "StreamPair",
     "StreamReport",
+    "SwappedClipsError",
     "Take",
     "TakeError",
     "TakeMetadata",

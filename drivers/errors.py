@@ -9,6 +9,10 @@ class SourceError(DriverError):
     """A clip or take cannot be read: missing, not a video, damaged, empty. Names the file."""
 
 
+class SwappedClipsError(SourceError):
+    """The clip given as HSR is the coarse, fast one and the other way round."""
+
+
 class TakeError(SourceError):
     """A take folder cannot be read or written. Names the folder and the file in it."""
 

@@ -18,7 +18,7 @@ from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import ClipIndex, build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
 from drivers._read_ahead import ReadAhead
-from drivers.errors import SourceError
+from drivers.errors import SourceError, SwappedClipsError
 from drivers.frame import Frame, PixelFormat, Role
 from drivers.source import SourceInfo, StreamPair
 
@@ -265,14 +265,15 @@ def check_pair(hsr: SourceInfo, lsr: SourceInfo) -> None:
     """Refuse two clips that cannot be a sharp slow and a coarse fast one.
 
     Raises:
-        SourceError: They are swapped, or one is neither sharper nor slower; the message says which.
+        SwappedClipsError: They are swapped.
+        SourceError: One is neither sharper nor slower; the message says which.
 
     """
     larger = lsr.width * lsr.height > hsr.width * hsr.height
     faster = hsr.fps > lsr.fps * _SAME_RATE and hsr.frame_count > 1 and lsr.frame_count > 1
     sizes = ", ".join(f"{i.role.name} {i.width}x{i.height} at {i.fps:.2f} fps" for i in (hsr, lsr))
     if larger and (faster or hsr.fps >= lsr.fps / _SAME_RATE):
-        raise SourceError(
+        raise SwappedClipsError(
             f"the two clips look swapped ({sizes}); give {lsr.name} as HSR and {hsr.name} as LSR"
         )
     if larger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -21,12 +21,16 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.errors import CaptureFactorError, OffsetError
 from app.gui.messages import Messages, Severity, sentence
+from app.gui.offset_dialog import OffsetDialog
 from app.gui.recording import name_problem
 from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import set_chip, set_flag
 from app.import_clips import ImportResult, import_clips
+from drivers import SwappedClipsError
 
+_USUAL_FACTOR = 8.0  # 240 fps shown at 30
 _CLIPS = "Clips (*.mov *.mp4 *.m4v *.mkv *.avi *.MOV *.MP4);;All files (*)"
 
 
@@ -63,6 +67,14 @@ class ImportDialog(QDialog):
         self.offset.setDecimals(3)
         self.offset.setSuffix(" ms")
         self.offset.setToolTip("Time of the first HSR frame minus that of the first LSR frame")
+        self.by_eye = QPushButton("By eye ...")
+        self.by_eye.setToolTip("Compare a frame of each clip, or read a filmed timer in both")
+        self.nudge = QDoubleSpinBox()
+        self.nudge.setRange(-1000, 1000)
+        self.nudge.setDecimals(2)
+        self.nudge.setSingleStep(0.1)
+        self.nudge.setSuffix(" ms")
+        self.nudge.setToolTip("Added to the offset, to correct it by eye")
         self.find_factor = QCheckBox("Find it")
         self.find_factor.setChecked(True)
         self.factor = QDoubleSpinBox()
@@ -78,17 +90,21 @@ class ImportDialog(QDialog):
         self.text.setObjectName("import_text")
         self.text.setWordWrap(True)
         set_flag(self.text, "dim", "true")
+        self.swap = QPushButton("Swap the clips")
+        self.swap.hide()
         self.go, self.shut = QPushButton("Import"), QPushButton("Close")
         self.go.setDefault(True)
         form = QFormLayout()
         form.addRow("HSR clip (sharp, slow)", self._file(self.hsr))
         form.addRow("LSR clip (coarse, fast)", self._file(self.lsr))
         form.addRow("Name of the take", self.name)
-        form.addRow("Offset", _row(self.find_offset, self.offset))
+        form.addRow("Offset", _row(self.find_offset, self.offset, self.by_eye))
+        form.addRow("Nudge", _row(self.nudge))
         form.addRow("LSR slow motion", _row(self.find_factor, self.factor))
         form.addRow("", self.transcode)
         form.addRow("Notes", self.notes)
         buttons = QHBoxLayout()
+        buttons.addWidget(self.swap)
         buttons.addStretch(1)
         buttons.addWidget(self.go)
         buttons.addWidget(self.shut)
@@ -103,6 +119,8 @@ class ImportDialog(QDialog):
         self.offset.setEnabled(False)
         self.factor.setEnabled(False)
         self.go.clicked.connect(self.start)
+        self.swap.clicked.connect(self._swap)
+        self.by_eye.clicked.connect(self._open_offset_dialog)
         self.shut.clicked.connect(self.close)
         self._progressed.connect(lambda share: self.bar.setValue(round(share * 1000)))
 
@@ -129,6 +147,7 @@ class ImportDialog(QDialog):
             return
         offset = None if self.find_offset.isChecked() else self.offset.value()
         factor = None if self.find_factor.isChecked() else self.factor.value()
+        nudge = self.nudge.value()
         transcode, notes, out = self.transcode.isChecked(), self.notes.text(), self._folder() / name
 
         def work(_: CancelToken) -> ImportResult:
@@ -138,12 +157,15 @@ class ImportDialog(QDialog):
                 Path(lsr).expanduser(),
                 out,
                 offset_ms=offset,
+                nudge_ms=nudge,
+                sure=True,
                 capture_factor=factor,
                 transcode=transcode,
                 notes=notes,
                 on_progress=self._progressed.emit,
             )
 
+        self.swap.hide()
         self._set_running(True)
         self._tasks.start("import", work, self._done, self._failed)
 
@@ -156,14 +178,66 @@ class ImportDialog(QDialog):
             f"{result.ratio:.3f} LSR frames per HSR frame, offset {result.offset_ms:.3f} ms, "
             f"confidence {result.confidence:.0%}"
         )
-        self._say(text, "good" if result.confidence >= 0.5 else "warn")
+        self._say(text, "good")
         self._messages.info(text)
         self.imported.emit(result.path)
 
     def _failed(self, error: Exception) -> None:
+        """Say what is wrong, and offer what helps."""
         self._set_running(False)
-        self._messages.error(error)
-        self._say(sentence(error), "bad")
+        if isinstance(error, SwappedClipsError):
+            self.swap.show()
+            self._say("The HSR clip is the coarse, fast one: the clips look swapped.", "warn")
+        elif isinstance(error, CaptureFactorError):
+            self.find_factor.setChecked(False)
+            self.factor.setValue(_USUAL_FACTOR)
+            self.factor.setFocus()
+            self._say(
+                "The motion does not tell by how much the LSR clip was slowed down. Say it (8 for 240 fps "
+                "shown at 30), then import.",
+                "warn",
+            )
+        elif isinstance(error, OffsetError):
+            self.find_offset.setChecked(False)
+            self.offset.setValue(error.guess_ms or 0.0)
+            self.offset.setFocus()
+            guess = "" if error.guess_ms is None else "; the best guess is filled in"
+            self._say(
+                f"Sound and pictures do not tell the offset surely{guess}. Enter it, or find it by eye, then "
+                "import.",
+                "warn",
+            )
+        else:
+            self._messages.error(error)
+            self._say(sentence(error), "bad")
+
+    def _swap(self) -> None:
+        hsr, lsr = self.hsr.text(), self.lsr.text()
+        self.hsr.setText(lsr)
+        self.lsr.setText(hsr)
+        self.swap.hide()
+        self.start()
+
+    def _open_offset_dialog(self) -> None:
+        hsr, lsr = self.hsr.text().strip(), self.lsr.text().strip()
+        if not (hsr and lsr):
+            self._say("choose both clips", "warn")
+            return
+        dialog = OffsetDialog(
+            Path(hsr).expanduser(),
+            Path(lsr).expanduser(),
+            1.0 if self.find_factor.isChecked() else self.factor.value(),
+            self.offset.value(),
+            self._tasks,
+            self,
+        )
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.chosen.connect(self._use_offset)
+        dialog.open()
+
+    def _use_offset(self, offset_ms: float) -> None:
+        self.find_offset.setChecked(False)
+        self.offset.setValue(offset_ms)
 
     def _set_running(self, running: bool) -> None:
         self._running = running

@@ -179,6 +179,15 @@ def test_the_exposure_kernel_is_symmetric(width: float) -> None:
     assert np.sqrt((kernel * places**2).sum()) == pytest.approx(width / np.sqrt(12), abs=0.3)
 
 
+@pytest.mark.parametrize("error", np.linspace(0.01, 1.0, 12))
+def test_every_doubt_is_given_a_reason(error: float) -> None:
+    """Whatever sound, motion and frames say: an offset that is not believed comes with what to check."""
+    frames = FrameSync(0.1, error, 0.1, 12, 0.9, 2.0)
+    for motion in (None, MotionSync(0.1, 0.6, 1.1, 0.1), MotionSync(0.1, 0.95, 1.5, 0.4)):
+        estimate = combine(NO_AUDIO, motion, frames, frames_at_s=0.5, lsr_period_s=LSR_PERIOD)
+        assert estimate.confidence >= BELIEVABLE or estimate.warnings
+
+
 def test_a_still_scene_is_not_believed() -> None:
     scene = Scene(5, speed=0.0)
     rng = np.random.default_rng(0)

@@ -15,6 +15,7 @@ from app.codecs import CODECS
 from app.export import open_sink
 from app.gui.import_dialog import ImportDialog
 from app.gui.main_window import MainWindow
+from app.gui.offset_dialog import OffsetDialog
 from drivers import is_take
 from pictures import RgbImage
 
@@ -72,4 +73,101 @@ def test_missing_clip_is_said_in_the_dialog(
     dialog.go.click()
     qtbot.waitUntil(lambda: "none.mp4" in text.text(), timeout=20000)
     assert dialog.go.isEnabled()
+    dialog.close()
+
+
+def test_swapped_clips_are_offered_the_other_way_round(
+    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path]
+) -> None:
+    dialog = dialog_of(idle_window)
+    dialog.hsr.setText(str(clips[1]))
+    dialog.lsr.setText(str(clips[0]))
+    dialog.find_offset.setChecked(False)
+    dialog.go.click()
+    qtbot.waitUntil(dialog.swap.isVisible, timeout=20000)
+    with qtbot.waitSignal(dialog.imported, timeout=60000):
+        dialog.swap.click()
+    assert dialog.hsr.text() == str(clips[0])
+    assert not dialog.swap.isVisible()
+    dialog.close()
+
+
+@pytest.fixture
+def still_clips(tmp_path: Path, moving_texture: list[RgbImage]) -> tuple[Path, Path, Path]:
+    """HSR, LSR and slowed-down LSR clip in which nothing moves."""
+    frame = moving_texture[0]
+    height, width = frame.shape[:2]
+    paths = []
+    for name, rate, size, count in (("h", 15, 2, 24), ("l", 60, 1, 96), ("slow", 15, 1, 96)):
+        path = tmp_path / f"{name}.mp4"
+        sink = open_sink(path, CODECS["h264"], size * width, size * height, Fraction(rate))
+        for _ in range(count):
+            sink.write(np.asarray(cv2.resize(frame, (size * width, size * height)), np.uint8))
+        sink.finish()
+        paths.append(path)
+    return paths[0], paths[1], paths[2]
+
+
+def test_an_offset_that_nothing_tells_is_asked_for(
+    idle_window: MainWindow, qtbot: QtBot, still_clips: tuple[Path, Path, Path]
+) -> None:
+    dialog = dialog_of(idle_window)
+    dialog.hsr.setText(str(still_clips[0]))
+    dialog.lsr.setText(str(still_clips[1]))
+    dialog.go.click()
+    qtbot.waitUntil(lambda: not dialog.find_offset.isChecked(), timeout=60000)
+    assert "by eye" in dialog.text.text()
+    assert not is_take(idle_window.recording.folder / "import_001")
+    dialog.offset.setValue(50.0)
+    dialog.nudge.setValue(1.5)
+    with qtbot.waitSignal(dialog.imported, timeout=60000):
+        dialog.go.click()
+    assert "offset 51.500 ms" in dialog.text.text()
+    dialog.close()
+
+
+def test_a_capture_factor_that_nothing_tells_is_asked_for(
+    idle_window: MainWindow, qtbot: QtBot, still_clips: tuple[Path, Path, Path]
+) -> None:
+    dialog = dialog_of(idle_window)
+    dialog.hsr.setText(str(still_clips[0]))
+    dialog.lsr.setText(str(still_clips[2]))
+    dialog.find_offset.setChecked(False)
+    dialog.go.click()
+    qtbot.waitUntil(lambda: not dialog.find_factor.isChecked(), timeout=60000)
+    assert "slowed down" in dialog.text.text()
+    dialog.factor.setValue(4)
+    with qtbot.waitSignal(dialog.imported, timeout=60000):
+        dialog.go.click()
+    dialog.close()
+
+
+def test_the_offset_is_set_by_eye_or_by_a_filmed_timer(
+    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path]
+) -> None:
+    """HSR frame 10 at 15 and LSR frame 40 at 60 frames/s are 666.7 ms into their clips."""
+    dialog = dialog_of(idle_window)
+    dialog.hsr.setText(str(clips[0]))
+    dialog.lsr.setText(str(clips[1]))
+    dialog.by_eye.click()
+    eye = dialog.findChild(OffsetDialog)
+    assert eye is not None
+    qtbot.waitUntil(eye.use.isEnabled, timeout=20000)
+    eye.sliders[0].setValue(10)
+    assert eye.sliders[1].value() == 40
+    eye.sliders[1].setValue(43)
+    assert eye.offset_ms == pytest.approx(50, abs=0.1)
+    eye.timers[0].setValue(1000)
+    eye.timers[1].setValue(1000)
+    assert "agrees" in eye.text.text()
+    eye.timers[1].setValue(900)
+    assert "more than" in eye.text.text()
+    eye.use_timer.click()
+    assert eye.offset_ms == pytest.approx(150, abs=0.1)
+    assert eye.sliders[1].value() == 49
+    with qtbot.waitSignal(eye.chosen):
+        eye.use.click()
+    assert dialog.offset.value() == pytest.approx(150, abs=0.1)
+    assert not dialog.find_offset.isChecked()
+    qtbot.waitUntil(lambda: not idle_window.tasks.running, timeout=20000)
     dialog.close()
