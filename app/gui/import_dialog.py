@@ -166,6 +166,7 @@ class ImportDialog(QDialog):
             )
 
         self.swap.hide()
+        self._say("Looking at both clips", "plain")
         self._set_running(True)
         self._tasks.start("import", work, self._done, self._failed)
 
@@ -248,6 +249,7 @@ class ImportDialog(QDialog):
 
     def _say(self, text: str, level: str) -> None:
         self.text.setText(text)
+        set_flag(self.text, "dim", "true" if level == "plain" else "")
         set_chip(self.text, level)
 
 
