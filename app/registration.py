@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from app.small_pictures import SmallPictures
 from calibration import CalibrationError
-from calibration.features import Features, find_features, lsr_sampling, pair_features
+from calibration.features import Features, Matches, find_features, lsr_sampling, pair_features
 from calibration.grid import transform
 from calibration.homography import fit_homography
 
@@ -49,10 +48,8 @@ class Registrations:
         sharp = {j: self._hsr.read(j) for j, _ in new if j not in self._hsr_features}
         coarse = {i: self._lsr.read(i) for _, i in new if i not in self._lsr_features}
         with ThreadPoolExecutor(_THREADS) as pool:
-            sharp_found = pool.map(
-                partial(find_features, sampling=self._hsr_sampling, limit=_FEATURES), sharp.values()
-            )
-            coarse_found = pool.map(partial(find_features, limit=_FEATURES), coarse.values())
+            sharp_found = pool.map(self._search_hsr, sharp.values())
+            coarse_found = pool.map(_search_lsr, coarse.values())
             self._hsr_features.update(zip(sharp, sharp_found, strict=True))
             self._lsr_features.update(zip(coarse, coarse_found, strict=True))
 
@@ -64,6 +61,32 @@ class Registrations:
             self._found[key] = self._fit(self._hsr_features[hsr_index], self._lsr_features[lsr_index])
         return self._found[key]
 
+    def matches(self, pairs: Sequence[tuple[int, npt.NDArray[np.uint8]]]) -> list[Matches | None]:
+        """Points that HSR pictures share with pictures of the LSR view, in their own px.
+
+        Args:
+            pairs: HSR index, and a picture of the LSR view.
+
+        Returns:
+            One a pair; None where there are too few points.
+
+        """
+        new = [j for j, _ in pairs if j not in self._hsr_features]
+        sharp = {j: self._hsr.read(j) for j in new}
+        with ThreadPoolExecutor(_THREADS) as pool:
+            self._hsr_features.update(zip(sharp, pool.map(self._search_hsr, sharp.values()), strict=True))
+            coarse = list(pool.map(_search_lsr, [picture for _, picture in pairs]))
+        found: list[Matches | None] = []
+        for (j, _), lsr in zip(pairs, coarse, strict=True):
+            try:
+                found.append(pair_features(self._hsr_features[j], lsr))
+            except CalibrationError:
+                found.append(None)
+        return found
+
+    def _search_hsr(self, picture: npt.NDArray[np.uint8]) -> Features:
+        return find_features(picture, sampling=self._hsr_sampling, limit=_FEATURES)
+
     def _fit(self, hsr: Features, lsr: Features) -> Corners | None:
         (hw, hh), (lw, lh) = self._hsr.size, self._lsr.size
         scale = float(np.sqrt(hw * hh / (lw * lh)))
@@ -72,3 +95,7 @@ class Registrations:
         except CalibrationError:
             return None
         return transform(plane.matrix, self.square)
+
+
+def _search_lsr(picture: npt.NDArray[np.uint8]) -> Features:
+    return find_features(picture, limit=_FEATURES)

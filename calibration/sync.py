@@ -18,6 +18,7 @@ from calibration._sync_frames import (
     match_frames,
 )
 from calibration._sync_motion import MotionSync, motion_curve, motion_times, sync_motion
+from calibration._sync_points import PointSync, sync_points
 
 __all__ = [
     "AUDIO_RATE",
@@ -27,6 +28,7 @@ __all__ = [
     "FrameSync",
     "FrameWindow",
     "MotionSync",
+    "PointSync",
     "SyncEstimate",
     "band_pass",
     "combine",
@@ -36,6 +38,7 @@ __all__ = [
     "motion_times",
     "sync_audio",
     "sync_motion",
+    "sync_points",
 ]
 
 BELIEVABLE = 0.5
