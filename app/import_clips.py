@@ -119,7 +119,7 @@ def import_clips(
 
     Raises:
         SourceError: A clip cannot be read, or they are swapped.
-        OffsetError: The offset was not found surely, and `sure` asks for that.
+        OffsetError: Nothing tells the offset; or it was not found surely, and `sure` asks for that.
         InputError: The capture factor cannot be found, or the timer was read in a frame that there is not.
         PairingError: The clips do not overlap in time.
         TakeError: The folder exists or cannot be written.
@@ -130,7 +130,7 @@ def import_clips(
     synced = open_synced(
         hsr_path, lsr_path, offset_ms=offset_ms, capture_factor=capture_factor, on_progress=on_progress
     )
-    if sure:
+    if sure or (synced.report is not None and synced.report.method == "none"):
         synced.require_offset()
     synced = replace(synced, pair=nudged(synced.pair, nudge_ms))
     pair = synced.pair

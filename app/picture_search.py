@@ -12,21 +12,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.point_search import sync_by_points
 from app.registration import Corners, Registrations
 from app.small_pictures import SmallPictures
-from calibration.grid import scaling, transform
+from calibration.grid import scaling
 from calibration.sync import (
     FrameSync,
     FrameWindow,
     MotionSync,
     PointSync,
     band_pass,
-    exposure_kernel,
     match_frames,
     motion_curve,
     motion_times,
     sync_motion,
-    sync_points,
 )
 from drivers import FrameSource, StreamPair
 from drivers.pairing import regular_times
@@ -63,8 +62,7 @@ _FIRST_GUESS = 0.6
 _THREADS = 2
 _POINT_INSTANTS = 8
 _VAGUE = 0.1
-_FLOW = 2
-_FARTHEST = 0.15
+_BLUR_ERROR = 0.05  # for each LSR frame of exposure: blurred points are not found where sharp ones are
 
 
 def _seconds(source: FrameSource) -> npt.NDArray[np.float64]:
@@ -226,54 +224,31 @@ class PictureSearch:
     def _through_parallax(self, found: FrameSync, chosen: list[int]) -> FrameSync:
         """Correct what depth has done to a match: a near thing that moves looks early or late."""
         shift_s = found.shift_s
-        if self._points(_spread(chosen, _REGISTERED), shift_s, found.exposure_frames) is None:
+        if self._points(chosen, _REGISTERED, shift_s, found) is None:
             return found
         for _ in range(_ROUNDS):
-            points = self._points(_spread(chosen, _POINT_INSTANTS), shift_s, found.exposure_frames)
+            points = self._points(chosen, _POINT_INSTANTS, shift_s, found)
             if points is None or points.error_frames > _VAGUE:
                 break
             if abs(points.late_frames) <= max(0.5 * points.error_frames, _SETTLED):
-                error = points.error_frames + _SETTLED
+                blurred = _BLUR_ERROR * (found.exposure_frames - 1)
+                error = float(np.hypot(points.error_frames, blurred)) + _SETTLED
                 return replace(found, shift_s=shift_s, error_frames=error, frames=len(chosen))
             shift_s += float(np.clip(points.late_frames, -_REACH, _REACH)) * self.lsr_period
         return replace(found, error_frames=max(found.error_frames, _FIRST_GUESS))
 
-    def _points(self, chosen: list[int], shift_s: float, exposure: float) -> PointSync | None:
-        """What single points say where the views differ by parallax; None without parallax."""
+    def _points(self, chosen: list[int], count: int, shift_s: float, found: FrameSync) -> PointSync | None:
+        """What single points of so many of the frames say; None without parallax."""
         view = self._registration(chosen, shift_s)
         if view is None:
             return None
-        places = np.interp(self.hsr_s[chosen] + shift_s, self.lsr_s, np.arange(len(self.lsr_s)))
-        reach = _FLOW + _MAX_EXPOSURE // 2
-        inside = (places >= reach) & (places <= len(self.lsr_s) - 1 - reach)
-        at = {
-            j: float(place)
-            for j, place in zip(np.array(chosen)[inside].tolist(), places[inside], strict=True)
-        }
-        kernel = exposure_kernel(exposure)
-        pictures = {
-            j: [self._exposed(round(place) + d, kernel) for d in (-_FLOW, 0, _FLOW)]
-            for j, place in at.items()
-        }
-        found = self._registered.matches([(j, three[1]) for j, three in pictures.items()])
-        to_lsr = np.linalg.inv(view)
-        kept: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]] = []
-        for (j, three), matches in zip(pictures.items(), found, strict=True):
-            if matches is not None:
-                velocity, followed = _velocities(*three, matches.lsr)
-                apart = transform(to_lsr, matches.hsr) - matches.lsr - velocity * (at[j] - round(at[j]))
-                near = followed & (np.linalg.norm(apart, axis=1) < _FARTHEST * three[1].shape[1])
-                kept.append((apart[near], velocity[near], j))
-        if not kept:
-            return None
-        residual, velocity = (np.concatenate([k[part] for k in kept]) for part in (0, 1))
-        return sync_points(residual, velocity, np.repeat([k[2] for k in kept], [len(k[0]) for k in kept]))
+        picks = _spread(chosen, count)
+        places = self._place(picks, shift_s)
+        return sync_by_points(self._lsr, self._registered, picks, places, view, found.exposure_frames)
 
-    def _exposed(self, index: int, kernel: npt.NDArray[np.float64]) -> Picture:
-        """What an LSR camera with the HSR camera's exposure would see, so that both blur alike."""
-        half = len(kernel) // 2
-        near = np.stack([self._lsr.read(index + d) for d in range(-half, half + 1)])
-        return np.asarray(np.rint(np.tensordot(kernel, near, 1)), np.uint8)
+    def _place(self, hsr: list[int], shift_s: float) -> npt.NDArray[np.float64]:
+        """Places of HSR frames among the LSR frames, as fractional indices."""
+        return np.interp(self.hsr_s[hsr] + shift_s, self.lsr_s, np.arange(len(self.lsr_s)))
 
     def _decode(self, chosen: list[int], shift_s: float) -> None:
         """Read what matching will look at in ascending order, which decodes each frame once."""
@@ -325,10 +300,7 @@ class PictureSearch:
         """Match-size LSR px -> HSR px at matching size, median over several instants; None when unknown."""
         picks = _spread(chosen, _REGISTERED)
         # Between two LSR frames, so that the view belongs to the instant and not to the nearest frame.
-        places = {
-            j: float(np.interp(self.hsr_s[j] + shift_s, self.lsr_s, np.arange(len(self.lsr_s))))
-            for j in picks
-        }
+        places = dict(zip(picks, self._place(picks, shift_s).tolist(), strict=True))
         before = {j: min(int(place), len(self.lsr_s) - 2) for j, place in places.items()}
         self._registered.prepare((j, low + step) for j, low in before.items() for step in (0, 1))
         corners: list[Corners] = []
@@ -393,19 +365,6 @@ def _spread(chosen: list[int], count: int) -> list[int]:
     """At most so many of the frames, from the first to the last."""
     picks = np.linspace(0, len(chosen) - 1, min(count, len(chosen))).round().astype(int)
     return [chosen[i] for i in picks]
-
-
-def _velocities(
-    before: Picture, here: Picture, after: Picture, points: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Motion of points from `before` to `after` [px per frame], (N, 2), and where it is known."""
-    start = points.astype(np.float32)[:, None]
-    ends, known = [], np.ones(len(points), np.bool_)
-    for other in (before, after):
-        end, status, _ = cv2.calcOpticalFlowPyrLK(here, other, start, None)
-        ends.append(end[:, 0].astype(np.float64))
-        known &= status.ravel().astype(bool)
-    return (ends[1] - ends[0]) / (2 * _FLOW), known
 
 
 def _with_doubt(found: FrameSync, step: float, before: float, pull: float) -> FrameSync:

@@ -16,7 +16,7 @@ from calibration.homography import fit_homography
 
 Corners = npt.NDArray[np.float64]
 
-_FEATURES = 2000
+_FEATURES = 4000
 _THREADS = 2
 
 

@@ -45,6 +45,9 @@ class SmallPictures:
         """(width, height) of the pictures [px]."""
         return self._size(self._width)
 
+    def __len__(self) -> int:
+        return self._source.info.frame_count
+
     def read(self, index: int) -> Picture:
         """Picture of frame `index`, shape (h, w).
 

@@ -17,8 +17,9 @@ IntArray = npt.NDArray[np.int64]
 
 _OFF_PLANE_PX = 1.0
 _FEWEST = 20
-_SMALLEST_SHARE = 0.03
-_ONE_DIRECTION = 0.8
+_FEWEST_SHARED = 100
+_SMALLEST_SHARE = 0.12
+_ONE_DIRECTION = 0.85
 _MOVES_PX = 0.15
 _FEWEST_INSTANTS = 4
 _ROUNDS = 8
@@ -55,7 +56,7 @@ def sync_points(residual: FloatArray, velocity: FloatArray, instant: IntArray) -
     """
     size = np.linalg.norm(residual, axis=1)
     off = size > _OFF_PLANE_PX
-    if int(off.sum()) < max(_FEWEST, _SMALLEST_SHARE * len(size)):
+    if len(size) < _FEWEST_SHARED or int(off.sum()) < _SMALLEST_SHARE * len(size):
         return None
     along = _direction(residual[off], velocity[off])
     if along is None:

@@ -117,7 +117,7 @@ def combine(
             if confidence < BELIEVABLE:
                 warnings.append(
                     "the pictures agree, but neither sound nor motion says that it is the right place; "
-                    "check it in the flicker view"
+                    "compare a frame of each clip by eye"
                 )
         return SyncEstimate(frames.shift_s, drift, frames_at_s, confidence, "frames", tuple(warnings))
     if heard:
@@ -126,12 +126,14 @@ def combine(
             audio.shift_s, drift, audio.at_s, min(audio.confidence, 0.8), "audio", tuple(warnings)
         )
     if frames is not None and frames.frames >= _SOME_FRAMES:
-        warnings.append("few frames moved enough to tell the offset exactly; check it in the flicker view")
+        warnings.append(
+            "few frames moved enough to tell the offset exactly; compare a frame of each clip by eye"
+        )
         return SyncEstimate(
             frames.shift_s, 0.0, frames_at_s, min(frames.confidence, 0.45), "frames", tuple(warnings)
         )
     if motion is not None and motion.confidence > 0:
-        warnings.append("only the amount of motion was usable; check the offset in the flicker view")
+        warnings.append("only the amount of motion was usable; compare a frame of each clip by eye")
         return SyncEstimate(
             motion.shift_s, 0.0, frames_at_s, min(motion.confidence, 0.45), "motion", tuple(warnings)
         )

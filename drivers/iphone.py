@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -286,6 +287,13 @@ def check_pair(hsr: SourceInfo, lsr: SourceInfo) -> None:
         )
 
 
+def _same_content(first: Path, second: Path) -> bool:
+    """Whether both are one file, or copies of one."""
+    if not (first.is_file() and second.is_file()):
+        return False
+    return first.samefile(second) or filecmp.cmp(first, second, shallow=False)
+
+
 def open_clips(
     hsr_path: Path | str, lsr_path: Path | str, *, capture_factor: float = 1.0
 ) -> tuple[VideoClip, VideoClip]:
@@ -297,10 +305,10 @@ def open_clips(
         capture_factor: Of the LSR clip, see `open_clip`.
 
     Raises:
-        SourceError: A clip cannot be read, both are the same file, or they are swapped.
+        SourceError: A clip cannot be read, both are the same clip, or they are swapped.
 
     """
-    if Path(hsr_path).exists() and Path(lsr_path).exists() and Path(hsr_path).samefile(lsr_path):
+    if _same_content(Path(hsr_path), Path(lsr_path)):
         raise SourceError(f"{hsr_path}: the same clip was given twice; give the HSR clip and the LSR clip")
     with ThreadPoolExecutor(1, "open-lsr") as pool:
         other = pool.submit(open_clip, lsr_path, Role.LSR, capture_factor=capture_factor)

@@ -129,10 +129,11 @@ def test_nothing_to_go_by_asks_for_the_offset(
     assert code == 0
     assert float(str(last_json(out)["confidence"])) < 0.5
     assert "warning" in err
-    code, _, err = call(capsys, "fuse", clips.still_hsr, clips.still_lsr, "--out", tmp_path / "o.mp4")
-    assert code == 1
-    assert "--offset-ms" in err
-    assert not (tmp_path / "o.mp4").exists()
+    for command, name in (("fuse", "o.mp4"), ("import", "take")):
+        code, _, err = call(capsys, command, clips.still_hsr, clips.still_lsr, "--out", tmp_path / name)
+        assert code == 1
+        assert "--offset-ms" in err
+        assert not (tmp_path / name).exists()
 
 
 def test_import_by_reference_and_use(

@@ -23,6 +23,7 @@ from calibration.sync import (
     motion_times,
     sync_audio,
     sync_motion,
+    sync_points,
 )
 
 LSR_PERIOD = 1 / 240
@@ -262,3 +263,40 @@ def test_motion_alone_asks_the_operator_to_check() -> None:
     estimate = combine(NO_AUDIO, motion, None, frames_at_s=0.0, lsr_period_s=LSR_PERIOD)
     assert (estimate.method, estimate.shift_s) == ("motion", 0.2)
     assert estimate.confidence < BELIEVABLE
+
+
+def moving_points(
+    *, late: float, depth: float, noise: float, steady: bool, seed: int = 3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Residuals, velocities and instants of a still wall and a near thing that moves, in eight HSR frames."""
+    rng = np.random.default_rng(seed)
+    residual, velocity, instant = [], [], []
+    for one in range(8):
+        pace = np.array([2.0, 0.0]) if steady else rng.normal(0, 2, 2)
+        still = np.zeros((60, 2))
+        moving = pace + rng.normal(0, 0.05, (30, 2))
+        velocity += [still, moving]
+        residual += [still, moving * late + np.array([depth, 0.0])]
+        instant += [one] * 90
+    speeds = np.concatenate(velocity)
+    apart = np.concatenate(residual) + rng.normal(0, noise, speeds.shape)
+    return apart, speeds, np.array(instant)
+
+
+@pytest.mark.parametrize("late", [-1.5, 0.0, 0.4])
+def test_a_near_thing_that_moves_tells_time_in_spite_of_its_depth(late: float) -> None:
+    found = sync_points(*moving_points(late=late, depth=8.0, noise=0.2, steady=False))
+    assert found is not None
+    assert found.late_frames == pytest.approx(late, abs=0.05)
+    assert found.error_frames < 0.05
+    assert found.parallax_px == pytest.approx(8.0, abs=4.0)
+
+
+def test_steady_motion_along_the_baseline_cannot_be_told_from_depth() -> None:
+    found = sync_points(*moving_points(late=0.5, depth=8.0, noise=0.2, steady=True))
+    assert found is not None
+    assert found.error_frames > 0.1
+
+
+def test_one_plane_has_no_parallax() -> None:
+    assert sync_points(*moving_points(late=0.0, depth=0.0, noise=0.2, steady=False)) is None

@@ -223,6 +223,7 @@ def test_impossible_pairs_are_refused(tmp_path: Path, clips: tuple[Path, Path]) 
     for first, second, message in (
         (lsr, hsr, f"swapped .*give {hsr.name}|swapped"),
         (hsr, hsr, "same clip was given twice"),
+        (hsr, shutil.copy(hsr, tmp_path / "copy.mkv"), "same clip was given twice"),
         (small_slow, lsr, "more pixels"),
         (large_fast, lsr, "higher frame rate"),
         (hsr, tmp_path / "no.mov", "no such file"),
