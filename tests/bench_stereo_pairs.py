@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.commands.calibrate import read_picture
+from app.commands._calibrate_pictures import read_picture
 from calibration import (
     Alignment,
     Board,

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import typer
 
-from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say, warn
+from app.commands._calibrate_pictures import board_pictures, moment, write_picture
+from app.commands._common import JsonOption, OverwriteOption, emit, say, warn
 from app.errors import InputError
 from calibration import (
     Alignment,
@@ -32,12 +31,6 @@ from calibration import (
     relock,
     write_report,
 )
-from drivers import pair_streams, to_rgb8
-
-RgbImage = npt.NDArray[np.uint8]
-BoardPictures: TypeAlias = tuple[dict[str, RgbImage], dict[str, RgbImage], CameraId, CameraId]
-_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
-_MAX_TAKE_VIEWS = 40
 
 app = typer.Typer(no_args_is_help=True, help="From two views to one: make, check and refresh a rig file.")
 
@@ -77,57 +70,6 @@ def _region(text: str | None) -> tuple[int, int, int, int] | None:
         raise typer.BadParameter(f"--region {text!r} is not x,y,width,height in LSR pixels")
     x, y, w, h = (int(p) for p in parts.groups())
     return x, y, w, h
-
-
-def read_picture(path: Path) -> RgbImage:
-    """RGB picture (H, W, 3) uint8 from a file.
-
-    Raises:
-        InputError: Missing, or not a picture.
-
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such picture")
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-    if image is None:
-        raise InputError(f"{path}: not a picture, or damaged")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def write_picture(path: Path, image: RgbImage) -> None:
-    """Write an RGB picture; the ending chooses the format.
-
-    Raises:
-        InputError: The ending is not a picture's.
-
-    """
-    if path.suffix.lower() not in _PICTURES:
-        raise InputError(f"{path}: not a picture's ending; use .png")
-    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise InputError(f"{path}: the picture could not be encoded; use .png")
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data.tobytes())
-    partial.replace(path)
-
-
-def _moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> tuple[RgbImage, RgbImage]:
-    """HSR and LSR picture of one moment."""
-    if len(inputs) == 2 and all(p.suffix.lower() in _PICTURES for p in inputs):
-        return read_picture(inputs[0]), read_picture(inputs[1])
-    from app.inputs import open_inputs
-    from app.pipeline import nearest_lsr
-
-    pair = open_inputs(inputs, offset_ms=offset_ms)
-    try:
-        gops = pair_streams(pair).gops
-        if frame >= len(gops):
-            raise InputError(f"--frame {frame} is too late, there are {len(gops)} HSR frames with LSR frames")
-        gop = gops[frame]
-        return to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(nearest_lsr(gop)))
-    finally:
-        pair.hsr.close()
-        pair.lsr.close()
 
 
 def _check_outputs(paths: Sequence[Path | None], *, overwrite: bool) -> None:
@@ -175,7 +117,7 @@ def scene(
 ) -> None:
     """Align two views by what they show; report how well it worked."""
     _check_outputs([warped], overwrite=overwrite)
-    hsr, lsr = _moment(inputs, frame, offset_ms)
+    hsr, lsr = moment(inputs, frame, offset_ms)
     if rig is None:
         found = align_scene(hsr, lsr, refine=refine.value, scale=scale, common_field=common_field)
     elif refine in (Refinement.NONE, Refinement.DENSE):
@@ -200,55 +142,6 @@ def scene(
         quiet=json,
     )
     emit(describe(found) | {"warped": str(warped) if warped else None}, as_json=json)
-
-
-def _board_pictures(inputs: Sequence[Path]) -> BoardPictures:
-    """Pictures of both cameras under common names, and what a take knows about the cameras."""
-    if len(inputs) == 1:
-        return _board_take(inputs[0])
-    if len(inputs) != 2:
-        raise InputError(f"{len(inputs)} inputs were given; give two folders (HSR, LSR) or one take")
-    files = []
-    for folder in inputs:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: not a folder of board pictures")
-        files.append(sorted(p for p in folder.iterdir() if p.suffix.lower() in _PICTURES))
-    if len(files[0]) != len(files[1]) or not files[0]:
-        raise InputError(
-            f"{inputs[0]} holds {len(files[0])} pictures and {inputs[1]} holds {len(files[1])}; "
-            "each HSR picture needs its LSR picture, in the same order of names"
-        )
-    names = [p.stem for p in files[0]]
-    with progress_bar("reading pictures", total=2 * len(names)) as bar:
-        sides: list[dict[str, RgbImage]] = []
-        for side in files:
-            pictures = {}
-            for name, path in zip(names, side, strict=True):
-                pictures[name] = read_picture(path)
-                bar.advance()
-            sides.append(pictures)
-    ids = [CameraId(width=s[names[0]].shape[1], height=s[names[0]].shape[0]) for s in sides]
-    return sides[0], sides[1], ids[0], ids[1]
-
-
-def _board_take(folder: Path) -> BoardPictures:
-    from app.aligner import camera_id
-    from app.inputs import open_inputs
-    from app.pipeline import nearest_lsr
-
-    pair = open_inputs([folder])
-    try:
-        gops = pair_streams(pair).gops
-        step = -(-len(gops) // _MAX_TAKE_VIEWS)
-        hsr, lsr = {}, {}
-        for gop in gops[::step]:
-            name = f"{gop.hsr_index:05d}"
-            hsr[name] = to_rgb8(pair.hsr.read(gop.hsr_index))
-            lsr[name] = to_rgb8(pair.lsr.read(nearest_lsr(gop)))
-        return hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr)
-    finally:
-        pair.hsr.close()
-        pair.lsr.close()
 
 
 def _named(identity: CameraId, serial: str, lens: str) -> CameraId:
@@ -296,7 +189,7 @@ def board(
         dictionary=dictionary,
     )
     _check_outputs([out, report], overwrite=overwrite)
-    hsr, lsr, hsr_id, lsr_id = _board_pictures(inputs)
+    hsr, lsr, hsr_id, lsr_id = board_pictures(inputs)
     hsr_id = _named(hsr_id, hsr_serial, hsr_lens)
     lsr_id = _named(lsr_id, lsr_serial, lsr_lens)
     unknown = sorted(set(exclude or ()) - set(hsr))
@@ -382,7 +275,7 @@ def relock_command(
     if out is not None:
         _check_outputs([out], overwrite=overwrite)
     old = load_rig(rig)
-    hsr, lsr = _moment(inputs, frame, offset_ms)
+    hsr, lsr = moment(inputs, frame, offset_ms)
     old.check(
         hsr=old.hsr.id.model_copy(update={"width": hsr.shape[1], "height": hsr.shape[0]}),
         lsr=old.lsr.id.model_copy(update={"width": lsr.shape[1], "height": lsr.shape[0]}),

@@ -1,0 +1,121 @@
+"""Pictures that `twinrate calibrate` reads and writes: both views of one moment, and board views by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.commands._common import progress_bar
+from app.errors import InputError
+from calibration import CameraId
+from drivers import pair_streams, to_rgb8
+
+RgbImage = npt.NDArray[np.uint8]
+BoardPictures: TypeAlias = tuple[dict[str, RgbImage], dict[str, RgbImage], CameraId, CameraId]
+_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
+_MAX_TAKE_VIEWS = 40
+
+
+def read_picture(path: Path) -> RgbImage:
+    """RGB picture (H, W, 3) uint8 from a file.
+
+    Raises:
+        InputError: Missing, or not a picture.
+
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such picture")
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    if image is None:
+        raise InputError(f"{path}: not a picture, or damaged")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def write_picture(path: Path, image: RgbImage) -> None:
+    """Write an RGB picture; the ending chooses the format.
+
+    Raises:
+        InputError: The ending is not a picture's.
+
+    """
+    if path.suffix.lower() not in _PICTURES:
+        raise InputError(f"{path}: not a picture's ending; use .png")
+    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise InputError(f"{path}: the picture could not be encoded; use .png")
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(data.tobytes())
+    partial.replace(path)
+
+
+def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> tuple[RgbImage, RgbImage]:
+    """HSR and LSR picture of one moment."""
+    if len(inputs) == 2 and all(p.suffix.lower() in _PICTURES for p in inputs):
+        return read_picture(inputs[0]), read_picture(inputs[1])
+    from app.inputs import open_inputs
+    from app.pipeline import nearest_lsr
+
+    pair = open_inputs(inputs, offset_ms=offset_ms)
+    try:
+        gops = pair_streams(pair).gops
+        if frame >= len(gops):
+            raise InputError(f"--frame {frame} is too late, there are {len(gops)} HSR frames with LSR frames")
+        gop = gops[frame]
+        return to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+    finally:
+        pair.hsr.close()
+        pair.lsr.close()
+
+
+def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
+    """Pictures of both cameras under common names, and what a take knows about the cameras."""
+    if len(inputs) == 1:
+        return _board_take(inputs[0])
+    if len(inputs) != 2:
+        raise InputError(f"{len(inputs)} inputs were given; give two folders (HSR, LSR) or one take")
+    files = []
+    for folder in inputs:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: not a folder of board pictures")
+        files.append(sorted(p for p in folder.iterdir() if p.suffix.lower() in _PICTURES))
+    if len(files[0]) != len(files[1]) or not files[0]:
+        raise InputError(
+            f"{inputs[0]} holds {len(files[0])} pictures and {inputs[1]} holds {len(files[1])}; "
+            "each HSR picture needs its LSR picture, in the same order of names"
+        )
+    names = [p.stem for p in files[0]]
+    with progress_bar("reading pictures", total=2 * len(names)) as bar:
+        sides: list[dict[str, RgbImage]] = []
+        for side in files:
+            pictures = {}
+            for name, path in zip(names, side, strict=True):
+                pictures[name] = read_picture(path)
+                bar.advance()
+            sides.append(pictures)
+    ids = [CameraId(width=s[names[0]].shape[1], height=s[names[0]].shape[0]) for s in sides]
+    return sides[0], sides[1], ids[0], ids[1]
+
+
+def _board_take(folder: Path) -> BoardPictures:
+    from app.aligner import camera_id
+    from app.inputs import open_inputs
+    from app.pipeline import nearest_lsr
+
+    pair = open_inputs([folder])
+    try:
+        gops = pair_streams(pair).gops
+        step = -(-len(gops) // _MAX_TAKE_VIEWS)
+        hsr, lsr = {}, {}
+        for gop in gops[::step]:
+            name = f"{gop.hsr_index:05d}"
+            hsr[name] = to_rgb8(pair.hsr.read(gop.hsr_index))
+            lsr[name] = to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+        return hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr)
+    finally:
+        pair.hsr.close()
+        pair.lsr.close()
