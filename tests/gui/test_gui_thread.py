@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import builtins
 import logging
+import os
 import shutil
+import subprocess
 import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
+import numpy as np
 import pytest
 import torch
-from PyQt6.QtWidgets import QInputDialog, QPushButton
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QApplication, QInputDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
 import app.fuse
+import app.size_estimate
 import calibration.scene
 import drivers.demosaic
 import drivers.grasshopper
@@ -24,12 +31,12 @@ import fusion.engine
 from app.capture import CaptureJob
 from app.gui.application import log_to
 from app.gui.bench import run_bench
+from app.gui.export_dialog import ExportDialog
 from app.gui.fused_pane import Show
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
 from app.gui.messages import Messages
-from app.raw_export import RawExportJob, RawView
-from app.session import State
+from app.session import Session, State
 from drivers import Role
 from drivers._nodes import Nodes
 from drivers.ring_buffer import RingBuffer
@@ -70,7 +77,32 @@ WATCHED = [
     (Path, "read_text"),
     (Path, "write_text"),
     (Path, "write_bytes"),
+    (Path, "exists"),
+    (Path, "is_file"),
+    (Path, "is_dir"),
+    (Path, "unlink"),
+    (Path, "rename"),
+    (Path, "replace"),
+    (Path, "glob"),
+    (Path, "read_bytes"),
+    (builtins, "open"),
+    (os, "replace"),
+    (os, "fsync"),
+    (os, "scandir"),
     (shutil, "disk_usage"),
+    (shutil, "rmtree"),
+    (subprocess.Popen, "__init__"),
+    (av, "open"),
+    (np, "memmap"),
+    (cv2, "calcHist"),
+    (cv2, "remap"),
+    (cv2, "imwrite"),
+    (Session, "connect"),
+    (Session, "start_live"),
+    (Session, "start_recording"),
+    (Session, "stop_recording"),
+    (Session, "close"),
+    (app.size_estimate, "open_sink"),
 ]
 
 
@@ -99,8 +131,20 @@ def trespasses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+def export_once_weighed(qtbot: QtBot) -> None:
+    """Answer the export dialog that is open when it has found out the size."""
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, ExportDialog)
+    qtbot.waitUntil(lambda: "MB" in dialog.summary.text(), timeout=30000)
+    dialog.go.click()
+
+
 def test_no_slot_works_on_the_gui_thread(
-    trespasses: list[str], idle_window: MainWindow, qtbot: QtBot, takes: Path
+    trespasses: list[str],
+    idle_window: MainWindow,
+    qtbot: QtBot,
+    takes: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     window = idle_window
     window.actions_table["connect"].trigger()
@@ -138,8 +182,19 @@ def test_no_slot_works_on_the_gui_thread(
     window.show_take(takes / "marbles")
     qtbot.waitUntil(lambda: window.take_page.moment is not None, timeout=10000)
     window.take_page.slider.setValue(5)
-    job = window.jobs.add(RawExportJob(takes / "marbles", takes / "a.mp4", RawView.LSR))
-    qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=30000)
+    QTimer.singleShot(0, lambda: export_once_weighed(qtbot))
+    window.take_page.export.click()
+    qtbot.waitUntil(lambda: window.jobs.jobs[0].state is JobState.DONE, timeout=30000)
+    for key in ("takes", "help", "log", "import", "calibrate", "dark", "zoom_actual", "zoom_all", "view_all"):
+        window.actions_table[key].trigger()
+        qtbot.wait(50)
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("bench", True))
+    window.presets.save.click()
+    window.actions_table["preset_1"].trigger()
+    qtbot.wait(300)
+    for widget in QApplication.topLevelWidgets():
+        if widget is not window:
+            widget.close()
     window.actions_table["disconnect"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=20000)
     assert not trespasses, "\n".join(trespasses)
