@@ -50,7 +50,7 @@ class Absence:
         if self.out_of_step:
             return (
                 f"{camera} left at {self.from_s:.2f} s; it came back, but its frames could not be matched to "
-                "the pulses any more and are not in the take"
+                "the pulses and are not in the take"
             )
         return f"{camera} left at {self.from_s:.2f} s and did not come back before the take ended"
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 from app.channel import Channel
 from app.crew import Crew, SessionError
+from app.session_streams import SessionStreams
 from drivers import Applied, Role
 
 _BALANCE_S = 3.0
 _BALANCE_POLL_S = 0.05
 
 
-class SessionControls:
+class SessionControls(SessionStreams):
     """Setters of a session. Each returns what was asked for and what the camera made of it.
 
     Args:
@@ -24,7 +25,8 @@ class SessionControls:
     """
 
     def __init__(self, crew: Crew, taking: Callable[[], bool]) -> None:
-        self._crew, self._taking = crew, taking
+        super().__init__(crew)
+        self._taking = taking
 
     def set_exposure_us(self, role: Role, value: float) -> Applied:
         """Change SFNC ExposureTime now, live or not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,7 +22,8 @@ _GRACE_S = 0.15
 """How long to wait for frames after the last counted pulse; draining catches what is later still [s]."""
 _POLL_S = 0.05
 _STEP_S = 5.0
-"""How long a camera that came back may take to show which pulses it follows [s]."""
+"""When a camera that came back and has not shown which pulses it follows is worth an alarm [s]."""
+_LOOK_EVERY_S = 0.5
 
 
 class TakeRun:
@@ -47,6 +49,7 @@ class TakeRun:
         self._absences: list[Absence] = []
         self._away: dict[Role, int] = {}
         self._seeking: dict[Role, float] = {}
+        self._looked = 0.0
 
     def start(self, metadata: TakeMetadata, *, pre_seconds: float, seconds: float | None) -> None:
         """Make the folder and take up frames; see `Recorder.start`.
@@ -131,22 +134,27 @@ class TakeRun:
 
     def catch_up(self) -> list[Alarm]:
         """Put cameras that came back in step, where that is certain; return what became of them."""
-        told = []
-        for role, until in tuple(self._seeking.items()):
+        told: list[Alarm] = []
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_S:
+            return told
+        for role, late in tuple(self._seeking.items()):
             shift = self._find_shift(role)
             serial = self._crew.serials[role]
             if shift is not None:
                 newest = _newest_id(self._crew.ring(role)) + shift.ids
                 self._join(role, shift, newest - self._away[role])
                 told.append(Alarm(role, f"camera {serial} is part of the take again", over=True))
-            elif time.monotonic() > until:
-                del self._seeking[role]
+            elif now > late:
+                # It is still looked for: a busy computer may become quiet again.
+                self._seeking[role] = math.inf
                 self._amend(role, out_of_step=True)
                 text = (
                     f"camera {serial} is back in the view, but not in the take: which pulses it follows "
-                    "could not be told for certain; start a new take for both cameras"
+                    "cannot be told for certain as yet; a new take has both cameras"
                 )
                 told.append(Alarm(role, text))
+        self._looked = time.monotonic()
         return told
 
     def _find_shift(self, role: Role) -> Shift | None:

@@ -2,8 +2,8 @@
 
 Its clock has started anew and its counter says nothing, but the other camera went on counting the same
 pulses, and the host noted when each frame of both arrived. How much later one camera's frames arrive than the
-other's is known from before; so the arrivals afterwards tell the pulse, as long as they scatter by less than
-the pulses are apart. Where that is not so, nothing is guessed.
+other's is known from before; so the quickest arrivals afterwards tell the pulse, as long as enough of them
+agree to a part of the time between pulses. Where that is not so, nothing is guessed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from drivers.ring_buffer import RingBuffer
 _BEFORE_S = 3.0
 _LEAST_FRAMES = 6
 _LEAST_S = 0.4
-_SURE = 0.25  # of a period: what arrivals may scatter, and how far they may be from a whole pulse
+_SURE = 0.25  # of a period: how far arrivals may be from a whole pulse
+_NEAR_LEAST = 0.15  # of all frames must arrive nearly as quickly as the quickest
 _HEADROOM = 4
 
 
@@ -159,11 +160,11 @@ class _Train:
 
 
 def _quickest(lags: IntArray, slack: float) -> int | None:
-    """The delay that the host adds at least [ns]; None when it scatters by more than `slack`."""
+    """The delay that the host adds at least [ns]; None when too few frames come near it to be sure of it."""
     if len(lags) < _LEAST_FRAMES // 2:
         return None
     least = int(lags.min())
-    return least if float(np.median(lags)) - least <= slack else None
+    return least if float(np.quantile(lags, _NEAR_LEAST)) - least <= slack / 2 else None
 
 
 def _usual_delay(ours: _Train, recent: IntArray, theirs: _Train, slack: float) -> float | None:

@@ -49,7 +49,7 @@ _METHODS = {
 _CODECS = {
     "h264": "H.264, plays everywhere",
     "hevc": "HEVC, smaller",
-    "prores": "ProRes 422 HQ, for editing",
+    "prores": "ProRes 422, for editing",
     "ffv1": "FFV1, lossless",
     "png": "PNG pictures, lossless",
     "tiff": "TIFF pictures, lossless",

@@ -78,8 +78,8 @@ class RawPane(QFrame):
         self.shown_chip = chip("shown -", tip="Pictures per second in this view")
         self.missing_chip = chip("missing 0", tip="Frame ids that never arrived since the pulses began")
         self.incomplete_chip = chip("damaged 0", tip="Frames that arrived damaged (GenICam image status)")
-        self.buffer_chip = chip("buffer -", tip="Frames that wait in the camera's buffers for this program")
-        self.saturated_chip = chip("sat. -", tip="Pixels with a saturated channel")
+        self.buffer_chip = chip("buf -", tip="Frames that wait in the camera's buffers for this program")
+        self.saturated_chip = chip("sat -", tip="Pixels with a saturated channel")
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
         top.addWidget(self.alarm_chip)
@@ -90,7 +90,7 @@ class RawPane(QFrame):
         chips.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         bottom = QHBoxLayout(chips)
         bottom.setContentsMargins(0, 0, 0, 0)
-        bottom.setSpacing(4)
+        bottom.setSpacing(3)
         for label in (
             self.fps_chip,
             self.shown_chip,
@@ -184,7 +184,7 @@ class RawPane(QFrame):
         if preview.histogram is not None:
             self.histogram.show_bins(preview.histogram)
         if preview.saturated is not None:
-            self.saturated_chip.setText(f"sat. {preview.saturated:.1%}")
+            self.saturated_chip.setText(f"sat {preview.saturated:.1%}")
             set_chip(self.saturated_chip, "warn" if preview.saturated > _SATURATION_WARNING else "plain")
 
     @property
@@ -213,7 +213,7 @@ class RawPane(QFrame):
             # A picture that stands still must not be taken for a live one.
             self.view.clear_picture(self._gone_text())
             self.histogram.clear()
-            self.saturated_chip.setText("sat. -")
+            self.saturated_chip.setText("sat -")
             set_chip(self.saturated_chip, "plain")
         if not numbers.alive:
             self.fps_chip.setText("- fps")
@@ -222,7 +222,7 @@ class RawPane(QFrame):
             self._numbers = numbers
             self._show_state()
         self.shown_chip.setText(f"shown {self.shown_rate:.0f}" if streaming else "shown -")
-        self.buffer_chip.setText(f"buffer {numbers.buffered:.0%}" if streaming else "buffer -")
+        self.buffer_chip.setText(f"buf {numbers.buffered:.0%}" if streaming else "buf -")
         set_chip(self.buffer_chip, "warn" if numbers.buffered > _FULL_BUFFERS else "plain")
         for label, word, count in (
             (self.missing_chip, "missing", numbers.missing),
