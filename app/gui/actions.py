@@ -238,6 +238,13 @@ ACTIONS: tuple[ActionInfo, ...] = (
 )
 
 
+def first_keys() -> str:
+    """The keys that a newcomer needs first: that of the list of all, and those of the toolbar."""
+    wanted = [info for info in ACTIONS if info.key == "help"]
+    wanted += [info for info in ACTIONS if info.shortcut and info.toolbar and State.LIVE in info.states]
+    return "   ".join(f"{info.shortcut}  {info.text}" for info in wanted)
+
+
 class Actions:
     """The QActions of one window.
 

@@ -25,6 +25,7 @@ from app.gui.board_calibration import BoardNotSeenError, Calibrated, calibrate, 
 from app.gui.image_view import ImageView
 from app.gui.messages import Messages, sentence
 from app.gui.raw_pane import chip
+from app.gui.rows import row
 from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import set_chip, set_flag
 from calibration import Board, BoardPair, CalibrationError, CameraId
@@ -97,7 +98,7 @@ class CalibrationDialog(QDialog):
         left = QVBoxLayout()
         left.addLayout(form)
         left.addWidget(self.list, 1)
-        left.addLayout(_row(self.add, self.remove))
+        left.addLayout(row(self.add, self.remove, fill=True))
         left.addWidget(self.run)
         right = QVBoxLayout()
         right.addWidget(self.report, 1)
@@ -106,7 +107,7 @@ class CalibrationDialog(QDialog):
         body.addLayout(right, 3)
         close = QPushButton("Close")
         close.clicked.connect(self.close)
-        bottom = _row(self.verdict)
+        bottom = row(self.verdict, fill=True)
         bottom.addStretch(1)
         for button in (self.save, self.use, close):
             bottom.addWidget(button)
@@ -233,10 +234,3 @@ class CalibrationDialog(QDialog):
     def _say(self, text: str, level: str) -> None:
         self.text.setText(text)
         set_chip(self.text, level)
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

@@ -13,7 +13,6 @@ from PyQt6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -25,6 +24,7 @@ from app.codecs import CODECS, QUALITIES, codec_for
 from app.errors import AppError
 from app.fuse import FuseJob
 from app.gui.messages import sentence
+from app.gui.rows import row
 from app.gui.take_library import TakeEntry
 from app.gui.tasks import Tasks
 from app.gui.theme import set_chip, set_flag
@@ -147,9 +147,9 @@ class ExportDialog(QDialog):
         form.addRow("Align views", self.align)
         form.addRow("Format", self.codec)
         form.addRow("Quality", self.quality)
-        form.addRow("Playback", _row(self.slow, self.playback))
-        form.addRow("Part", _row(self.start, QLabel("to"), self.end))
-        form.addRow("File", _row(self.out, self.browse))
+        form.addRow("Playback", row(self.slow, self.playback))
+        form.addRow("Part", row(self.start, QLabel("to"), self.end))
+        form.addRow("File", row(self.out, self.browse))
         form.addRow("", self.overwrite)
         self._form = form
         buttons = QDialogButtonBox()
@@ -300,12 +300,3 @@ class ExportDialog(QDialog):
 
 def _bytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.3g} MB"
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget, 1 if isinstance(widget, QLineEdit) else 0)
-    if not any(isinstance(widget, QLineEdit) for widget in widgets):
-        row.addStretch(1)
-    return row

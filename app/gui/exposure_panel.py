@@ -29,6 +29,9 @@ _SLIDING = (
     (3, "Black", Quantity.BLACK_LEVEL),
 )
 
+_WIDEST = "000.000 ms"
+_ARROWS = 32
+
 
 class ExposurePanel(QWidget):
     """Exposure, gain, black level, white balance and free frame rate of both cameras.
@@ -69,6 +72,8 @@ class ExposurePanel(QWidget):
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(1, 1)
+        # Both cameras' fields stand below each other, whatever their limits are.
+        grid.setColumnMinimumWidth(2, self.fontMetrics().horizontalAdvance(_WIDEST) + _ARROWS)
         for row, name, quantity in _SLIDING:
             sliding = SlidingField(Control(role, quantity), self._presenter)
             self._fields[Control(role, quantity)] = sliding

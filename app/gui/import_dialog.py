@@ -25,6 +25,7 @@ from app.errors import CaptureFactorError, OffsetError
 from app.gui.messages import Messages, Severity, sentence
 from app.gui.offset_dialog import OffsetDialog
 from app.gui.recording import name_problem
+from app.gui.rows import row
 from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import set_chip, set_flag
 from app.import_clips import ImportResult, import_clips
@@ -98,9 +99,9 @@ class ImportDialog(QDialog):
         form.addRow("HSR clip (sharp, slow)", self._file(self.hsr))
         form.addRow("LSR clip (coarse, fast)", self._file(self.lsr))
         form.addRow("Name of the take", self.name)
-        form.addRow("Offset", _row(self.find_offset, self.offset, self.by_eye))
-        form.addRow("Nudge", _row(self.nudge))
-        form.addRow("LSR slow motion", _row(self.find_factor, self.factor))
+        form.addRow("Offset", row(self.find_offset, self.offset, self.by_eye))
+        form.addRow("Nudge", row(self.nudge))
+        form.addRow("LSR slow motion", row(self.find_factor, self.factor))
         form.addRow("", self.transcode)
         form.addRow("Notes", self.notes)
         buttons = QHBoxLayout()
@@ -251,11 +252,3 @@ class ImportDialog(QDialog):
         self.text.setText(text)
         set_flag(self.text, "dim", "true" if level == "plain" else "")
         set_chip(self.text, level)
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    row.addStretch(1)
-    return row

@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.actions import CALM, CONNECTED, STREAMING, Actions
+from app.gui.actions import CALM, CONNECTED, STREAMING, Actions, first_keys
 from app.gui.alignment_lock import Box, Geometry
 from app.gui.baseline import BaselinePresenter
 from app.gui.baseline_panel import BaselinePanel
@@ -129,7 +129,7 @@ class MainWindow(QMainWindow):
     # -- building -------------------------------------------------------------------------------------
 
     def _build_central(self) -> None:
-        self.message_line = MessageLine(self.messages)
+        self.message_line = MessageLine(self.messages, first_keys())
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 2, 2, 0)

@@ -92,15 +92,16 @@ class MessageLine(QFrame):
 
     Args:
         messages: What to show.
+        hint: Shown before the first message.
 
     """
 
-    def __init__(self, messages: Messages, parent: QWidget | None = None) -> None:
+    def __init__(self, messages: Messages, hint: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._messages = messages
         self.setObjectName("message_line")
         self.kind = chip("info")
-        self.text = QElidingLabel("")
+        self.text = QElidingLabel(hint)
         self.text.setObjectName("message_text")
         self.counts = QLabel("")
         self.details = QPushButton("Details")

@@ -24,6 +24,7 @@ class TakeEntry:
         lsr_frames: Frames of the fast stream.
         simulated: Made by the emulated rig.
         recovered: The recording was interrupted.
+        findings: What was wrong with it when it ended, as its report says.
         notes: The operator's notes.
         problem: Why it cannot be read; "" when it can.
         thumbnail: (h, w, 3) uint8 from the middle; None when there is none.
@@ -38,6 +39,7 @@ class TakeEntry:
     lsr_frames: int = 0
     simulated: bool = False
     recovered: bool = False
+    findings: tuple[str, ...] = ()
     notes: str = ""
     problem: str = ""
     thumbnail: RgbImage | None = None
@@ -49,7 +51,11 @@ class TakeEntry:
             return "cannot be read"
         marks = "".join(
             f", {word}"
-            for word, there in (("simulated", self.simulated), ("recovered", self.recovered))
+            for word, there in (
+                ("simulated", self.simulated),
+                ("recovered", self.recovered),
+                ("incomplete", bool(self.findings)),
+            )
             if there
         )
         return f"{self.seconds:.2f} s{marks}\n{self.hsr_frames} + {self.lsr_frames} frames"
@@ -74,11 +80,16 @@ def read_entry(path: Path) -> TakeEntry:
                 lsr_frames=lsr.frame_count,
                 simulated=take.metadata.simulated,
                 recovered=take.recovered,
+                findings=tuple(str(text) for text in _texts(take.report.get("warnings"))),
                 notes=take.metadata.notes,
                 thumbnail=thumbnail,
             )
     except (DriverError, OSError) as error:
         return TakeEntry(path=path, name=path.name, problem=" ".join(str(error).split()))
+
+
+def _texts(found: object) -> list[object]:
+    return found if isinstance(found, list) else []
 
 
 def scan(folder: Path) -> list[TakeEntry]:

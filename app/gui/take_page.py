@@ -218,7 +218,11 @@ class TakePage(QWidget):
             for entry in entries:
                 item = QListWidgetItem(f"{entry.name}\n{entry.summary}")
                 item.setData(_ENTRY, entry)
-                item.setToolTip(entry.problem or entry.notes or str(entry.path))
+                item.setToolTip(
+                    entry.problem
+                    or "\n".join(filter(None, (*entry.findings, entry.notes)))
+                    or str(entry.path)
+                )
                 if entry.thumbnail is not None:
                     item.setIcon(icon(entry.thumbnail))
                 self.list.addItem(item)

@@ -16,6 +16,7 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from app.capture import CaptureJob, emulated_session
 from app.errors import CancelledError
 from app.fuse import FuseJob
 from app.gui import jobs as jobs_module
@@ -28,8 +29,10 @@ from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, run_raw_export
 from app.take_notes import TakeNote, add_note
 from drivers import Role
+from drivers.spinnaker_emulator import install
 
 FRAMES = 24
+SMALL = CaptureJob(Path(), 0.2, hsr_size=(96, 80), lsr_size=(48, 40))
 
 
 def browse(window: MainWindow, qtbot: QtBot, takes: Path) -> None:
@@ -259,6 +262,21 @@ def test_notes_of_a_take_lead_to_their_moments(idle_window: MainWindow, qtbot: Q
     page.marks.setCurrentIndex(1)
     page.marks.activated.emit(1)
     qtbot.waitUntil(lambda: page.moment is not None and page.moment.index == FRAMES - 1, timeout=5000)
+
+
+def test_take_with_missing_frames_is_marked_in_the_list(tmp_path: Path) -> None:
+    session_rig = install()
+    try:
+        with emulated_session(session_rig) as session:
+            session.connect(session_rig.serials)
+            session.configure(SMALL.settings())
+            session_rig.faults(Role.LSR).lost_frames |= {5, 6}
+            session.record(0.2, tmp_path / "gap")
+    finally:
+        session_rig.uninstall()
+    [entry] = scan(tmp_path)
+    assert "incomplete" in entry.summary
+    assert any("2 of" in text for text in entry.findings)
 
 
 def test_damaged_take_is_listed_with_its_reason(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
