@@ -134,10 +134,7 @@ class ImportDialog(QDialog):
                 field.setText(chosen)
 
         browse.clicked.connect(choose)
-        row = QHBoxLayout()
-        row.addWidget(field, 1)
-        row.addWidget(browse)
-        return row
+        return row(field, browse)
 
     def start(self) -> None:
         """Import what the fields say."""
