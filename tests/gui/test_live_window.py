@@ -171,3 +171,14 @@ def test_check_list_names_what_is_missing(window: MainWindow, qtbot: QtBot) -> N
     qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=10000)
     button.click()
     assert verdict.text() == "not ready"
+
+
+def test_pictures_go_round_and_are_not_made_anew(window: MainWindow, qtbot: QtBot) -> None:
+    places: dict[Role, list[int]] = {role: [] for role in Role}
+    window.views.previewed.connect(
+        lambda role, _: places[role].append(window.panes[role].newest.rgb.ctypes.data)
+    )
+    qtbot.waitUntil(lambda: all(len(seen) > 40 for seen in places.values()), timeout=20000)
+    for seen in places.values():
+        # After the first ones, which the window's layout makes smaller or larger.
+        assert len(set(seen[-30:])) <= 5
