@@ -50,6 +50,7 @@ _MOTION_WIDTH = 96
 _HSR_WIDTH, _LSR_WIDTH = 640, 320
 _MOTION_SECONDS = 120.0
 _STILL_LEVELS = 0.2
+_TELLING = 12  # HSR frames whose motion is not matched by chance
 _SEGMENTS = 16
 _CHECKED_SEGMENTS = 8
 _CHECKED_SECONDS = 15.0
@@ -169,11 +170,16 @@ class PictureSearch:
             factors: Factors to try.
 
         Returns:
-            Normalised correlation of the motion curves at the best shift, -1..1, for every factor.
+            Normalised correlation of the motion curves at the best shift, -1..1, for every factor; -1 for
+            those that leave so short a clip that it matches anything.
 
         """
         thumbnails, _ = self._beside(lambda: list(self._lsr_thumbnails((0.0, 0.6))), self.slow_curve)
-        return {factor: self._motion(thumbnails, factor).correlation for factor in factors}
+        length = float(self.lsr_s[-1]) / self.hsr_period
+        return {
+            factor: self._motion(thumbnails, factor).correlation if length / factor >= _TELLING else -1.0
+            for factor in factors
+        }
 
     def _lsr_thumbnails(self, part: tuple[float, float]) -> Iterator[Picture]:
         count = int(np.searchsorted(self.lsr_s, _MOTION_SECONDS))

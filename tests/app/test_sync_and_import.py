@@ -90,6 +90,7 @@ class Clips:
         self.hsr = write(folder / "hsr.mov", sharp, 30)
         self.lsr = write(folder / "lsr.mov", coarse, 240)
         self.baked = write(folder / "baked.mov", coarse, 30)
+        self.short_baked = write(folder / "short_baked.mov", coarse[:60], 30)
         still = [sharp[0]] * 30
         self.still_hsr = write(folder / "still_hsr.mov", still, 30)
         self.still_lsr = write(folder / "still_lsr.mov", [coarse[0]] * 240, 240)
@@ -306,6 +307,7 @@ def test_damaged_frames_are_replaced_and_named(
         (lambda c, t: ["sync", c.hsr, c.lsr, "--capture-factor", "lots"], 2, "neither a number nor auto"),
         (lambda c, t: ["sync", c.hsr, c.lsr, "--capture-factor", "0.5"], 2, "below 1"),
         (lambda c, t: ["import", c.still_hsr, c.still_baked, "--out", t / "x"], 1, "give --capture-factor"),
+        (lambda c, t: ["import", c.hsr, c.short_baked, "--out", t / "x"], 1, "give --capture-factor"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t], 1, "already exists"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "9e6"], 1, "do not overlap"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t / "x", "--offset-ms", "soon"], 2, "soon"),
