@@ -221,14 +221,24 @@ class PictureSearch:
         if found.frames == 0:
             return found, at
         moved = self._match(chosen, shift_s, registered_s=shift_s + self.lsr_period)
+        # How far registering one LSR frame later moves the match, 0..1. At 1 all motion is the camera's and
+        # steady: any instant looks right, and only the first guess is known.
         pull = (moved.shift_s - found.shift_s) / self.lsr_period if moved.frames else 0.0
         if self._registration(chosen, shift_s) is None:
             # Unregistered views differ by an unknown shift, which any motion of the camera turns into time.
             pull = 1.0
-        return self._through_parallax(_with_doubt(found, step, before, pull), chosen), at
+        hidden = _FIRST_GUESS * min(max(pull, 0.0), 1.0) ** 3
+        return self._through_parallax(_with_doubt(found, step, before, hidden), chosen, hidden), at
 
-    def _through_parallax(self, found: FrameSync, chosen: list[int]) -> FrameSync:
-        """Correct what depth has done to a match: a near thing that moves looks early or late."""
+    def _through_parallax(self, found: FrameSync, chosen: list[int], hidden: float) -> FrameSync:
+        """Correct what depth has done to a match: a near thing that moves looks early or late.
+
+        Args:
+            found: The match.
+            chosen: Its HSR frames.
+            hidden: Error that steady motion of the camera hides [LSR frames].
+
+        """
         shift_s = found.shift_s
         if self._points(chosen, _REGISTERED, shift_s, found) is None:
             return found
@@ -238,7 +248,7 @@ class PictureSearch:
                 break
             if abs(points.late_frames) <= max(0.5 * points.error_frames, _SETTLED):
                 blurred = _BLUR_ERROR * (found.exposure_frames - 1)
-                error = float(np.hypot(points.error_frames, blurred)) + _SETTLED
+                error = float(np.hypot(points.error_frames, blurred)) + _SETTLED + hidden
                 return replace(found, shift_s=shift_s, error_frames=error, frames=len(chosen))
             shift_s += float(np.clip(points.late_frames, -_REACH, _REACH)) * self.lsr_period
         return replace(found, error_frames=max(found.error_frames, _FIRST_GUESS))
@@ -373,18 +383,17 @@ def _spread(chosen: list[int], count: int) -> list[int]:
     return [chosen[i] for i in picks]
 
 
-def _with_doubt(found: FrameSync, step: float, before: float, pull: float) -> FrameSync:
-    """Add to the error what steady motion of the camera hides, in LSR frames.
+def _with_doubt(found: FrameSync, step: float, before: float, hidden: float) -> FrameSync:
+    """Add to the error of a match, in LSR frames.
 
     Args:
         found: The last match.
         step: How far the last round moved the shift.
         before: How far the round before moved it.
-        pull: How far registering one LSR frame later moves the match, 0..1. At 1 all motion is the camera's
-            and steady: any instant looks right, and only the first guess is known.
+        hidden: Error that steady motion of the camera hides.
 
     """
-    error = found.error_frames + _FIRST_GUESS * min(max(pull, 0.0), 1.0) ** 3
+    error = found.error_frames + hidden
     if abs(step) >= _SETTLED and before != 0:
         ratio = min(abs(step / before), 0.95)
         error += abs(step) * ratio / (1 - ratio)
