@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import tempfile
 import threading
@@ -10,104 +9,22 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
+from app.bench_figures import SETTLE_S, CaptureBench, Meter, Row, figures
+from app.bench_peers import read_easypyspin, read_simple_pyspin
 from app.capture import CaptureJob, emulated_session
-from app.channel import make_ring
 from app.errors import InputError
 from app.session import Session
-from drivers import CameraSettings, Image, OverwrittenError, Role
+from drivers import Image, OverwrittenError, Role
 from drivers.spinnaker_emulator import VirtualRig, install
 
 _PREVIEW_HZ = 30.0
-_SETTLE_S = 0.5
-_DRAIN_MS = 200
 _MB = 1e6
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One program's figures.
-
-    Attributes:
-        program: Which program, and how it reads.
-        frames: Frames that it got, both cameras.
-        frames_lost: Pulses without a frame.
-        seconds: How long pulses ran [s].
-        mb_per_s: Pixels that it got [1e6 bytes/s].
-        cpu_s_per_1000: CPU time of the whole process, emulator included, per 1000 frames [s].
-        grab_p999_ms: 99.9th percentile of the LSR grab path [ms]; None where it cannot be measured.
-        memory_growth_mb: Resident memory at the end minus after a tenth of the time [1e6 bytes].
-        stop_reason: Why a recording ended early; None when it did not.
-
-    """
-
-    program: str
-    frames: int
-    frames_lost: int
-    seconds: float
-    mb_per_s: float
-    cpu_s_per_1000: float
-    grab_p999_ms: float | None = None
-    memory_growth_mb: float | None = None
-    stop_reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureBench:
-    """The whole comparison.
-
-    Attributes:
-        rows: One per program; the first is this program recording with previews on.
-        period_ms: LSR period [ms], which the grab path must stay under.
-        missing: Programs that are not installed.
-
-    """
-
-    rows: tuple[Row, ...]
-    period_ms: float
-    missing: tuple[str, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """Keys for `--json`: those of the first row, and all rows."""
-        first = self.rows[0]
-        return {
-            "frames_lost": first.frames_lost,
-            "seconds": first.seconds,
-            "mb_per_s": first.mb_per_s,
-            "cpu_s_per_1000_frames": first.cpu_s_per_1000,
-            "grab_p999_ms": first.grab_p999_ms,
-            "lsr_period_ms": self.period_ms,
-            "memory_growth_mb": first.memory_growth_mb,
-            "stop_reason": first.stop_reason,
-            "rows": [asdict(row) for row in self.rows],
-            "missing": list(self.missing),
-        }
-
-
-class _Meter:
-    """CPU and memory of this process over a stretch of time."""
-
-    def __init__(self) -> None:
-        self._process = psutil.Process()
-        self._began = time.monotonic()
-        self._cpu = self.cpu_s()
-
-    def cpu_s(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
-
-    def memory(self) -> int:
-        return int(self._process.memory_info().rss)
-
-    def spent(self) -> tuple[float, float]:
-        return time.monotonic() - self._began, self.cpu_s() - self._cpu
 
 
 @contextmanager
@@ -142,46 +59,19 @@ def _previews(session: Session) -> Any:
             thread.join()
 
 
-def _frame_bytes(job: CaptureJob, counts: dict[Role, int]) -> int:
-    sizes = {Role.HSR: job.hsr_size, Role.LSR: job.lsr_size}
-    return sum(n * sizes[role][0] * sizes[role][1] for role, n in counts.items())
-
-
-def _row(
-    program: str,
-    job: CaptureJob,
-    counts: dict[Role, int],
-    ticks: int,
-    seconds: float,
-    cpu_s: float,
-    **more: Any,
-) -> Row:
-    frames = sum(counts.values())
-    expected = ticks + -(-ticks // job.ratio)
-    return Row(
-        program,
-        frames,
-        max(0, expected - frames),
-        round(seconds, 2),
-        round(_frame_bytes(job, counts) / _MB / seconds, 1),
-        round(cpu_s * 1000 / max(1, frames), 3),
-        **more,
-    )
-
-
 def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable[[], None]) -> Row:
     with emulated_session(rig) as session:
         session.connect(rig.serials)
         session.configure(job.settings())
         session.start_live()
-        time.sleep(_SETTLE_S)
+        time.sleep(SETTLE_S)
         session.stop_live()
         grabs = session.measure_grabs()
         memory: list[int] = []
         stop_reason: str | None = None
         if record:
             with _previews(session):
-                meter = _Meter()
+                meter = Meter()
 
                 last = time.monotonic()
 
@@ -198,10 +88,9 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
             seconds, ticks, stop_reason = report.seconds, report.pulses or 0, report.stop_reason
         else:
             session.start_live()
-            # The first frames pay for fresh memory; every program's CPU time is read after them.
-            time.sleep(_SETTLE_S)
+            time.sleep(SETTLE_S)
             before = sum(session.counters(role).received for role in Role)
-            meter = _Meter()
+            meter = Meter()
             end = time.monotonic() + job.seconds
             while time.monotonic() < end:
                 time.sleep(min(1.0, max(0.0, end - time.monotonic())))
@@ -215,7 +104,7 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
             cpu_s *= sum(counts.values()) / max(1, measured)
     slowest = np.asarray(grabs[Role.LSR], np.float64) / 1e6
     settled = memory[len(memory) // 10 :]
-    return _row(
+    return figures(
         "Twinrate, recording with previews" if record else "Twinrate, live",
         job,
         counts,
@@ -226,142 +115,6 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
         stop_reason=stop_reason,
         memory_growth_mb=round((settled[-1] - settled[0]) / _MB, 1) if len(settled) > 1 else None,
     )
-
-
-def _set_up(spin: Any, pointer: Any, size: tuple[int, int], exposure_us: float) -> None:
-    """What both peers leave to their user, in PySpin's own words."""
-    pointer.Width.SetValue(size[0])
-    pointer.Height.SetValue(size[1])
-    pointer.ExposureAuto.SetValue(spin.ExposureAuto_Off)
-    pointer.TriggerSource.SetValue(spin.TriggerSource_Line0)
-    pointer.TriggerMode.SetValue(spin.TriggerMode_On)
-    pointer.TriggerOverlap.SetValue(spin.TriggerOverlap_ReadOut)
-    pointer.ExposureTime.SetValue(exposure_us)
-
-
-Reader = Callable[[int], bool]
-
-
-class _Kept:
-    """Memory that a peer's user keeps pictures in: as many of the newest as our ring holds, made once.
-
-    What both peers hand out is a view of a buffer that the camera fills again; ours are copies that stay.
-    """
-
-    def __init__(self, settings: CameraSettings, fps: float) -> None:
-        ring = make_ring(settings, fps)
-        self._pictures = np.empty((ring.capacity, *ring.stored_shape), ring.stored_format.dtype)
-        self._pictures.fill(0)
-        self._next = 0
-
-    def keep(self, picture: Image) -> None:
-        np.copyto(self._pictures[self._next], picture)
-        self._next = (self._next + 1) % len(self._pictures)
-
-
-def _keepers(job: CaptureJob) -> dict[Role, _Kept]:
-    settings = job.settings()
-    return {role: _Kept(settings.camera(role), settings.fps(role)) for role in Role}
-
-
-def _peer(
-    rig: VirtualRig,
-    job: CaptureJob,
-    program: str,
-    readers: dict[Role, Reader],
-    *,
-    threads: bool,
-    on_second: Callable[[], None],
-) -> Row:
-    """Read from both cameras for a while; a reader returns False when nothing came in time [ms]."""
-    counts = dict.fromkeys(Role, 0)
-    stop = threading.Event()
-
-    def loop(roles: tuple[Role, ...]) -> None:
-        while not stop.is_set():
-            for role in roles:
-                counts[role] += readers[role](1000)
-        for role in roles:
-            while readers[role](_DRAIN_MS):
-                counts[role] += 1
-
-    groups = [(role,) for role in Role] if threads else [tuple(Role)]
-    workers = [threading.Thread(target=loop, args=(group,), daemon=True) for group in groups]
-    rig.box.start(job.hsr_fps * job.ratio, job.ratio)
-    began = time.monotonic()
-    for worker in workers:
-        worker.start()
-    time.sleep(_SETTLE_S)
-    before = sum(counts.values())
-    meter = _Meter()
-    end = time.monotonic() + job.seconds
-    while time.monotonic() < end:
-        time.sleep(min(1.0, max(0.0, end - time.monotonic())))
-        on_second()
-    _, cpu_s = meter.spent()
-    measured = sum(counts.values()) - before
-    rig.box.stop()
-    seconds = time.monotonic() - began
-    stop.set()
-    for worker in workers:
-        worker.join()
-    cpu_s *= sum(counts.values()) / max(1, measured)
-    how = "one thread per camera" if threads else "its own loop"
-    return _row(f"{program}, {how}", job, counts, rig.box.ticks_given() or 0, seconds, cpu_s)
-
-
-def _easypyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second: Callable[[], None]) -> Row:
-    easy, spin = importlib.import_module("EasyPySpin"), importlib.import_module("PySpin")
-    captures = {role: easy.VideoCapture(rig.serials[role]) for role in Role}
-    kept = _keepers(job)
-    readers: dict[Role, Reader] = {}
-    for role, capture in captures.items():
-        size = job.hsr_size if role is Role.HSR else job.lsr_size
-        _set_up(spin, capture.cam, size, job.lsr_exposure_us)
-        capture.cam.BeginAcquisition()
-
-        def read(timeout_ms: int, capture: Any = capture, keep: _Kept = kept[role]) -> bool:
-            capture.grabTimeout = timeout_ms
-            try:
-                ok, picture = capture.read()
-            except spin.SpinnakerException:
-                return False
-            if ok:
-                keep.keep(picture)
-            return bool(ok)
-
-        readers[role] = read
-    row = _peer(rig, job, "EasyPySpin", readers, threads=threads, on_second=on_second)
-    for capture in captures.values():
-        capture.release()
-    return row
-
-
-def _simple_pyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second: Callable[[], None]) -> Row:
-    simple, spin = importlib.import_module("simple_pyspin"), importlib.import_module("PySpin")
-    cameras = {role: simple.Camera(rig.serials[role]) for role in Role}
-    kept = _keepers(job)
-    readers: dict[Role, Reader] = {}
-    for role, camera in cameras.items():
-        camera.init()
-        size = job.hsr_size if role is Role.HSR else job.lsr_size
-        _set_up(spin, camera.cam, size, job.lsr_exposure_us)
-        camera.start()
-
-        def read(timeout_ms: int, camera: Any = camera, keep: _Kept = kept[role]) -> bool:
-            # get_array() waits for ever; the same two calls with an end to the waiting.
-            try:
-                image = camera.cam.GetNextImage(timeout_ms)
-                keep.keep(image.GetNDArray())
-            except spin.SpinnakerException:
-                return False
-            return True
-
-        readers[role] = read
-    row = _peer(rig, job, "simple_pyspin", readers, threads=threads, on_second=on_second)
-    for camera in cameras.values():
-        camera.close()
-    return row
 
 
 def run_capture_bench(
@@ -407,7 +160,7 @@ def run_capture_bench(
             rows.append(_ours(rig, short, record=False, on_second=second))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for name, measure in (("EasyPySpin", _easypyspin), ("simple_pyspin", _simple_pyspin)):
+            for name, measure in (("EasyPySpin", read_easypyspin), ("simple_pyspin", read_simple_pyspin)):
                 for threads in (False, True):
                     if peer_seconds > 0 and name not in missing:
                         stage(f"{name}, {'threads' if threads else 'loop'}", round(peer_seconds))

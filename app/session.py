@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from app.channel import Channel, LiveCounters
 from app.crew import Crew, SessionError, SessionSettings
 from app.recording import TakeReport, take_metadata
 from app.session_controls import SessionControls
-from app.session_state import Alarm, State
+from app.session_state import Alarm, SessionNews, State
 from app.take_run import TakeRun
 from app.watch import Hooks, Watch
 from drivers import (
@@ -31,10 +30,8 @@ from drivers.trigger import PulseSource
 
 __all__ = ["Alarm", "LiveCounters", "Session", "SessionError", "SessionSettings", "State"]
 
-_ALARMS_KEPT = 100
 
-
-class Session(SessionControls):
+class Session(SessionNews, SessionControls):
     """Two cameras and a pulse source.
 
     All public methods may be called from any thread; rings may be read from any. Listeners run on the thread
@@ -59,33 +56,20 @@ class Session(SessionControls):
         extra: Callable[[], Mapping[str, JsonValue]] | None = None,
         reserve_bytes: int | None = None,
     ) -> None:
-        super().__init__(
-            Crew(pulses, open_with, self._hold_back if paced else None), lambda: self._run is not None
+        SessionNews.__init__(self)
+        SessionControls.__init__(
+            self, Crew(pulses, open_with, self._hold_back if paced else None), lambda: self._run is not None
         )
         self._extra = extra
         self._reserve_bytes = reserve_bytes
-        self._state = State.DISCONNECTED
         self._lock = threading.RLock()
         self._watch: Watch | None = None
         self._away: frozenset[Role] = frozenset()
         self._live_again = False
         self._fired_ns = 0
-        self._state_listeners: list[Callable[[State], None]] = []
-        self._alarm_listeners: list[Callable[[Alarm], None]] = []
-        self._alarms: deque[Alarm] = deque(maxlen=_ALARMS_KEPT)
         self._run: TakeRun | None = None
 
     # -- what is going on -----------------------------------------------------------------------------
-
-    @property
-    def state(self) -> State:
-        """Where the session stands."""
-        return self._state
-
-    @property
-    def alarms(self) -> tuple[Alarm, ...]:
-        """The newest alarms, oldest first."""
-        return tuple(self._alarms)
 
     @property
     def away(self) -> frozenset[Role]:
@@ -96,14 +80,6 @@ class Session(SessionControls):
         """Whether frames of this camera go into the take that runs now."""
         run = self._run
         return run is not None and run.recorded(role)
-
-    def on_state(self, listener: Callable[[State], None]) -> None:
-        """Call `listener` with every new state."""
-        self._state_listeners.append(listener)
-
-    def on_alarm(self, listener: Callable[[Alarm], None]) -> None:
-        """Call `listener` with every alarm."""
-        self._alarm_listeners.append(listener)
 
     def latch(self) -> ClockLatch | None:
         """Both cameras' clocks at one moment; None while not live or where a camera cannot tell."""
@@ -400,22 +376,6 @@ class Session(SessionControls):
             for channel in self._crew.channels.values():
                 channel.probe()
             self._alarm(Alarm(None, str(error)))
-
-    def _enter(self, state: State) -> None:
-        self._state = state
-        for listener in tuple(self._state_listeners):
-            listener(state)
-
-    def _alarm(self, alarm: Alarm) -> None:
-        self._alarms.append(alarm)
-        for listener in tuple(self._alarm_listeners):
-            listener(alarm)
-
-    def _require(self, action: str, *states: State) -> None:
-        if self._state not in states:
-            raise SessionError(
-                f"cannot {action} while {self._state}; this needs the state {' or '.join(map(str, states))}"
-            )
 
     def _hold_back(self, role: Role) -> bool:
         run = self._run

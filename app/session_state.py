@@ -1,11 +1,16 @@
-"""Where a session stands, and what its operator must know."""
+"""Where a session stands, what its operator must know, and who hears of both."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from app.crew import SessionError
 from drivers import Role
+
+_ALARMS_KEPT = 100
 
 
 class State(str, Enum):
@@ -36,3 +41,47 @@ class Alarm:
     role: Role | None
     text: str
     over: bool = False
+
+
+class SessionNews:
+    """State and alarms of a session. Listeners run on the thread that caused the change."""
+
+    def __init__(self) -> None:
+        self._state = State.DISCONNECTED
+        self._state_listeners: list[Callable[[State], None]] = []
+        self._alarm_listeners: list[Callable[[Alarm], None]] = []
+        self._alarms: deque[Alarm] = deque(maxlen=_ALARMS_KEPT)
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The newest alarms, oldest first."""
+        return tuple(self._alarms)
+
+    def on_state(self, listener: Callable[[State], None]) -> None:
+        """Call `listener` with every new state."""
+        self._state_listeners.append(listener)
+
+    def on_alarm(self, listener: Callable[[Alarm], None]) -> None:
+        """Call `listener` with every alarm."""
+        self._alarm_listeners.append(listener)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        for listener in tuple(self._state_listeners):
+            listener(state)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        self._alarms.append(alarm)
+        for listener in tuple(self._alarm_listeners):
+            listener(alarm)
+
+    def _require(self, action: str, *states: State) -> None:
+        if self._state not in states:
+            raise SessionError(
+                f"cannot {action} while {self._state}; this needs the state {' or '.join(map(str, states))}"
+            )
