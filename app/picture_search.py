@@ -62,6 +62,7 @@ _SETTLED = 0.02
 _FIRST_GUESS = 0.6
 _THREADS = 2
 _POINT_INSTANTS = 8
+_SAME_VIEW = 0.1  # LSR frames in which a moving camera's view changes too little to matter
 _VAGUE = 0.1
 _BLUR_ERROR = 0.05  # for each LSR frame of exposure: blurred points are not found where sharp ones are
 
@@ -239,11 +240,15 @@ class PictureSearch:
             hidden: Error that steady motion of the camera hides [LSR frames].
 
         """
-        shift_s = found.shift_s
-        if self._points(chosen, _REGISTERED, shift_s, found) is None:
-            return found
-        for _ in range(_ROUNDS):
-            points = self._points(chosen, _POINT_INSTANTS, shift_s, found)
+        shift_s = registered_s = found.shift_s
+        view = self._registration(chosen, registered_s)
+        picks = _spread(chosen, _POINT_INSTANTS)
+        for number in range(_ROUNDS):
+            if abs(shift_s - registered_s) > _SAME_VIEW * self.lsr_period:
+                view, registered_s = self._registration(chosen, shift_s), shift_s
+            points = None if view is None else self._points(picks, view, shift_s, found)
+            if points is None and number == 0:
+                return found
             if points is None or points.error_frames > _VAGUE:
                 break
             if abs(points.late_frames) <= max(0.5 * points.error_frames, _SETTLED):
@@ -253,12 +258,8 @@ class PictureSearch:
             shift_s += float(np.clip(points.late_frames, -_REACH, _REACH)) * self.lsr_period
         return replace(found, error_frames=max(found.error_frames, _FIRST_GUESS))
 
-    def _points(self, chosen: list[int], count: int, shift_s: float, found: FrameSync) -> PointSync | None:
-        """What single points of so many of the frames say; None without parallax."""
-        view = self._registration(chosen, shift_s)
-        if view is None:
-            return None
-        picks = _spread(chosen, count)
+    def _points(self, picks: list[int], view: Matrix, shift_s: float, found: FrameSync) -> PointSync | None:
+        """What single points of some HSR frames say; None without parallax."""
         places = self._place(picks, shift_s)
         return sync_by_points(self._lsr, self._registered, picks, places, view, found.exposure_frames)
 
