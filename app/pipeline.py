@@ -46,6 +46,8 @@ class FusionOptions:
         align: "auto" aligns the views by the scene, "none" says that they are one view already,
             anything else is the path of a rig file.
         device: "auto", "cpu" or "cuda".
+        recursion: "direct": each frame from the sharp frames; "recurrent": from the one made just before;
+            None takes the better one of the method.
         weights: A weights file of the operator's own, written by `twinrate train`; None takes a shipped one.
         start_s: First moment to fuse, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.
@@ -56,6 +58,7 @@ class FusionOptions:
     references: int | None = None
     align: str = "auto"
     device: str = "auto"
+    recursion: str | None = None
     weights: Path | None = None
     start_s: float = 0.0
     end_s: float | None = None
@@ -135,6 +138,7 @@ class Pipeline:
             references=options.references,
             device=options.device,
             noise_variance=self.noise_variance,
+            recursion=options.recursion,
             weights=options.weights,
         )
         self.rate = nominal_rate(pair.lsr.info.fps)

@@ -21,6 +21,13 @@ class Method(str, Enum):
     BICUBIC = "bicubic"
 
 
+class Recursion(str, Enum):
+    """What each frame is made from."""
+
+    DIRECT = "direct"
+    RECURRENT = "recurrent"
+
+
 class Device(str, Enum):
     """Where to compute."""
 
@@ -62,6 +69,13 @@ def command(
         int | None,
         typer.Option(min=1, max=2, help="HSR frames used for each output frame; 2 where the method can."),
     ] = None,
+    recursion: Annotated[
+        Recursion | None,
+        typer.Option(
+            help="direct: each frame from the sharp ones; recurrent: from the one made before, as in the "
+            "paper; the method's better one if left out."
+        ),
+    ] = None,
     align: Annotated[str, typer.Option(help="auto, none (same view already), or a rig file.")] = "auto",
     offset_ms: Annotated[
         str, typer.Option(help="First HSR frame's time minus first LSR frame's in ms, or auto.")
@@ -96,6 +110,7 @@ def command(
         options=FusionOptions(
             method=method.value if method else None,
             references=refs,
+            recursion=recursion.value if recursion else None,
             align=align,
             device=device.value,
             weights=weights,

@@ -247,3 +247,13 @@ def test_two_references_help_between_two_sharp_frames(pair: ClipPair, tmp_path: 
         assert len(frames) == len(pair.truth)
         quality[count] = mean_unsynchronised(pair, frames)
     assert quality[2] > quality[1]
+
+
+def test_the_papers_recursion_can_be_chosen_and_shows_in_the_sidecar(pair: ClipPair, tmp_path: Path) -> None:
+    origins = {}
+    for wish in ((), ("--recursion", "recurrent")):
+        out = tmp_path / f"clip{len(wish)}.mkv"
+        assert fuse(pair, out, "--method", "classical", "--codec", "ffv1", "--end", "0.06", *wish) == 0
+        notes = json.loads(Path(f"{out}.json").read_text())
+        origins[notes["recursion"]] = {record["reference"] for record in notes["per_frame"]}
+    assert origins == {"direct": {"hsr"}, "recurrent": {"hsr", "hstr"}}
