@@ -128,7 +128,7 @@ class Fuser:
             )
         self.model, self.weights = card.name, card.path
         if abs(card.scale / scale - 1) > 0.01:
-            self.note = f"no model for scale {scale:g}: using {card.name}, made for scale {card.scale:g}"
+            self.note = f"no model for scale {scale:.3g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
             return AWnetSynthesiser(load_awnet(card.path), self.device)
         live = LiveNet()

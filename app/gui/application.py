@@ -100,7 +100,7 @@ def run(options: GuiOptions) -> int:
         window.resize(*(options.size or settings.window))
         window.show()
         if options.take is not None:
-            window.show_take(options.take)
+            window.pages.show_take(options.take)
         if options.view != "live":
             window.fused_pane.set_shown(Show.ANAGLYPH if options.view == "overlay" else Show.WIPE)
         saved: list[bool] = []

@@ -24,6 +24,7 @@ from app.codecs import CODECS, QUALITIES, codec_for
 from app.errors import AppError
 from app.fuse import FuseJob
 from app.gui.messages import sentence
+from app.gui.method_box import MethodBox
 from app.gui.rows import row
 from app.gui.take_library import TakeEntry
 from app.gui.tasks import Tasks
@@ -38,13 +39,6 @@ _VIEWS: dict[str, RawView | None] = {
     "HSR camera as recorded": RawView.HSR,
     "LSR camera as recorded": RawView.LSR,
     "Both cameras side by side": RawView.SIDE_BY_SIDE,
-}
-_METHODS = {
-    "Best for this computer": None,
-    "AWnet": "awnet",
-    "Fast network": "live",
-    "Classical, no network": "classical",
-    "Bicubic, for comparison": "bicubic",
 }
 _CODECS = {
     "h264": "H.264, plays everywhere",
@@ -101,9 +95,8 @@ class ExportDialog(QDialog):
         self.view.setObjectName("export_view")
         self.view.addItems(list(_VIEWS))
         self.view.setCurrentIndex(0 if fused else 3)
-        self.method = QComboBox()
+        self.method = MethodBox(automatic="The best for this take")
         self.method.setObjectName("export_method")
-        self.method.addItems(list(_METHODS))
         self.references = QComboBox()
         self.references.addItem("before and after, where the method can", None)
         self.references.addItem("the nearest only (faster)", 1)
@@ -121,7 +114,7 @@ class ExportDialog(QDialog):
         self.playback = QDoubleSpinBox()
         self.playback.setRange(1, 1000)
         self.playback.setValue(30)
-        self.playback.setSuffix(" frames/s")
+        self.playback.setSuffix(" fps")
         self.start, self.end = QDoubleSpinBox(), QDoubleSpinBox()
         for field, value in ((self.start, part.start_s), (self.end, part.end_s or take.seconds)):
             field.setRange(0, max(take.seconds, 0.001))
@@ -161,9 +154,11 @@ class ExportDialog(QDialog):
         layout.addLayout(form)
         layout.addWidget(self.summary)
         layout.addWidget(self.problem)
+        layout.addStretch(1)
         layout.addWidget(buttons)
         self.view.currentIndexChanged.connect(self._follow)
         self.codec.currentIndexChanged.connect(self._follow)
+        self.method.currentIndexChanged.connect(self._follow_method)
         self.quality.currentIndexChanged.connect(self._weigh)
         for field in (self.playback, self.start, self.end):
             field.valueChanged.connect(self._summarise)
@@ -199,7 +194,7 @@ class ExportDialog(QDialog):
                 self._quality,
             )
         options = FusionOptions(
-            method=_METHODS[self.method.currentText()],
+            method=self.method.method,
             references=self.references.currentData(),
             align="auto" if self.align.currentIndex() == 0 else "none",
             start_s=self.start.value(),
@@ -228,6 +223,9 @@ class ExportDialog(QDialog):
         suffix = CODECS[str(self.codec.currentData())].suffixes[0]
         self.out.setText(str(self._take.path.parent / f"{self._take.name}_{kind}{suffix}"))
         self._weigh()
+
+    def _follow_method(self, *_: object) -> None:
+        self.references.setEnabled(self.method.method != "bicubic")
 
     @property
     def _kind(self) -> tuple[str, str, str]:
@@ -272,9 +270,7 @@ class ExportDialog(QDialog):
             weight = "finding out the size ..."
         else:
             weight = f"{size.width} x {size.height} px, about {_bytes(frames * size.bytes_per_frame)}"
-        self.summary.setText(
-            f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} frames/s{slower}\n{weight}"
-        )
+        self.summary.setText(f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} fps{slower}\n{weight}")
 
     def _browse(self) -> None:
         chosen, _ = QFileDialog.getSaveFileName(self, "Export to", self.out.text())

@@ -24,7 +24,7 @@ _UNITS = {
     Quantity.EXPOSURE: " ms",
     Quantity.GAIN: " dB",
     Quantity.BLACK_LEVEL: " %",
-    Quantity.FRAME_RATE: " per s",
+    Quantity.FRAME_RATE: " fps",
 }
 _DECIMALS = {Quantity.EXPOSURE: 3, Quantity.GAIN: 1, Quantity.BLACK_LEVEL: 2}
 _DISPLAY = {Quantity.EXPOSURE: 1e-3}

@@ -120,7 +120,7 @@ class ExposurePanel(QWidget):
             layout.addWidget(widget)
 
     def _show_plan(self, role: Role, fps: float, longest_us: float) -> None:
-        self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} per s")
+        self._limit_notes[role].setText(f"at most {longest_us / 1000:.3f} ms at {fps:g} fps")
 
     def _show_mode(self, settings: SessionSettings) -> None:
         self._free = settings.free_running

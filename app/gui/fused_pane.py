@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSlider, QSpinBox, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from app.gui.image_view import ImageView
 from app.gui.live_fusion import REGIONS, Choice, Fused
+from app.gui.method_box import MethodBox
 from app.gui.overlay_worker import Overlay, OverlayMode
 from app.gui.preview import RgbImage
 from app.gui.raw_pane import chip
 from app.gui.theme import set_chip, set_flag
 
-LIVE_METHODS = ("classical", "live", "awnet", "bicubic")
+_FIRST_METHOD = "classical"
 _FLICKER_MS = 400
 _LATE_MS = 1500
 _STEPS = 1000
@@ -33,8 +35,8 @@ class Show(Enum):
     WIPE = "Fused: wipe LSR | fused"
     FLICKER = "Fused: flicker"
     DIFFERENCE = "Fused: difference"
-    WEIGHT = "Fused: share of the sharp frame"
-    FLOW = "Fused: motion to the sharp frame"
+    WEIGHT = "Fused: sharp frame's share"
+    FLOW = "Fused: motion"
     OFF = "Off"
 
 
@@ -99,9 +101,9 @@ class FusedPane(QFrame):
         for show in Show:
             self.mode.addItem(show.value, show)
         self.mode.setCurrentIndex(self.mode.findData(Show.OFF))
-        self.method = QComboBox()
+        self.method = MethodBox()
         self.method.setObjectName("live_method")
-        self.method.addItems(LIVE_METHODS)
+        self.method.choose(_FIRST_METHOD)
         self.region = QComboBox()
         self.region.setObjectName("live_region")
         self.region.addItems(list(REGIONS))
@@ -138,7 +140,7 @@ class FusedPane(QFrame):
         self.dropped = chip("", tip="GoPs that live fusion had no time for; recordings keep them all")
         for label in (self.age, self.dropped):
             label.hide()
-        self.hint = QLabel("")
+        self.hint = QElidingLabel("")
         set_flag(self.hint, "dim", "true")
         self._fusing = (self.method, self.region, self.distance, self.references, self.recurrent)
         top = QHBoxLayout()
@@ -151,8 +153,7 @@ class FusedPane(QFrame):
         bottom.setSpacing(4)
         for label in (self.rate, self.age, self.dropped):
             bottom.addWidget(label)
-        bottom.addWidget(self.hint)
-        bottom.addStretch(1)
+        bottom.addWidget(self.hint, 1)
         bottom.addWidget(self.wipe)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
@@ -162,6 +163,7 @@ class FusedPane(QFrame):
         layout.addLayout(bottom)
         self.newest_overlay: Overlay | None = None
         self.newest_fused: Fused | None = None
+        self._reason = ""
         self._times: list[float] = []
         self._skipped = 0
         self._flicker = False
@@ -187,7 +189,7 @@ class FusedPane(QFrame):
     def choice(self) -> Choice:
         """What is fused, and how."""
         return Choice(
-            self.method.currentText(),
+            self.method.method or _FIRST_METHOD,
             REGIONS[self.region.currentText()],
             self.distance.value(),
             self.references.currentData(),
@@ -213,7 +215,14 @@ class FusedPane(QFrame):
     def set_hint(self, text: str) -> None:
         """Say why there is no picture, or no newer one."""
         self.view.set_hint(text)
-        self.hint.setText(text if self.newest_fused is not None else "")
+        self._reason = text
+        self._say()
+
+    def _say(self) -> None:
+        fused = self.newest_fused
+        text = (self._reason or fused.note) if fused is not None else ""
+        self.hint.setText(text)
+        self.hint.setToolTip(text)
 
     def show_overlay(self, overlay: Overlay) -> None:
         """Show the newest overlay."""
@@ -221,7 +230,7 @@ class FusedPane(QFrame):
             self.view.show_picture(overlay.rgb)
             self.newest_overlay = overlay
             self._count()
-            self.rate.setText(f"{self._rate():.0f} per s")
+            self.rate.setText(f"{self._rate():.0f} fps")
 
     def show_fused(self, fused: Fused) -> None:
         """Show the newest fused picture."""
@@ -231,7 +240,8 @@ class FusedPane(QFrame):
         self._skipped += fused.skipped
         self._count()
         self._redraw()
-        self.rate.setText(f"{self._rate():.1f} per s, {fused.seconds * 1000:.0f} ms on {fused.device}")
+        self._say()
+        self.rate.setText(f"{self._rate():.1f} fps, {fused.seconds * 1000:.0f} ms on {fused.device}")
         for label in (self.age, self.dropped):
             label.show()
         self.age.setText(f"age {fused.age_ms:.0f} ms")
@@ -274,6 +284,8 @@ class FusedPane(QFrame):
         self.show_changed.emit(show)
 
     def _choice_changed(self, *_: object) -> None:
+        for box in (self.references, self.recurrent):
+            box.setEnabled(self.choice.method != "bicubic")
         self._times.clear()
         self._skipped = 0
         self.choice_changed.emit(self.choice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from PyQt6.QtWidgets import QDialog, QTextBrowser, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 from app.gui.actions import ACTIONS, MENUS
 
@@ -37,4 +37,8 @@ class HelpPage(QDialog):
         self.resize(720, 560)
         self.text = QTextBrowser()
         self.text.setHtml(help_html())
-        QVBoxLayout(self).addWidget(self.text)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.text)
+        layout.addWidget(buttons)

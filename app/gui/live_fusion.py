@@ -90,6 +90,7 @@ class Fused:
         seconds: How long it took.
         age_ms: From the arrival of the LSR frame to the finished picture.
         skipped: GoPs since the picture before that were dropped.
+        note: What the operator should know about the model, or "".
 
     """
 
@@ -105,6 +106,7 @@ class Fused:
     seconds: float
     age_ms: float
     skipped: int
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,6 +258,7 @@ class LiveFusion:
             seconds=time.monotonic() - began,
             age_ms=(time.monotonic_ns() - frame.host_ns) / 1e6,
             skipped=max(0, skipped),
+            note=fuser.note,
         )
 
     def _fuser_for(self, choice: Choice, scale: float) -> Fuser:

@@ -8,13 +8,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QCloseEvent, QUndoStack
-from PyQt6.QtWidgets import (
-    QApplication,
-    QMainWindow,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
 from app.gui.actions import CALM, CONNECTED, STREAMING, Actions, first_keys
 from app.gui.alignment_lock import Box, Geometry
@@ -27,12 +21,12 @@ from app.gui.dialogs import Dialogs, confirmed
 from app.gui.exposure import ExposurePresenter, Quantity
 from app.gui.exposure_panel import ExposurePanel
 from app.gui.fused_pane import Show
-from app.gui.image_view import ImageView
 from app.gui.jobs import JobQueue
 from app.gui.live_page import LivePage
 from app.gui.live_views import LiveViews
 from app.gui.message_line import MessageLine
 from app.gui.messages import Messages
+from app.gui.pages import Pages
 from app.gui.presets import Memory, PresetBar
 from app.gui.recording import RecordingPresenter
 from app.gui.recording_panel import RecordingPanel
@@ -100,9 +94,6 @@ class MainWindow(QMainWindow):
         self.checklist = Checklist(self.controller, self.baseline, self.tasks, self)
         self.trigger = TriggerPresenter(self.controller, self.tasks, self)
         self._closed = False
-        self.dialogs = Dialogs(
-            self, self.baseline, self.recording, self.tasks, messages, options.log_file, self.show_take
-        )
         self.live_page = LivePage()
         self.panes = self.live_page.panes
         self.views = LiveViews(self.controller, self.panes, [self._drain_status], self)
@@ -113,6 +104,10 @@ class MainWindow(QMainWindow):
         )
         self.jobs = JobQueue(self.tasks, messages, self)
         self.take_page = TakePage(options.folder, self.tasks, self.jobs, messages)
+        self.pages = Pages(self.live_page, self.take_page, lambda: self.recording.folder)
+        self.dialogs = Dialogs(
+            self, self.baseline, self.recording, self.tasks, messages, options.log_file, self.pages.show_take
+        )
         self.fused_pane = self.live_page.fused
         self.combined = Combined(self.fused_pane, self.baseline, messages, self)
         self.views.add(self.combined.drain)
@@ -134,9 +129,6 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(4, 2, 2, 0)
         layout.setSpacing(2)
-        self.pages = QStackedWidget()
-        self.pages.addWidget(self.live_page)
-        self.pages.addWidget(self.take_page)
         layout.addWidget(self.pages, 1)
         layout.addWidget(self.message_line)
         self.setCentralWidget(page)
@@ -148,7 +140,7 @@ class MainWindow(QMainWindow):
         self.presets = PresetBar(self.memory, self.controller, self.messages)
         self.exposure_panel.add(self.presets)
         self.recording_panel = RecordingPanel(self.recording, self.checklist)
-        self.recording_panel.card.look.connect(self.show_take)
+        self.recording_panel.card.look.connect(self.pages.show_take)
         self.recording.finished.connect(lambda _: self.side.show_panel(self.recording_panel.card))
         self.trigger_panel = TriggerPanel(self.trigger, self.controller)
         self.baseline_panel = BaselinePanel(self.baseline, self.controller)
@@ -163,7 +155,7 @@ class MainWindow(QMainWindow):
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.side)
 
     def _handlers(self) -> dict[str, Callable[[bool], None]]:
-        presenter, controller, views = self.exposure, self.controller, self.views
+        presenter, controller, views, pages = self.exposure, self.controller, self.views, self.pages
         return {
             "connect": lambda _: controller.connect_rig(),
             "disconnect": lambda _: controller.disconnect_rig(),
@@ -178,11 +170,11 @@ class MainWindow(QMainWindow):
             "gain_up": lambda _: presenter.step(Quantity.GAIN, up=True),
             "select_camera": lambda _: self._select_other(),
             "link": presenter.set_linked,
-            "view_all": lambda _: self._show_views({*Role}, combined=True),
-            "view_hsr": lambda _: self._show_views({Role.HSR}, combined=False),
-            "view_lsr": lambda _: self._show_views({Role.LSR}, combined=False),
-            "view_combined": lambda _: self._show_views(set(), combined=True),
-            "takes": self.show_takes,
+            "view_all": lambda _: pages.show_views({*Role}, combined=True),
+            "view_hsr": lambda _: pages.show_views({Role.HSR}, combined=False),
+            "view_lsr": lambda _: pages.show_views({Role.LSR}, combined=False),
+            "view_combined": lambda _: pages.show_views(set(), combined=True),
+            "takes": pages.show_takes,
             "fuse_take": lambda _: self._ask_export(fused=True),
             "export": lambda _: self._ask_export(fused=False),
             "snapshot": lambda _: self.dialogs.snapshot(),
@@ -193,11 +185,11 @@ class MainWindow(QMainWindow):
             **{f"preset_{n}": self._preset_handler(n) for n in range(1, 10)},
             "check_sync": lambda _: self.trigger.check(),
             "align": lambda _: self.baseline.relock(),
-            "show_overlay": lambda _: self._show_combined(Show.ANAGLYPH),
-            "show_fused": lambda _: self._show_combined(Show.FUSED),
+            "show_overlay": lambda _: pages.show_combined(Show.ANAGLYPH),
+            "show_fused": lambda _: pages.show_combined(Show.FUSED),
             "show_off": lambda _: self.fused_pane.set_shown(Show.OFF),
-            "zoom_all": lambda _: self._zoom_all(),
-            "zoom_actual": lambda _: self._zoom_actual(),
+            "zoom_all": lambda _: pages.zoom_all(),
+            "zoom_actual": lambda _: pages.zoom_actual(presenter.selected),
             "link_views": lambda on: setattr(views, "linked", on),
             "saturation": lambda on: setattr(views, "mark_saturated", on),
             "histogram": self.live_page.show_histograms,
@@ -224,6 +216,7 @@ class MainWindow(QMainWindow):
         self.exposure.selected_changed.connect(self._mark_selected)
         self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
         controller.live_started.connect(self.combined.live_started)
+        self.pages.takes_shown.connect(self._show_takes)
         controller.choice_needed.connect(self._choose_cameras)
         self.actions_table.record_button.too_short.connect(
             lambda: self.messages.info("hold the button for half a second to stop the take, or press F9")
@@ -297,45 +290,12 @@ class MainWindow(QMainWindow):
             pane.set_selected(role is selected)
 
     def _ask_export(self, *, fused: bool) -> None:
-        if self.pages.currentWidget() is self.take_page and self.take_page.chosen is not None:
-            self.take_page.ask(fused=fused)
-        else:
-            self.show_takes(True)
+        if not self.pages.ask_export(fused=fused):
             self.messages.info("choose a take, then fuse or export it")
 
-    def _show_views(self, roles: set[Role], *, combined: bool) -> None:
-        self.show_takes(False)
-        self.live_page.show_only(roles, combined=combined)
-
-    def _show_combined(self, show: Show) -> None:
-        self.show_takes(False)
-        self.live_page.show_combined(show)
-
-    def show_takes(self, shown: bool) -> None:
-        """Show the take browser instead of the live views."""
+    def _show_takes(self, shown: bool) -> None:
         self.actions_table["takes"].setChecked(shown)
-        self.pages.setCurrentWidget(self.take_page if shown else self.live_page)
         self.side.setVisible(not shown)
-        if shown:
-            self.take_page.refresh(self.recording.folder)
-
-    def show_take(self, path: Path) -> None:
-        """Look at one take."""
-        self.show_takes(True)
-        self.take_page.refresh(select=path)
-
-    def _image_views(self) -> list[ImageView]:
-        return [*self.live_page.views, *self.take_page.views.values()]
-
-    def _zoom_all(self) -> None:
-        for view in self._image_views():
-            view.show_all()
-
-    def _zoom_actual(self) -> None:
-        on_takes = self.pages.currentWidget() is self.take_page
-        views = self.take_page.views if on_takes else {r: pane.view for r, pane in self.panes.items()}
-        views[self.exposure.selected].show_actual()
-        self.fused_pane.view.show_actual()
 
     def _choose_theme(self, dark: bool) -> None:
         app = QApplication.instance()
@@ -343,7 +303,7 @@ class MainWindow(QMainWindow):
             theme = Theme.DARK if dark else Theme.LIGHT
             colors = apply_theme(app, theme)
             self.memory.change(theme=theme.value)
-            for view in self._image_views():
+            for view in self.pages.views:
                 view.setBackground(colors.picture)
 
     def _quit(self, _: bool) -> None:

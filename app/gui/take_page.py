@@ -98,7 +98,7 @@ class TakePage(QWidget):
         self.speed = QDoubleSpinBox()
         self.speed.setRange(0.1, 1000)
         self.speed.setValue(_PLAY_FPS)
-        self.speed.setSuffix(" frames/s")
+        self.speed.setSuffix(" fps")
         self.marks = QComboBox()
         self.marks.setObjectName("take_marks")
         self.marks.setToolTip("Notes made while the take ran: choose one to see its moment")

@@ -140,7 +140,7 @@ class TriggerPanel(QWidget):
         super().__init__(parent)
         self._presenter = presenter
         self._allowed = False
-        self.hsr_fps = number(0.1, 500, 30.0, 3, " per s", "trigger_hsr_fps")
+        self.hsr_fps = number(0.1, 500, 30.0, 3, " fps", "trigger_hsr_fps")
         self.ratio = QSpinBox()
         self.ratio.setObjectName("trigger_ratio")
         self.ratio.setRange(1, 64)
@@ -240,7 +240,7 @@ class TriggerPanel(QWidget):
             self.result.setText("")
         else:
             longest = [f"{plan.max_exposure_us(role) / 1000:.3f} ms {str(role).upper()}" for role in Role]
-            self.result.setText(f"LSR {plan.lsr_fps:g} per s; exposures up to {', '.join(longest)}")
+            self.result.setText(f"LSR {plan.lsr_fps:g} fps\nexposures up to {', '.join(longest)}")
         changed = settings is not None and plan != settings.plan
         self.apply.setEnabled(self._allowed and changed)
         self.wiring.setEnabled(plan is not None)

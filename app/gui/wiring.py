@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtSvgWidgets import QSvgWidget
-from PyQt6.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from drivers.trigger import TriggerPlan
 from drivers.trigger_wiring import wiring_svg
@@ -25,3 +25,6 @@ class WiringDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(self.picture, 0, Qt.AlignmentFlag.AlignCenter)
         layout.addWidget(self.words)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout.addWidget(buttons)

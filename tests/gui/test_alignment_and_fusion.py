@@ -16,9 +16,11 @@ from app.gui.fused_pane import Show, compose
 from app.gui.live_fusion import REGIONS, Fused, LiveView, match_moments
 from app.gui.main_window import MainWindow
 from app.gui.messages import Severity
+from app.gui.method_box import MethodBox, not_runnable
 from app.gui.overlay_worker import OverlayMode, lay_over, residual_shift
 from calibration import CalibrationError
 from drivers import Frame, PixelFormat, Role
+from fusion import METHODS
 from pictures import textured
 
 
@@ -234,3 +236,29 @@ def test_wipe_shows_both_pictures() -> None:
     assert (wiped[:, 22:] == 200).all()
     assert (compose(fused, Show.FLICKER, 0.5, flicker=True) == 0).all()
     assert (compose(fused, Show.FLICKER, 0.5, flicker=False) == 200).all()
+
+
+def test_only_methods_that_can_run_can_be_chosen_live(window: MainWindow, qtbot: QtBot) -> None:
+    align(window, qtbot)
+    choose(window, Show.FUSED)
+    methods = window.findChild(MethodBox, "live_method")
+    references = window.findChild(QComboBox, "live_references")
+    assert methods is not None
+    assert references is not None
+    missing = not_runnable()
+    for index, name in enumerate(METHODS):
+        flags = methods.model().flags(methods.model().index(index, 0))
+        assert bool(flags & Qt.ItemFlag.ItemIsEnabled) == (name not in missing)
+        assert missing.get(name, "") in methods.itemData(index, Qt.ItemDataRole.ToolTipRole)
+    for count in (1, 2):
+        references.setCurrentIndex(references.findData(count))
+        for name in (n for n in METHODS if n not in missing):
+            methods.choose(name)
+            qtbot.waitUntil(lambda name=name: _fused_by(window, name), timeout=20000)
+    assert not references.isEnabled(), "bicubic uses no sharp frame"
+    assert not window.messages.count(Severity.ERROR)
+
+
+def _fused_by(window: MainWindow, method: str) -> bool:
+    fused = window.fused_pane.newest_fused
+    return fused is not None and fused.method == method

@@ -179,7 +179,7 @@ def test_no_slot_works_on_the_gui_thread(
     with qtbot.waitSignal(window.recording.finished, timeout=20000):
         window.actions_table["arm"].trigger()
     window.recording_panel.set_folder(takes)
-    window.show_take(takes / "marbles")
+    window.pages.show_take(takes / "marbles")
     qtbot.waitUntil(lambda: window.take_page.moment is not None, timeout=10000)
     window.take_page.slider.setValue(5)
     QTimer.singleShot(0, lambda: export_once_weighed(qtbot))

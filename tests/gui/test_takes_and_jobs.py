@@ -101,7 +101,7 @@ def test_fuse_a_trimmed_part_through_the_dialog(idle_window: MainWindow, qtbot: 
     page.trim.setValue((4, 11))
 
     def fill(dialog: ExportDialog) -> None:
-        dialog.method.setCurrentText("Classical, no network")
+        dialog.method.setCurrentText("Classical")
         dialog.slow.setChecked(True)
         dialog.playback.setValue(15)
         assert "8 frames" in dialog.summary.text()

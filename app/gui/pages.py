@@ -1,0 +1,87 @@
+"""The middle of the window: the live pictures, or the take browser in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QStackedWidget, QWidget
+
+from app.gui.fused_pane import Show
+from app.gui.image_view import ImageView
+from app.gui.live_page import LivePage
+from app.gui.take_page import TakePage
+from drivers import Role
+
+
+class Pages(QStackedWidget):
+    """Both pages, one shown at a time; whoever asks to see something gets to its page.
+
+    Args:
+        live: The live pictures.
+        takes: The take browser.
+        folder: Where the takes are now.
+
+    """
+
+    takes_shown = pyqtSignal(bool)
+    """Whether the take browser is shown from now on."""
+
+    def __init__(
+        self, live: LivePage, takes: TakePage, folder: Callable[[], Path], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._live, self._takes, self._folder = live, takes, folder
+        self.addWidget(live)
+        self.addWidget(takes)
+
+    @property
+    def views(self) -> list[ImageView]:
+        """All pictures of both pages."""
+        return [*self._live.views, *self._takes.views.values()]
+
+    def show_takes(self, shown: bool) -> None:
+        """Show the take browser instead of the live views."""
+        self.setCurrentWidget(self._takes if shown else self._live)
+        self.takes_shown.emit(shown)
+        if shown:
+            self._takes.refresh(self._folder())
+
+    def show_take(self, path: Path) -> None:
+        """Look at one take."""
+        self.show_takes(True)
+        self._takes.refresh(select=path)
+
+    def show_views(self, roles: set[Role], *, combined: bool) -> None:
+        """Show these cameras live, and the third picture or not."""
+        self.show_takes(False)
+        self._live.show_only(roles, combined=combined)
+
+    def show_combined(self, show: Show) -> None:
+        """Show the third picture this way."""
+        self.show_takes(False)
+        self._live.show_combined(show)
+
+    def ask_export(self, *, fused: bool) -> bool:
+        """Ask what to make of the chosen take; False when there is none, and one can be chosen now."""
+        if self.currentWidget() is self._takes and self._takes.chosen is not None:
+            self._takes.ask(fused=fused)
+            return True
+        self.show_takes(True)
+        return False
+
+    def zoom_all(self) -> None:
+        """Show whole pictures."""
+        for view in self.views:
+            view.show_all()
+
+    def zoom_actual(self, selected: Role) -> None:
+        """One pixel of this camera, and of the third picture, on one pixel of the screen."""
+        views = (
+            self._takes.views
+            if self.currentWidget() is self._takes
+            else {role: pane.view for role, pane in self._live.panes.items()}
+        )
+        views[selected].show_actual()
+        self._live.fused.view.show_actual()
