@@ -47,6 +47,8 @@ class ActionInfo:
 
 
 ACTIONS: tuple[ActionInfo, ...] = (
+    ActionInfo("undo", "Edit", "Undo", "Take the last change of exposure, gain or colour back", "Ctrl+Z"),
+    ActionInfo("redo", "Edit", "Redo", "Make the change that was taken back again", "Ctrl+Shift+Z"),
     ActionInfo(
         "connect",
         "Camera",
@@ -260,7 +262,7 @@ class Actions:
     def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[[bool], None]]) -> None:
         self._actions: dict[str, QAction] = {}
         bar = window.menuBar()
-        self.menus = menus = dict[str, QMenu]()
+        menus: dict[str, QMenu] = {}
         if bar is not None:
             for name in MENUS:
                 menu = bar.addMenu(f"&{name}")

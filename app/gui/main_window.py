@@ -26,6 +26,7 @@ from app.gui.live_page import LivePage
 from app.gui.live_views import LiveViews
 from app.gui.message_line import MessageLine
 from app.gui.messages import Messages
+from app.gui.number_keys import NumberKeys
 from app.gui.pages import Pages
 from app.gui.presets import Memory, PresetBar
 from app.gui.recording import RecordingPresenter
@@ -115,7 +116,6 @@ class MainWindow(QMainWindow):
         self._build_central()
         self._build_side()
         self.actions_table = Actions(self, self._handlers())
-        self._add_undo_actions()
         self._join()
         self._on_state(State.DISCONNECTED)
         if options.connect:
@@ -153,10 +153,13 @@ class MainWindow(QMainWindow):
             }
         )
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.side)
+        NumberKeys(self.side)
 
     def _handlers(self) -> dict[str, Callable[[bool], None]]:
         presenter, controller, views, pages = self.exposure, self.controller, self.views, self.pages
         return {
+            "undo": lambda _: self.undo.undo(),
+            "redo": lambda _: self.undo.redo(),
             "connect": lambda _: controller.connect_rig(),
             "disconnect": lambda _: controller.disconnect_rig(),
             "live": lambda _: controller.toggle_live(),
@@ -199,15 +202,6 @@ class MainWindow(QMainWindow):
             "help": lambda _: self.dialogs.help(),
             "quit": self._quit,
         }
-
-    def _add_undo_actions(self) -> None:
-        for action, key in (
-            (self.undo.createUndoAction(self, "Undo"), "Ctrl+Z"),
-            (self.undo.createRedoAction(self, "Redo"), "Ctrl+Shift+Z"),
-        ):
-            if action is not None:
-                action.setShortcut(key)
-                self.actions_table.menus["Edit"].addAction(action)
 
     def _join(self) -> None:
         controller = self.controller

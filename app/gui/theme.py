@@ -154,3 +154,5 @@ def set_flag(widget: QWidget, name: str, value: object) -> None:
     if style is not None:
         style.unpolish(widget)
         style.polish(widget)
+    # Without a new text nothing else has it painted anew.
+    widget.update()

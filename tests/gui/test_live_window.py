@@ -49,6 +49,25 @@ def test_exposure_of_one_camera_leaves_the_other(window: MainWindow, qtbot: QtBo
     qtbot.waitUntil(lambda: ring.head(ring.latest() or 0).exposure_us == pytest.approx(3500, abs=5))
 
 
+def test_keys_work_after_a_number_was_typed(window: MainWindow, qtbot: QtBot) -> None:
+    hsr, lsr = (field(window, role, "ExposureTime") for role in (Role.HSR, Role.LSR))
+    start = hsr.value(), lsr.value()
+    window.activateWindow()
+    lsr.setFocus()
+    qtbot.waitUntil(lsr.hasFocus)
+    lsr.selectAll()
+    QTest.keyClicks(lsr, "1.5")
+    QTest.keyClick(lsr, Qt.Key.Key_Return)
+    assert lsr.value() == 1.5
+    QTest.keyClick(lsr, Qt.Key.Key_BracketRight)
+    assert hsr.value() == pytest.approx(start[0] * 2 ** (1 / 3), rel=1e-3), "a third of a stop"
+    assert lsr.value() == 1.5, "the key acts on the chosen camera, not on the field"
+    QTest.keyClick(lsr, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert hsr.value() == pytest.approx(start[0], rel=1e-3)
+    QTest.keyClick(lsr, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert lsr.value() == pytest.approx(start[1], rel=1e-3)
+
+
 def test_linked_exposures_keep_their_ratio_and_undo_together(window: MainWindow, qtbot: QtBot) -> None:
     hsr, lsr = (field(window, role, "ExposureTime") for role in (Role.HSR, Role.LSR))
     start = hsr.value(), lsr.value()

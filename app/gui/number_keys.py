@@ -1,0 +1,39 @@
+"""Keys of the window that a number field has no use for still work while the cursor is in it."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtGui import QKeyEvent, QKeySequence
+from PyQt6.QtWidgets import QAbstractSpinBox, QLineEdit, QWidget
+
+_USED = "0123456789.,+-"
+_UNDO = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
+
+
+class NumberKeys(QObject):
+    """Lets what is no part of a number, and Ctrl+Z after a finished entry, through to the window's actions.
+
+    Args:
+        panel: The fields in it are meant; also the owner.
+
+    """
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__(panel)
+        for field in panel.findChildren(QAbstractSpinBox):
+            field.installEventFilter(self)
+
+    def eventFilter(self, field: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Refuse the keys that the field would swallow."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
+            line = field.findChild(QLineEdit) if field is not None else None
+            finished = line is not None and not line.isModified()
+            undo = event.matches(QKeySequence.StandardKey.Undo) or event.matches(
+                QKeySequence.StandardKey.Redo
+            )
+            plain = not event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier
+            letter = plain and event.text().isprintable() and event.text() not in _USED
+            if (undo and finished) or letter:
+                event.ignore()
+                return True
+        return super().eventFilter(field, event)
