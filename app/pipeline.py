@@ -161,7 +161,8 @@ class Pipeline:
     @property
     def warnings(self) -> list[str]:
         """What the operator should know so far, one sentence each."""
-        return [*([self.fuser.note] if self.fuser.note else []), *self._damage, *self.aligner.warnings]
+        note = [self.fuser.note] if self.fuser.note else []
+        return [*self.pair.findings, *note, *self._damage, *self.aligner.warnings]
 
     @property
     def gops(self) -> tuple[Gop, ...]:

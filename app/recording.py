@@ -97,6 +97,11 @@ class TakeReport:
         """Why recording ended before it was asked to; None for an orderly end."""
         return self.recording.stop_reason
 
+    @property
+    def left(self) -> tuple[Absence, ...]:
+        """The absences that lasted until the end of the take."""
+        return tuple(absence for absence in self.absences if absence.until_s is None)
+
     def frames(self, role: Role) -> int:
         """Whole frames of one stream in the take."""
         return (self.recording.hsr if role is Role.HSR else self.recording.lsr).received
@@ -106,7 +111,7 @@ class TakeReport:
         hsr, lsr = self.recording.hsr.expected, self.recording.lsr.expected
         pulses = self.pulses
         if pulses is None:
-            if not any(absence.until_s is None for absence in self.absences):
+            if not self.left:
                 return hsr if role is Role.HSR else lsr
             # A camera that did not come back says nothing about the end: the other one does.
             pulses = max(lsr, (hsr - 1) * self.ratio + 1)
@@ -136,6 +141,7 @@ class TakeReport:
             "drift_ppm": recording.drift_ppm,
             "phase_basis": recording.phase_basis,
             "stop_reason": recording.stop_reason,
+            "absences": [absence.to_json() for absence in self.absences],
             "warnings": list(recording.warnings),
         }
 

@@ -225,7 +225,7 @@ class TakeRun:
             TakeError: The disk refused to close the take; everything before is kept.
 
         """
-        pulses = None
+        pulses, ratio = None, self._crew.configured().plan.ratio
         if not self.was_live:
             self._crew.halt()
             # Pulses given before the take do not belong to it.
@@ -233,10 +233,11 @@ class TakeRun:
         for role, error in self._crew.failures().items():
             self.lose(role, str(error))
         absences = tuple(self._absences)
-        recording = self._recorder.stop([str(absence) for absence in absences])
+        given = None if pulses is None else {Role.LSR: pulses, Role.HSR: -(-pulses // ratio)}
+        recording = self._recorder.stop([str(absence) for absence in absences], pulses=given)
         empty = recording.hsr.expected == recording.lsr.expected == 0
         kept = not (empty and remove_empty_take(self._path))
-        return TakeReport(self._path, recording, pulses, self._crew.configured().plan.ratio, absences, kept)
+        return TakeReport(self._path, recording, pulses, ratio, absences, kept)
 
     def holds_back(self, role: Role) -> bool:
         """Whether the ring holds so much that is not on disk that the camera had better wait."""

@@ -55,7 +55,7 @@ class RecordingReport:
 
     Attributes:
         path: The take's folder.
-        seconds: From the first to the last LSR frame [s].
+        seconds: From the first to the last frame, of the stream that lasts longer [s].
         bytes_written: Pixels on disk [bytes].
         hsr: The HSR camera's part.
         lsr: The LSR camera's part.
@@ -118,6 +118,11 @@ def stream_report(rows: Rows, *, name: str, fps: float | None = None) -> StreamR
     )
 
 
+def _span_s(rows: Rows) -> float:
+    times = rows["mid_exposure_ns"]
+    return float(times[-1] - times[0]) / 1e9 if len(times) > 1 else 0.0
+
+
 def _pulses(rows: Rows, delay_us: float) -> IntArray:
     before = rows["exposure_us"] * 500.0 + delay_us * 1000.0
     pulses: IntArray = rows["mid_exposure_ns"].astype(np.int64) - np.rint(before).astype(np.int64)
@@ -132,8 +137,20 @@ def recording_report(
     bytes_written: int,
     stop_reason: str | None,
     remarks: Sequence[str] = (),
+    pulses: Mapping[Role, int] | None = None,
 ) -> RecordingReport:
-    """Judge a recording from the indices of both streams; never raises for what the cameras did."""
+    """Judge a recording from the indices of both streams; never raises for what the cameras did.
+
+    Args:
+        path: The take's folder.
+        metadata: What take.json says.
+        rows: Both indices.
+        bytes_written: Pixels on disk [bytes].
+        stop_reason: Why the recording ended before it was asked to; None for an orderly end.
+        remarks: What else the operator must know, one sentence each.
+        pulses: Pulses that each camera was given during the recording; None when nobody counted.
+
+    """
     warnings = list(remarks)
     reports = {}
     trigger = metadata.trigger
@@ -151,8 +168,12 @@ def recording_report(
         reports[role] = report
         if report.received == 0:
             warnings.append(f"{name}: no frames were recorded; check its trigger line")
-        elif report.missing:
-            warnings.append(f"{name}: {report.missing} of {report.expected} frames are missing")
+        else:
+            # Only counted pulses show what is missing at the ends; after an early end they say nothing.
+            counted = pulses[role] if pulses is not None and stop_reason is None else 0
+            expected = max(report.expected, counted)
+            if expected > report.received:
+                warnings.append(f"{name}: {expected - report.received} of {expected} frames are missing")
         trouble = judge_rate(role, report.rate, planned) if planned and report.rate else ""
         if trouble:
             warnings.append(trouble)
@@ -177,10 +198,9 @@ def recording_report(
             warnings.append(str(error))
     if stop_reason is not None:
         warnings.append(f"recording stopped: {stop_reason}")
-    times = lsr["mid_exposure_ns"] if len(lsr) else hsr["mid_exposure_ns"]
     return RecordingReport(
         path=path,
-        seconds=float(times[-1] - times[0]) / 1e9 if len(times) > 1 else 0.0,
+        seconds=max(_span_s(rows[role]) for role in Role),
         bytes_written=bytes_written,
         hsr=reports[Role.HSR],
         lsr=reports[Role.LSR],

@@ -326,11 +326,14 @@ class Recorder:
         for follower in self._followers:
             follower.finish()
 
-    def stop(self, remarks: Sequence[str] = ()) -> RecordingReport:
+    def stop(
+        self, remarks: Sequence[str] = (), *, pulses: Mapping[Role, int] | None = None
+    ) -> RecordingReport:
         """Take up what the rings hold now, close the take and report.
 
         Args:
             remarks: What else the operator must know, one sentence each; they join the report's warnings.
+            pulses: Pulses that each camera was given during the recording; None when nobody counted.
 
         Raises:
             TakeError: Nothing is being recorded, or the disk refuses to close the take; frames written
@@ -353,6 +356,7 @@ class Recorder:
             bytes_written=writer.bytes_written,
             stop_reason=self._stop_reason,
             remarks=remarks,
+            pulses=pulses,
         )
         writer.close(report.to_json())
         return report

@@ -84,6 +84,7 @@ class StreamPair:
             (then `pairing` or `calibration.sync` must find it). Where the clocks drift apart, this holds for
             the first HSR frame.
         drift_ppm: How much faster the LSR clock runs [ppm]; 0 for streams on one clock.
+        findings: What the operator should know about the recording, one sentence each.
 
     """
 
@@ -91,6 +92,7 @@ class StreamPair:
     lsr: FrameSource
     clock_offset_ns: int | None
     drift_ppm: float = 0.0
+    findings: tuple[str, ...] = ()
 
     @property
     def hsr_on_lsr_clock(self) -> npt.NDArray[np.int64]:

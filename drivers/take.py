@@ -43,21 +43,25 @@ __all__ = [
     "write_clip_take",
 ]
 
+_WITHOUT_REPORT = "copy the take again, or delete this file to read the frames that are whole"
+
 
 def is_take(path: Path | str) -> bool:
     """Whether `path` is a folder that holds a take."""
     return (Path(path) / METADATA_NAME).is_file()
 
 
-def _read_json(path: Path) -> dict[str, JsonValue]:
+def _read_json(path: Path, remedy: str = "copy the take again") -> dict[str, JsonValue]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise TakeError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise TakeError(
+            f"{path}: cannot be read ({error.strerror or error}); check its permissions"
+        ) from error
     except ValueError as error:
-        raise TakeError(f"{path}: damaged, it is not JSON; copy the take again") from error
+        raise TakeError(f"{path}: damaged, it is not JSON; {remedy}") from error
     if not isinstance(content, dict):
-        raise TakeError(f"{path}: damaged, it holds no object; copy the take again")
+        raise TakeError(f"{path}: damaged, it holds no object; {remedy}")
     return content
 
 
@@ -127,11 +131,11 @@ class Take:
         report: dict[str, JsonValue] | None = None
         done_path = folder / DONE_NAME
         if done_path.exists():
-            done = _read_json(done_path)
+            done = _read_json(done_path, _WITHOUT_REPORT)
             for role in Role:
                 count = done.get(f"{role.value}_frames")
                 if not isinstance(count, int) or count < 0:
-                    raise TakeError(f"{done_path}: damaged, no count of {role} frames; delete it to recover")
+                    raise TakeError(f"{done_path}: damaged, no count of {role} frames; {_WITHOUT_REPORT}")
                 counts[role] = count
             found = done.get("report")
             report = found if isinstance(found, dict) else {}
@@ -159,6 +163,15 @@ class Take:
         return dict(self._report or {})
 
     @property
+    def findings(self) -> tuple[str, ...]:
+        """What the operator should know about the recording, one sentence each; empty for a complete one."""
+        if self.recovered:
+            counts = " and ".join(f"{self.stream(role).info.frame_count} {role.name}" for role in Role)
+            return (f"{self._path}: the recording was interrupted; {counts} frames are whole",)
+        found = self.report.get("warnings")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
+    @property
     def hsr(self) -> FrameSource:
         """The sharp, slow stream."""
         return self._hsr
@@ -175,7 +188,7 @@ class Take:
     def pair(self) -> StreamPair:
         """Both streams as everything downstream takes them."""
         found = self._metadata
-        return StreamPair(self._hsr, self._lsr, found.clock_offset_ns, found.clock_drift_ppm)
+        return StreamPair(self._hsr, self._lsr, found.clock_offset_ns, found.clock_drift_ppm, self.findings)
 
     def close(self) -> None:
         """Give the files back. Safe to call twice."""

@@ -100,7 +100,13 @@ def command(
     notes: Annotated[str, typer.Option(help="Notes kept in the take.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Record a take with two triggered cameras."""
+    """Record a take with two triggered cameras.
+
+    Missing frames are counted and warned of; the exit code is 0 as long as both
+    cameras are part of the take at its end. It is 1 when one of them left for
+    good or the take ended early: the take is kept, and the last line on standard
+    error says what it lacks.
+    """
     from app.capture import CaptureJob, check_pulses, run_job
 
     if out is None and not pulse_test:
@@ -159,8 +165,9 @@ def command(
         say(
             f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost", quiet=json
         )
+    incomplete = tuple(map(str, report.left)) if report.stop_reason is None and report.kept else ()
     for warning in report.recording.warnings:
-        if warning != f"recording stopped: {report.stop_reason}":
+        if warning not in (f"recording stopped: {report.stop_reason}", *incomplete):
             warn(warning)
     emit(report.to_json(), as_json=json)
     if not report.kept:
@@ -169,3 +176,5 @@ def command(
         )
     if report.stop_reason is not None:
         raise SessionError(f"{report.path} ended early and is kept: {report.stop_reason}")
+    if incomplete:
+        raise SessionError(f"{report.path} is kept but incomplete: {'; '.join(incomplete)}")

@@ -80,16 +80,12 @@ def read_entry(path: Path) -> TakeEntry:
                 lsr_frames=lsr.frame_count,
                 simulated=take.metadata.simulated,
                 recovered=take.recovered,
-                findings=tuple(str(text) for text in _texts(take.report.get("warnings"))),
+                findings=() if take.recovered else take.findings,
                 notes=take.metadata.notes,
                 thumbnail=thumbnail,
             )
     except (DriverError, OSError) as error:
         return TakeEntry(path=path, name=path.name, problem=" ".join(str(error).split()))
-
-
-def _texts(found: object) -> list[object]:
-    return found if isinstance(found, list) else []
 
 
 def scan(folder: Path) -> list[TakeEntry]:

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from drivers import Take
+from app.capture import emulated_session
+from app.cli import run
+from app.session import Session
+from drivers import Role, Take
+from drivers.spinnaker_emulator import VirtualRig
 
 SMALL = ["--emulate", "--hsr-size", "192x160", "--lsr-size", "96x80"]
 
@@ -46,6 +50,49 @@ def test_without_a_folder_nothing_begins() -> None:
     done = twinrate("capture", *SMALL)
     assert done.returncode == 2
     assert "--out is missing" in done.stderr
+
+
+@pytest.mark.parametrize("gone", list(Role))
+def test_a_take_that_a_camera_left_for_good_is_kept_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gone: Role
+) -> None:
+    def unplugged(rig: VirtualRig) -> Session:
+        rig.faults(gone).at_pulse[2] = lambda: rig.unplug(gone)
+        return emulated_session(rig)
+
+    monkeypatch.setattr("app.capture.emulated_session", unplugged)
+    take = tmp_path / "take"
+    with pytest.raises(SystemExit, match="1"):
+        run(["capture", "--out", str(take), "--seconds", "0.2", *SMALL, "--json"])
+    out, err = capsys.readouterr()
+    line = json.loads(out.splitlines()[-1])
+    assert line["frames"][str(gone)] == 2
+    assert [absence["camera"] for absence in line["absences"]] == [str(gone)]
+    *warnings, last = err.strip().splitlines()
+    assert "is kept but incomplete" in last
+    assert "did not come back" in last
+    assert any(text.startswith(f"warning: {gone.name}:") and "are missing" in text for text in warnings)
+
+    with pytest.raises(SystemExit, match="0"):
+        run([*f"fuse {take} --method bicubic --align none --out".split(), str(tmp_path / "clip.mkv")])
+    assert "did not come back" in capsys.readouterr().err
+
+
+def test_frames_that_are_missing_at_the_end_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def losing(rig: VirtualRig) -> Session:
+        rig.faults(Role.LSR).lost_frames |= {46, 47}
+        return emulated_session(rig)
+
+    monkeypatch.setattr("app.capture.emulated_session", losing)
+    with pytest.raises(SystemExit, match="0"):
+        run(["capture", "--out", str(tmp_path / "take"), "--seconds", "0.2", *SMALL])
+    out, err = capsys.readouterr()
+    assert "2 lost" in out
+    assert "LSR: 2 of 48 frames are missing" in err
+    with Take.open(tmp_path / "take") as take:
+        assert take.findings == ("LSR: 2 of 48 frames are missing",)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

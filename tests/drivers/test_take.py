@@ -166,6 +166,8 @@ def test_an_exception_while_recording_leaves_a_recovered_take(tmp_path: Path) ->
     take = Take.open(tmp_path / "t")
     assert take.recovered
     assert take.hsr.info.frame_count == 1
+    [finding] = take.pair().findings
+    assert "interrupted; 1 HSR and 0 LSR frames are whole" in finding
 
 
 def cut_take(path: Path, *, pixels: int, index: int) -> None:
@@ -257,7 +259,8 @@ def damage_frames(path: Path) -> None:
         (damage_index, r"index\.bin: damaged at row 10 of 24"),
         (damage_frames, r"frames_0000\.raw: cut short after 1 of 3"),
         (lambda p: (p / "take.json").unlink(), "not a take"),
-        (lambda p: (p / "take.json").write_text("{"), "not JSON"),
+        (lambda p: (p / "take.json").write_text("{"), "not JSON; copy the take again$"),
+        (lambda p: (p / "done.json").write_text("{"), "not JSON; .* delete this file to read the frames"),
         (lambda p: (p / "take.json").write_text("[]"), "no object"),
         (lambda p: (p / "done.json").write_text("{}"), "no count of hsr frames"),
         (lambda p: (p / "lsr/index.bin").unlink(), r"index\.bin: missing"),
