@@ -60,6 +60,7 @@ class SessionController(QObject):
         self._rig: Rig | None = None
         self._state = State.DISCONNECTED
         self._chosen: tuple[str, str] | None = None
+        self._live_after = False
         self._limits: dict[Role, dict[str, Limits]] = {}
         self._regions: dict[Role, tuple[int, int, int, int]] = {}
         self._lane = Lane("session", messages.error)
@@ -353,7 +354,8 @@ class SessionController(QObject):
                 self._start_live(rig)
 
     def _start_recording(self, rig: Rig, request: TakeRequest) -> None:
-        if request.wait and rig.session.state is State.LIVE:
+        self._live_after = request.wait and rig.session.state is State.LIVE
+        if self._live_after:
             rig.session.stop_live()
         live = rig.session.state is State.LIVE
         request.path.parent.mkdir(parents=True, exist_ok=True)
@@ -375,6 +377,8 @@ class SessionController(QObject):
 
     def _stop_recording(self, rig: Rig) -> None:
         self.take_finished.emit(rig.session.stop_recording())
+        if self._live_after and rig.session.state is State.IDLE:
+            self._start_live(rig)
 
 
 def _fire(rig: Rig) -> None:

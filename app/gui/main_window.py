@@ -273,8 +273,9 @@ class MainWindow(QMainWindow):
             if fresh and status.take_ended and self.controller.state is State.RECORDING:
                 # The take closed itself (disk full or too slow, camera gone): finish it and say why.
                 self.recording.stop()
-        recording = self.controller.state in (State.ARMED, State.RECORDING)
-        self.status.show_take(self.recording.name if recording else "", self.recording.seconds)
+        armed = self.controller.state is State.ARMED
+        running = armed or self.controller.state is State.RECORDING
+        self.status.show_take(self.recording.name if running else "", self.recording.seconds, armed=armed)
 
     def _select_other(self) -> None:
         self.exposure.select(Role.LSR if self.exposure.selected is Role.HSR else Role.HSR)

@@ -133,7 +133,7 @@ class RawPane(QFrame):
         self._serial = identity.serial if identity is not None else ""
         self._simulated.setVisible(identity is not None and identity.simulated)
         if identity is None:
-            self.view.clear_picture("no camera: press Connect (Ctrl+K)")
+            self._forget_picture("no camera: press Connect (Ctrl+K)")
             self.show_alarm("")
             self.set_state(State.DISCONNECTED)
 
@@ -150,7 +150,18 @@ class RawPane(QFrame):
         if state not in _RUNNING:
             self._last = None
             self._numbers = StreamNumbers()
+            self._forget_rate()
         self._show_state()
+
+    def _forget_picture(self, hint: str) -> None:
+        self.view.clear_picture(hint)
+        self.histogram.clear()
+        self.saturated_chip.setText("sat -")
+        set_chip(self.saturated_chip, "plain")
+
+    def _forget_rate(self) -> None:
+        self.fps_chip.setText("- fps")
+        set_chip(self.fps_chip, "plain")
 
     def _gone_text(self) -> str:
         return f"Camera {self._serial} has left.\nPlug it in again: it is taken back by itself."
@@ -211,13 +222,9 @@ class RawPane(QFrame):
             )
         if not numbers.alive and self._numbers.alive:
             # A picture that stands still must not be taken for a live one.
-            self.view.clear_picture(self._gone_text())
-            self.histogram.clear()
-            self.saturated_chip.setText("sat -")
-            set_chip(self.saturated_chip, "plain")
+            self._forget_picture(self._gone_text())
         if not numbers.alive:
-            self.fps_chip.setText("- fps")
-            set_chip(self.fps_chip, "plain")
+            self._forget_rate()
         if (numbers.alive, numbers.recorded) != (self._numbers.alive, self._numbers.recorded):
             self._numbers = numbers
             self._show_state()

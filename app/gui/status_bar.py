@@ -50,9 +50,11 @@ class StatusBar(QStatusBar):
             text += f"   GPU{busy} {status.gpu.memory_mb / 1000:.1f} GB"
         self.machine.setText(text)
 
-    def show_take(self, name: str, seconds: float) -> None:
-        """Show the running take; an empty name when none runs."""
+    def show_take(self, name: str, seconds: float, *, armed: bool = False) -> None:
+        """Show the running take, or the one that waits for its first pulse; an empty name for none."""
         self.take.setVisible(bool(name))
-        if name:
+        if name and armed:
+            self.take.setText(f"ARMED {name}")
+        elif name:
             minutes, rest = divmod(int(seconds), 60)
             self.take.setText(f"REC {name}  {minutes:02d}:{rest:02d}.{int(seconds * 10) % 10}")
