@@ -150,7 +150,7 @@ def _cost(
     small = cv2.resize(target, (width // scale, height // scale), interpolation=cv2.INTER_AREA)
     lsr = np.asarray(small, dtype=np.uint8)
     synthesiser, model, used = _synthesiser(method, scale, references, device)
-    before = _memory(used)
+    before = 0.0 if used == "cuda" else float(psutil.Process().memory_info().rss)
     times, spent = [], 0.0
     for frame in range(1 + frames):
         began, cpu = time.perf_counter(), time.process_time()
@@ -168,7 +168,7 @@ def _cost(
         references=references,
         seconds=float(np.median(times)),
         cpu_seconds=spent / frames,
-        memory_mb=(_memory(used) - before) / _MEBIBYTE,
+        memory_mb=(_most_memory(used) - before) / _MEBIBYTE,
     )
 
 
@@ -180,8 +180,8 @@ def _pictures(width: int, height: int, count: int) -> list[ByteImage]:
     return [np.ascontiguousarray(large[k : k + height, 2 * k : 2 * k + width]) for k in range(count)]
 
 
-def _memory(device: str) -> float:
-    """Most bytes so far."""
+def _most_memory(device: str) -> float:
+    """Most bytes in use so far."""
     if device == "cuda":
         return float(torch.cuda.max_memory_allocated())
     if sys.platform == "win32":
