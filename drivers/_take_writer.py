@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import threading
 import zlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -174,6 +176,8 @@ def _cannot_write(path: Path, error: OSError) -> str:
         return (
             f"{path}: the disk is full; everything before this frame is kept, free space and start a new take"
         )
+    if error.errno == errno.ENOENT:
+        return f"{path}: was moved or deleted while the take ran; its frames are where it went"
     return f"{path}: cannot write ({error.strerror or error}); everything before this frame is kept"
 
 
@@ -232,9 +236,13 @@ def _make_folder(path: Path) -> None:
     except FileExistsError as error:
         raise TakeError(f"{path}: already exists; choose another folder for the take") from error
     except OSError as error:
-        raise TakeError(
-            f"{path}: cannot be made ({error.strerror or error}); choose a writable place"
-        ) from error
+        raise TakeError(_cannot_make(path, error)) from error
+
+
+def _cannot_make(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: cannot be made, the disk is full; free space or choose another place"
+    return f"{path}: cannot be made ({error.strerror or error}); choose a writable place"
 
 
 class TakeWriter:
@@ -267,7 +275,9 @@ class TakeWriter:
             }
             sync_folder(self._path)
         except OSError as error:
-            raise TakeError(_cannot_write(self._path, error)) from error
+            # Made a moment ago and without a frame: nothing that the next attempt should stumble over.
+            shutil.rmtree(self._path, ignore_errors=True)
+            raise TakeError(_cannot_make(self._path, error)) from error
 
     @property
     def path(self) -> Path:
@@ -363,8 +373,10 @@ class TakeWriter:
             return
         self._closed = True
         try:
-            for stream in self._streams.values():
-                stream.close()
+            with ExitStack() as both:
+                # One that cannot be closed must not keep the other one's last frames off the disk.
+                for stream in self._streams.values():
+                    both.callback(stream.close)
             if complete:
                 counts = {f"{role.value}_frames": s.frames for role, s in self._streams.items()}
                 done = {**counts, "report": dict(report or {})}

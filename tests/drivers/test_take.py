@@ -378,6 +378,29 @@ def test_no_space_is_called_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert Take.open(tmp_path / "t").hsr.info.frame_count == 1
 
 
+def test_a_take_that_cannot_begin_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(TakeError, match="disk is full; free space"):
+        TakeWriter(tmp_path / "t", make_metadata())
+    monkeypatch.undo()
+    write_take(tmp_path / "t")
+
+
+def test_a_take_that_is_moved_while_it_runs_keeps_its_frames(tmp_path: Path) -> None:
+    writer = TakeWriter(tmp_path / "t", make_metadata())
+    writer.append(make_frame(Role.LSR, 0))
+    (tmp_path / "t").rename(tmp_path / "elsewhere")
+    writer.append(make_frame(Role.LSR, 1))
+    with pytest.raises(TakeError, match="was moved or deleted"):
+        writer.close()
+    with Take.open(tmp_path / "elsewhere") as take:
+        assert take.recovered
+        assert take.lsr.info.frame_count == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 @pytest.mark.parametrize("after_frames", [0, 1, 37])
 def test_kill_leaves_every_whole_frame(tmp_path: Path, after_frames: int) -> None:
