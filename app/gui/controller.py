@@ -52,6 +52,8 @@ class SessionController(QObject):
     """tuple[CameraIdentity, ...]: the operator must say which of these is which."""
     alarmed = pyqtSignal(object)
     """Alarm: something the operator must know at once."""
+    _entered = pyqtSignal(object)
+    """State, on its way from the worker thread."""
 
     def __init__(self, messages: Messages, open_rig: RigFactory, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -64,12 +66,13 @@ class SessionController(QObject):
         self._limits: dict[Role, dict[str, Limits]] = {}
         self._regions: dict[Role, tuple[int, int, int, int]] = {}
         self._lane = Lane("session", messages.error)
+        self._entered.connect(self._announce)
 
     # -- what is known now ----------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
-        """Where the session stands, as last reported."""
+        """Where the session stands, as last announced: what the window shows."""
         return self._state
 
     @property
@@ -98,7 +101,7 @@ class SessionController(QObject):
     def ring(self, role: Role) -> RingBuffer | None:
         """The stream's newest frames; None before the session has been live."""
         rig = self._rig
-        if rig is None or self._state is State.DISCONNECTED:
+        if rig is None or rig.session.state is State.DISCONNECTED:
             return None
         try:
             return rig.session.ring(role)
@@ -113,7 +116,7 @@ class SessionController(QObject):
     def numbers(self, role: Role) -> StreamNumbers:
         """Counters of one stream; zeros while nothing is connected."""
         rig = self._rig
-        if rig is None or self._state is State.DISCONNECTED:
+        if rig is None or rig.session.state is State.DISCONNECTED:
             return StreamNumbers()
         try:
             counters = rig.session.counters(role)
@@ -121,8 +124,9 @@ class SessionController(QObject):
             # The cameras are just being given back.
             return StreamNumbers()
         ring = self.ring(role)
-        ended = self._state in STREAMING and ring is not None and ring.closed
-        left_out = self._state is State.RECORDING and not rig.session.recorded(role)
+        state = rig.session.state
+        ended = state in STREAMING and ring is not None and ring.closed
+        left_out = state is State.RECORDING and not rig.session.recorded(role)
         alive = not ended and role not in rig.session.away
         return StreamNumbers(
             counters.received, counters.missing, counters.incomplete, alive, not left_out, counters.buffered
@@ -134,7 +138,7 @@ class SessionController(QObject):
         rig = self._rig
         if rig is None or rig.session.away:
             return False
-        return self._state is not State.RECORDING or all(rig.session.recorded(role) for role in Role)
+        return rig.session.state is not State.RECORDING or all(rig.session.recorded(role) for role in Role)
 
     def recorder_status(self) -> RecorderStatus | None:
         """Where the running take stands; it asks the disk, so it is not for the GUI thread."""
@@ -242,6 +246,10 @@ class SessionController(QObject):
         self._lane.submit(self._disconnect)
         return self._lane.close()
 
+    def _announce(self, state: State) -> None:
+        self._state = state
+        self.state_changed.emit(state)
+
     # -- on the worker thread -------------------------------------------------------------------------
 
     def _with_rig(self, job: Callable[[Rig], None]) -> None:
@@ -249,10 +257,6 @@ class SessionController(QObject):
             self._messages.post(Severity.WARNING, "no camera is connected; press Connect first")
             return
         job(self._rig)
-
-    def _entered(self, state: State) -> None:
-        self._state = state
-        self.state_changed.emit(state)
 
     def _alarm(self, alarm: Alarm) -> None:
         self._messages.post(Severity.INFO if alarm.over else Severity.WARNING, alarm.text)
@@ -270,7 +274,7 @@ class SessionController(QObject):
             self._messages.post(Severity.WARNING, str(error))
             self.choice_needed.emit(error.cameras)
             return
-        rig.session.on_state(self._entered)
+        rig.session.on_state(self._entered.emit)
         rig.session.on_alarm(self._alarm)
         try:
             identities = rig.session.connect(rig.serials)
@@ -292,7 +296,7 @@ class SessionController(QObject):
         try:
             rig.release()
         finally:
-            self._entered(State.DISCONNECTED)
+            self._entered.emit(State.DISCONNECTED)
             self.identified.emit({})
 
     def _start_live(self, rig: Rig) -> None:
