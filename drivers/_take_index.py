@@ -61,26 +61,25 @@ def encode_row(seq: int, frame: Frame, *, stride: int, crc32: int) -> bytes:
 
 
 def decode_rows(data: bytes, *, stride: int) -> Rows:
-    """Longest sound beginning of an index: rows in sequence with the right checksum.
+    """All sound rows of an index: those in their place with the right checksum.
+
+    Rows have a fixed size and name their frame's place, so a damaged one costs no other.
 
     Args:
         data: Content of index.bin; a torn last row and a preallocated tail of zeros are allowed.
         stride: Bytes of one frame on disk.
 
     Returns:
-        Structured array of dtype `ROW`, shape (rows,).
+        Structured array of dtype `ROW`, shape (rows,), by ascending `seq`.
 
     """
     count = len(data) // ROW_BYTES
     rows: Rows = np.frombuffer(data, ROW, count=count)
-    expected = np.arange(count, dtype=np.uint64)
-    in_order = (rows["seq"] == expected) & (rows["offset"] == expected * np.uint64(stride))
-    stop = int(np.argmin(in_order)) if not in_order.all() else count
+    places = np.arange(count, dtype=np.uint64)
+    sound = (rows["seq"] == places) & (rows["offset"] == places * np.uint64(stride))
     view = memoryview(data)
     checksums = rows["row_crc32"]
-    for seq in range(stop):
-        at = seq * ROW_BYTES
-        if zlib.crc32(view[at : at + _CHECKED_BYTES]) != checksums[seq]:
-            stop = seq
-            break
-    return rows[:stop]
+    for seq in np.flatnonzero(sound):
+        at = int(seq) * ROW_BYTES
+        sound[seq] = zlib.crc32(view[at : at + _CHECKED_BYTES]) == checksums[seq]
+    return rows if sound.all() else rows[sound]

@@ -65,20 +65,24 @@ class TakeStream:
         except OSError as error:
             raise TakeError(f"{path}: cannot be read ({error.strerror or error})") from error
         rows = decode_rows(data, stride=self._camera.stride)
-        if expected is not None and len(rows) < expected:
+        if expected is None:
+            return rows
+        rows = rows[rows["seq"] < expected]
+        if len(rows) != expected:
+            first = int(np.argmin(np.isin(np.arange(expected), rows["seq"])))
             raise TakeError(
-                f"{path}: damaged at row {len(rows)} of {expected}; copy the take again, or delete done.json "
-                "to read the frames before the damage"
+                f"{path}: damaged at row {first} of {expected}; copy the take again, or delete done.json to "
+                "read all frames but those of damaged rows"
             )
-        return rows if expected is None else rows[:expected]
+        return rows
 
     def _map_segments(self, rows: Rows, expected: int | None) -> Rows:
         stride, shape = self._camera.stride, self._camera.frame_shape
         segments: list[Image] = []
-        held = 0
-        while held < len(rows):
+        held, count = 0, _frames_spanned(rows)
+        while held < count:
             path = self._folder / segment_name(len(segments))
-            wanted = min(self._per_segment, len(rows) - held)
+            wanted = min(self._per_segment, count - held)
             try:
                 whole = min(wanted, path.stat().st_size // stride)
                 if whole:
@@ -97,19 +101,23 @@ class TakeStream:
                     )
                 break
         self._segments = segments
-        return rows[:held]
+        return rows[rows["seq"] < held]
 
     def _without_torn_tail(self, rows: Rows) -> Rows:
         """After a power loss the last rows can be on the disk without their pixels."""
         count = len(rows)
-        while count and zlib.crc32(frame_bytes(self._pixels(count - 1)).data) != rows["crc32"][count - 1]:
+        while count and not self._sound(rows[count - 1]):
             count -= 1
         return rows[:count]
 
-    def _pixels(self, row: int) -> Image:
+    def _sound(self, row: np.void) -> bool:
+        return zlib.crc32(frame_bytes(self._pixels(row)).data) == int(row["crc32"])
+
+    def _pixels(self, row: np.void) -> Image:
         if self._segments is None:
             raise TakeError(f"{self._folder}: the take is closed; open it again")
-        image: Image = self._segments[row // self._per_segment][row % self._per_segment]
+        segment, place = divmod(int(row["seq"]), self._per_segment)
+        image: Image = self._segments[segment][place]
         return image
 
     @property
@@ -187,10 +195,10 @@ class TakeStream:
         if not 0 <= index < len(self._usable):
             raise TakeError(f"{self._folder}: no frame {index}, the stream has {len(self._usable)}")
         number = int(self._usable[index])
-        image = self._pixels(number)
         row = self._rows[number]
+        image = self._pixels(row)
         if not self._verified[number]:
-            if zlib.crc32(frame_bytes(image).data) != row["crc32"]:
+            if not self._sound(row):
                 raise TakeError(
                     f"{self._folder}: frame {index} is damaged (checksum differs); copy the take again or "
                     "leave this frame out"
@@ -223,3 +231,8 @@ class TakeStream:
     def close(self) -> None:
         """Give the memory maps back; views handed out before stay valid. Safe to call twice."""
         self._segments = None
+
+
+def _frames_spanned(rows: Rows) -> int:
+    """Frames in the files up to the last row, those of damaged rows included."""
+    return int(rows["seq"][-1]) + 1 if len(rows) else 0
