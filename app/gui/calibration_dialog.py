@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import (
 from app.gui.board_calibration import BoardNotSeenError, Calibrated, calibrate, look
 from app.gui.image_view import ImageView
 from app.gui.messages import Messages, sentence
+from app.gui.number_keys import EnterEndsNumbers
 from app.gui.raw_pane import chip
 from app.gui.rows import row
 from app.gui.tasks import CancelToken, Tasks
@@ -123,6 +124,7 @@ class CalibrationDialog(QDialog):
         self.list.itemChanged.connect(lambda _: self._forget_result())
         for field in (self.columns, self.rows, self.square):
             field.valueChanged.connect(self._board_changed)
+        EnterEndsNumbers(self)
         self._forget_result()
 
     @property

@@ -25,6 +25,7 @@ from app.errors import AppError
 from app.fuse import FuseJob
 from app.gui.messages import sentence
 from app.gui.method_box import MethodBox
+from app.gui.number_keys import EnterEndsNumbers
 from app.gui.rows import row
 from app.gui.take_library import TakeEntry
 from app.gui.tasks import Tasks
@@ -168,6 +169,7 @@ class ExportDialog(QDialog):
         self.finished.connect(self._end)
         self._follow()
         self.setMinimumWidth(520)
+        EnterEndsNumbers(self)
 
     def _end(self) -> None:
         self._answered = True

@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 
 from app.errors import CaptureFactorError, OffsetError
 from app.gui.messages import Messages, Severity, sentence
+from app.gui.number_keys import EnterEndsNumbers
 from app.gui.offset_dialog import OffsetDialog
 from app.gui.recording import name_problem
 from app.gui.rows import row
@@ -115,6 +116,7 @@ class ImportDialog(QDialog):
         layout.addWidget(self.text)
         layout.addLayout(buttons)
         self.setMinimumWidth(560)
+        EnterEndsNumbers(self)
         self.find_offset.toggled.connect(lambda on: self.offset.setEnabled(not on))
         self.find_factor.toggled.connect(lambda on: self.factor.setEnabled(not on))
         self.offset.setEnabled(False)

@@ -1,10 +1,10 @@
-"""Keys of the window that a number field has no use for still work while the cursor is in it."""
+"""Keys in number fields: those of the window still work there, and Enter ends a number, not a dialog."""
 
 from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QKeyEvent, QKeySequence
-from PyQt6.QtWidgets import QAbstractSpinBox, QLineEdit, QWidget
+from PyQt6.QtWidgets import QAbstractSpinBox, QDialog, QLineEdit, QWidget
 
 _USED = "0123456789.,+-"
 _UNDO = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
@@ -36,4 +36,31 @@ class NumberKeys(QObject):
             if (undo and finished) or letter:
                 event.ignore()
                 return True
+        return super().eventFilter(field, event)
+
+
+class EnterEndsNumbers(QObject):
+    """Lets Enter in a dialog's number field take the number, as it does in the window, and nothing more.
+
+    Args:
+        dialog: The fields in it are meant; also the owner.
+
+    """
+
+    def __init__(self, dialog: QDialog) -> None:
+        super().__init__(dialog)
+        for field in dialog.findChildren(QAbstractSpinBox):
+            field.installEventFilter(self)
+
+    def eventFilter(self, field: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Keep Enter from the dialog's default button."""
+        if (
+            isinstance(field, QAbstractSpinBox)
+            and isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.KeyPress
+            and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        ):
+            field.interpretText()
+            field.selectAll()
+            return True
         return super().eventFilter(field, event)

@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 
 from app.gui.image_view import ImageView
 from app.gui.messages import sentence
+from app.gui.number_keys import EnterEndsNumbers
 from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
 from app.gui.tasks import CancelToken, Tasks
@@ -131,6 +132,7 @@ class OffsetDialog(QDialog):
         layout.addLayout(grid, 1)
         layout.addLayout(buttons)
         self.resize(1100, 460)
+        EnterEndsNumbers(self)
 
     def _enable(self, on: bool) -> None:
         for widget in (*self.frames, *self.sliders, *self.timers, self.use_timer, self.use):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
-from PyQt6.QtCore import QTimer
+from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
@@ -138,6 +138,19 @@ def dialog(takes: Path, qtbot: QtBot) -> Iterator[ExportDialog]:
     yield dialog
     dialog.reject()
     tasks.close()
+
+
+def test_enter_in_a_number_field_takes_the_number_and_starts_nothing(
+    dialog: ExportDialog, qtbot: QtBot
+) -> None:
+    dialog.end.selectAll()
+    qtbot.keyClicks(dialog.end, "0.1")
+    qtbot.keyClick(dialog.end, Qt.Key.Key_Return)
+    assert dialog.isVisible()
+    assert isinstance(dialog.request, FuseJob)
+    assert dialog.request.options.end_s == pytest.approx(0.1)
+    qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    assert not dialog.isVisible()
 
 
 def said_size(dialog: ExportDialog) -> tuple[str, float]:
