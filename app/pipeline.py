@@ -125,10 +125,10 @@ class Pipeline:
         self.pair = pair
         self._damage: dict[str, None] = {}
         self.pairing: Pairing = pair_streams(pair)
-        self._gops = self._select(self.pairing.gops)
+        self._gops, self._offset = self._select(self.pairing.gops)
         self.aligner = Aligner(options.align, pair)
         # The middle of the recording is the least likely to be a blank start or a hand at the switch.
-        gop = self._gops[len(self._gops) // 2]
+        gop = self._whole(len(self._gops) // 2)
         self.alignment = self.aligner.first(self._hsr(gop.hsr_index), self._lsr(nearest_lsr(gop)))
         self._colors: ColorMap | None = None
         self.noise_variance = self._noise_variance()
@@ -169,17 +169,24 @@ class Pipeline:
         """The GoPs inside the chosen range, cut to it."""
         return self._gops
 
-    def _select(self, gops: tuple[Gop, ...]) -> tuple[Gop, ...]:
+    def _whole(self, number: int) -> Gop:
+        """A chosen GoP, not cut to the range: a sharp frame is matched with the frame of its own instant."""
+        return self.pairing.gops[self._offset + number]
+
+    def _select(self, gops: tuple[Gop, ...]) -> tuple[tuple[Gop, ...], int]:
+        """GoPs inside the range and cut to it, and how many lie before it."""
         options = self.options
         times = self.pair.lsr.mid_exposure_ns
         seconds = (times - times[0]) * 1e-9
         end = math.inf if options.end_s is None else options.end_s
         if options.start_s >= end:
             raise InputError(f"--start {options.start_s:g} s is not before --end {end:g} s; swap them")
-        chosen = []
-        for gop in gops:
+        chosen: list[Gop] = []
+        before = 0
+        for number, gop in enumerate(gops):
             inside = [i for i, k in enumerate(gop.lsr_indices) if options.start_s <= seconds[k] < end]
             if inside:
+                before = before if chosen else number
                 part = slice(inside[0], inside[-1] + 1)
                 chosen.append(replace(gop, lsr_indices=gop.lsr_indices[part], distances=gop.distances[part]))
         if not chosen:
@@ -187,7 +194,7 @@ class Pipeline:
                 f"nothing to fuse between {options.start_s:g} s and {end:g} s: "
                 f"the LSR stream lasts {seconds[-1]:.3f} s; choose --start and --end inside it"
             )
-        return tuple(chosen)
+        return tuple(chosen), before
 
     def _noise_variance(self) -> float:
         """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
@@ -195,12 +202,13 @@ class Pipeline:
         That is sensor noise, and between two cameras also the errors of mosaic, lens and colours; the paper
         trains for both with one noise level (3.3).
         """
-        gop = self._gops[len(self._gops) // 2]
+        number = len(self._gops) // 2
+        gop = self._whole(number)
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
         if not self.aligner.same_view:
-            reference, valid = self._reference(gop)
+            reference, valid = self._reference(self._offset + number)
             sigma = max(sigma, view_mismatch(reference, lsr[gop.lsr_indices.index(nearest_lsr(gop))], valid))
         return (sigma / 255) ** 2
 
@@ -216,8 +224,9 @@ class Pipeline:
             self._damage[f"{name} frame {index} is damaged, frame {used} stands in for it"] = None
         return to_rgb8(frame)
 
-    def _reference(self, gop: Gop) -> SharpView:
-        """HSR frame of a GoP in the output view and in the LSR camera's colours, and where it is valid."""
+    def _reference(self, number: int) -> SharpView:
+        """HSR frame of a GoP of the pairing, in the output view and the LSR camera's colours; where valid."""
+        gop = self.pairing.gops[number]
         hsr = self._hsr(gop.hsr_index)
         lsr = self._lsr(nearest_lsr(gop))
         alignment = self.aligner.align(hsr, lsr, f"the GoP of HSR frame {gop.hsr_index}")
@@ -241,21 +250,18 @@ class Pipeline:
             skip -= len(self._gops[first].lsr_indices)
             first += 1
         references: dict[int, SharpView] = {}
-        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again. The
-        # last of them lies on the other side of the first frames.
-        for k in range(max(first - _COLOR_MEMORY, 0), first):
-            references = {k: self._reference(self._gops[k])}
+        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again.
+        begin = min(self._sharp_frames(0))
+        for k in range(max(self._offset + first - _COLOR_MEMORY, begin), self._offset + first):
+            references = {k: self._reference(k)}
         for number in range(first, len(self._gops)):
-            wanted = range(number, min(number + self.fuser.references, len(self._gops)))
-            for k in wanted:
-                if k not in references:
-                    references[k] = self._reference(self._gops[k])
+            wanted = self._sharp_frames(number)
+            references = {k: references.get(k) or self._reference(k) for k in wanted}
             for frame in self._fuse(number, references, cancelled):
                 if skip:
                     skip -= 1
                     continue
                 yield frame
-            references.pop(number - 1, None)
 
     def _fuse(
         self, number: int, references: Mapping[int, SharpView], cancelled: Callable[[], bool] | None
@@ -263,10 +269,10 @@ class Pipeline:
         gop = self._gops[number]
         ids = self.pair.lsr.frame_ids
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
-        image, valid = references[number]
+        image, valid = references[self._offset + number]
         for part, other in self._halves(number):
             second = references.get(other) if self.fuser.references > 1 else None
-            towards = self._gops[other] if second is not None else gop
+            towards = self.pairing.gops[other] if second is not None else gop
             for fused in self.fuser.fuse_gop(
                 lsr[part],
                 gop.distances[part],
@@ -286,17 +292,22 @@ class Pipeline:
             raise CancelledError("stopped by the operator")
 
     def _halves(self, number: int) -> list[tuple[slice, int]]:
-        """Parts of a GoP and the GoP whose HSR frame lies on their other side."""
-        gop = self._gops[number]
+        """Parts of a GoP and the GoP of the pairing whose HSR frame lies on their other side."""
+        gop, here = self._gops[number], self._offset + number
         size = len(gop.distances)
         if self.fuser.references == 1:
-            return [(slice(0, size), number)]
+            return [(slice(0, size), here)]
         before = sum(d < 0 for d in gop.distances)
         return [
             (part, other)
-            for part, other in ((slice(0, before), number - 1), (slice(before, size), number + 1))
+            for part, other in ((slice(0, before), here - 1), (slice(before, size), here + 1))
             if part.start < part.stop
         ]
+
+    def _sharp_frames(self, number: int) -> list[int]:
+        """GoPs of the pairing whose HSR frames serve one GoP: its own and those on its other sides."""
+        others = {other for _, other in self._halves(number) if 0 <= other < len(self.pairing.gops)}
+        return sorted(others | {self._offset + number})
 
     def records(self) -> tuple[FrameRecord, ...]:
         """Where every frame that `frames` yields comes from, in order, without computing any."""

@@ -89,22 +89,14 @@ def test_the_file_beside_the_clip_tells_where_each_frame_came_from(pair: ClipPai
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "clip.mp4.json"]
 
 
-def test_start_and_end_cut_the_clip(pair: ClipPair, tmp_path: Path) -> None:
-    out = tmp_path / "cut.mkv"
-    options = (
-        "--method",
-        "bicubic",
-        "--codec",
-        "ffv1",
-        "--start",
-        10 / 240 - 0.001,
-        "--end",
-        22 / 240 - 0.001,
-    )
-    assert fuse(pair, out, *options) == 0
-    whole = tmp_path / "whole.mkv"
-    assert fuse(pair, whole, "--method", "bicubic", "--codec", "ffv1") == 0
-    for part, frame in zip(decode(out), decode(whole)[10:22], strict=True):
+@pytest.mark.parametrize("method", ["bicubic", "classical"])
+def test_a_part_has_the_frames_of_the_whole(pair: ClipPair, tmp_path: Path, method: str) -> None:
+    """Sharp frames outside the part serve it as they serve the whole."""
+    cut, whole = tmp_path / "cut.mkv", tmp_path / "whole.mkv"
+    how = ("--method", method, "--codec", "ffv1", "--align", "none")
+    assert fuse(pair, cut, *how, "--start", 10 / 240 - 0.001, "--end", 22 / 240 - 0.001) == 0
+    assert fuse(pair, whole, *how) == 0
+    for part, frame in zip(decode(cut), decode(whole)[10:22], strict=True):
         assert np.array_equal(part, frame)
 
 
