@@ -358,23 +358,29 @@ class SessionController(QObject):
                 self._start_live(rig)
 
     def _start_recording(self, rig: Rig, request: TakeRequest) -> None:
-        self._live_after = request.wait and rig.session.state is State.LIVE
-        if self._live_after:
-            rig.session.stop_live()
-        live = rig.session.state is State.LIVE
         request.path.parent.mkdir(parents=True, exist_ok=True)
         wanted, request = request, request.on_free_name()
         if request is not wanted:
             self._messages.info(f"there is a take {wanted.name} already: this one is {request.name}")
-        rig.session.start_recording(
-            request.path,
-            pre_seconds=request.pre_seconds,
-            name=request.name,
-            notes=request.notes,
-            wait=request.wait,
-        )
+        live = rig.session.state is State.LIVE
+        self._live_after = request.wait and live
+        if self._live_after:
+            rig.session.stop_live()
+        try:
+            rig.session.start_recording(
+                request.path,
+                pre_seconds=request.pre_seconds,
+                name=request.name,
+                notes=request.notes,
+                wait=request.wait,
+            )
+        except Exception:
+            # The operator keeps the picture and sees the reason.
+            if self._live_after:
+                self._start_live(rig)
+            raise
         self.take_started.emit(request)
-        if not live:
+        if self._live_after or not live:
             self.live_started.emit()
         if request.only_past:
             self._stop_recording(rig)

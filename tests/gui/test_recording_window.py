@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from app.gui.recording import name_problem
 from app.gui.requests import next_name
 from app.session import State
 from app.take_notes import NOTES_FILE, TakeNote, add_note, read_notes
-from drivers import Role, Take
+from drivers import Role, Take, is_take
 
 
 def record(window: MainWindow, qtbot: QtBot, frames: int = 20) -> None:
@@ -78,6 +79,19 @@ def test_armed_take_begins_with_the_first_pulse(window: MainWindow, qtbot: QtBot
         window.actions_table["arm"].trigger()
     assert "no frames" in window.messages.log[-1].text
     qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=10000)
+
+
+def test_take_that_cannot_be_armed_leaves_the_picture_live(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = type(shutil.disk_usage(window.recording.folder.parent))(10**12, 10**12, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: any("free space" in m.text for m in window.messages.log), timeout=10000)
+    received = window.controller.numbers(Role.LSR).received
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received != received, timeout=10000)
+    assert window.controller.state is State.LIVE
+    assert not is_take(window.recording.folder / "take_001")
 
 
 def test_note_is_kept_with_the_frame_numbers_of_the_key_press(window: MainWindow, qtbot: QtBot) -> None:
