@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QKeyEvent, QKeySequence
-from PyQt6.QtWidgets import QAbstractSpinBox, QDialog, QLineEdit, QWidget
+from PyQt6.QtWidgets import QAbstractSpinBox, QLineEdit, QWidget
 
 _USED = "0123456789.,+-"
 _UNDO = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
 
 
-class NumberKeys(QObject):
-    """Lets what is no part of a number, and Ctrl+Z after a finished entry, through to the window's actions.
-
-    Args:
-        panel: The fields in it are meant; also the owner.
-
-    """
+class _FieldKeys(QObject):
+    """Looks at the keys of all number fields in a widget, which also owns it."""
 
     def __init__(self, panel: QWidget) -> None:
         super().__init__(panel)
         for field in panel.findChildren(QAbstractSpinBox):
             field.installEventFilter(self)
+
+
+class NumberKeys(_FieldKeys):
+    """Lets what is no part of a number, and Ctrl+Z after a finished entry, through to the window."""
 
     def eventFilter(self, field: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Refuse the keys that the field would swallow."""
@@ -39,18 +38,8 @@ class NumberKeys(QObject):
         return super().eventFilter(field, event)
 
 
-class EnterEndsNumbers(QObject):
-    """Lets Enter in a dialog's number field take the number, as it does in the window, and nothing more.
-
-    Args:
-        dialog: The fields in it are meant; also the owner.
-
-    """
-
-    def __init__(self, dialog: QDialog) -> None:
-        super().__init__(dialog)
-        for field in dialog.findChildren(QAbstractSpinBox):
-            field.installEventFilter(self)
+class EnterEndsNumbers(_FieldKeys):
+    """Lets Enter in a dialog's number field take the number, as it does in the window, and nothing more."""
 
     def eventFilter(self, field: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Keep Enter from the dialog's default button."""
