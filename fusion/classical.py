@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from fusion.background import restore_background
 from fusion.gop import Mask, Reference, Synthesis
 from fusion.resample import ByteImage, FloatImage, back_projections_for, downscale, to_bytes, upscale
 
@@ -41,6 +42,7 @@ class DisFlow:
     """
 
     def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
+        self._scale = scale
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._dis.setVariationalRefinementIterations(10)
         self._dis.setFinestScale(2 if scale >= _COARSE_SCALE else 1)
@@ -60,8 +62,10 @@ class DisFlow:
 
         """
         height, width = image.shape[:2]
-        flow = self._dis.calc(_grey(image), _grey(reference), None)  # type: ignore[call-overload]
-        return np.ascontiguousarray(flow[:height, :width], dtype=np.float32)
+        seen, sought = _grey(image), _grey(reference)
+        found = self._dis.calc(seen, sought, None)  # type: ignore[call-overload]
+        flow = np.ascontiguousarray(found[:height, :width], dtype=np.float32)
+        return restore_background(flow, seen[:height, :width], sought[:height, :width], self._scale)
 
 
 class Classical:
