@@ -12,13 +12,11 @@ from app.errors import InputError
 from app.pulse_test import PulseFinding, pulse_test
 from app.recording import TakeReport
 from app.session import Session, SessionSettings, State
+from app.take_run import STARTING_S
 from drivers import CameraSettings, PixelFormat, Role
 from drivers.grasshopper import list_cameras
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, install
 from drivers.trigger import ExternalPulses, plan_trigger
-
-_STARTING_S = 30.0
-"""How long an operator may take to start the box [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ def check_pulses(job: CaptureJob, say: Callable[[str], None] | None = None) -> d
 
     """
     with _opened(job, say) as session:
-        return pulse_test(session, patience_s=2.0 if job.emulate or job.master else _STARTING_S)
+        return pulse_test(session, patience_s=2.0 if job.emulate or job.master else STARTING_S)
 
 
 def run_job(

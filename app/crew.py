@@ -11,7 +11,6 @@ from app.errors import AppError
 from drivers import (
     Applied,
     Camera,
-    CameraSettingError,
     CameraSettings,
     ClockLatch,
     DriverError,
@@ -228,13 +227,13 @@ class Crew:
         self.pulses.start(plan.lsr_fps, plan.ratio, ticks if self.pulses.counts_pulses else None)
 
     def latch(self) -> ClockLatch | None:
-        """Both cameras' clocks at one moment; None when a camera cannot tell."""
+        """Both cameras' clocks at one moment; None when a camera cannot tell or has left."""
         if self.paced and self.channels[Role.LSR].counters.received:
             # Cameras whose pulses wait for their reader stand at different moments by now.
             return None
         try:
             hsr, lsr = (channel.clock() for channel in self.channels.values())
-        except CameraSettingError:
+        except DriverError:
             return None
         if self.paced:
             # Their clocks stand still until the first pulse, and host time means nothing to them.

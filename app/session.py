@@ -198,7 +198,7 @@ class Session(SessionNews, SessionControls):
                 )
                 run = TakeRun(self._crew, out, was_live=was_live, reserve_bytes=self._reserve_bytes)
                 run.start(metadata, pre_seconds=pre_seconds, seconds=seconds)
-            except DriverError:
+            except BaseException:
                 if not was_live:
                     self._crew.halt()
                 raise
@@ -290,9 +290,9 @@ class Session(SessionNews, SessionControls):
             try:
                 if self._state in (State.ARMED, State.RECORDING):
                     self.stop_recording()
+            finally:
                 if self._state is State.LIVE:
                     self._crew.halt()
-            finally:
                 self._crew.close()
                 self._away = frozenset()
                 self._enter(State.DISCONNECTED)

@@ -24,6 +24,8 @@ _POLL_S = 0.05
 _STEP_S = 5.0
 """When a camera that came back and has not shown which pulses it follows is worth an alarm [s]."""
 _LOOK_EVERY_S = 0.5
+STARTING_S = 30.0
+"""How long an operator may take to start a box by hand [s]."""
 
 
 class TakeRun:
@@ -199,21 +201,27 @@ class TakeRun:
         wanted = {Role.LSR: plan.ticks(seconds), Role.HSR: plan.ticks(seconds) // plan.ratio}
         received, heard = dict.fromkeys(Role, 0), dict.fromkeys(Role, time.monotonic())
         patience = SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
+        by_hand = not self._crew.counts_pulses and self._crew.configured().master is None
+        starting = STARTING_S if by_hand else patience
         while not (should_stop is not None and should_stop()):
             with self._crew.changed:
                 self._crew.changed.wait(_POLL_S)
             before = received
             received = {role: self._crew.channels[role].counters.received for role in Role}
             now = time.monotonic()
+            begun = any(received.values())
+            if begun and not any(before.values()):
+                heard = dict.fromkeys(Role, now)
             heard = {role: heard[role] if received[role] == before[role] else now for role in Role}
             if received != before and on_frame is not None:
                 on_frame(received[Role.LSR])
             if not self._goes_on() or self._complete(received, wanted, seconds):
                 return
-            if now - max(heard.values()) > (_GRACE_S if self._all_given(wanted) else patience):
+            limit = patience if begun else starting
+            if now - max(heard.values()) > (_GRACE_S if self._all_given(wanted) else limit):
                 self._give_up_waiting(sum(received.values()))
                 return
-            silent = self._silent(received, {role: now - last > patience for role, last in heard.items()})
+            silent = self._silent(received, {role: now - last > limit for role, last in heard.items()})
             if silent is not None:
                 self._recorder.abort(silent)
                 return

@@ -58,11 +58,17 @@ class Nodes:
     """
 
     def __init__(self, spin: Any, nodemap: Any, owner: str) -> None:
-        self.spin, self._map, self.owner = spin, nodemap, owner
+        self.spin, self._nodemap, self.owner = spin, nodemap, owner
 
     def drop(self) -> None:
         """Let go of the map, so that the camera can be released."""
-        self._map = None
+        self._nodemap = None
+
+    @property
+    def _map(self) -> Any:
+        if self._nodemap is None:
+            raise CameraDisconnectedError(f"{self.owner} has left or was given back; plug it in and connect")
+        return self._nodemap
 
     def _node(self, pointer: str, name: str) -> Any:
         node = getattr(self.spin, pointer)(self._map.GetNode(name))

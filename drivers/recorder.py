@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,9 +83,9 @@ def disk_seconds_left(folder: Path | str, rate: float, *, reserve_bytes: int = R
 
     """
     place = Path(folder).absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
     try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
         usage = shutil.disk_usage(place)
     except OSError as error:
         raise TakeError(f"{place}: free space cannot be read ({error.strerror or error})") from error
@@ -349,15 +350,20 @@ class Recorder:
         if self._watch is not None:
             self._watch.join()
         self._writer = None
-        report = recording_report(
-            str(writer.path),
-            writer.metadata,
-            {role: writer.rows(role) for role in Role},
-            bytes_written=writer.bytes_written,
-            stop_reason=self._stop_reason,
-            remarks=remarks,
-            pulses=pulses,
-        )
+        try:
+            report = recording_report(
+                str(writer.path),
+                writer.metadata,
+                {role: writer.rows(role) for role in Role},
+                bytes_written=writer.bytes_written,
+                stop_reason=self._stop_reason,
+                remarks=remarks,
+                pulses=pulses,
+            )
+        except TakeError:
+            with suppress(TakeError):
+                writer.close(complete=False)
+            raise
         writer.close(report.to_json())
         return report
 

@@ -247,6 +247,10 @@ def first_keys() -> str:
     return "   ".join(f"{info.shortcut}  {info.text}" for info in wanted)
 
 
+_REPEATED = frozenset({"exposure_down", "exposure_up", "gain_down", "gain_up", "undo", "redo"})
+"""Actions that go on while their key is held."""
+
+
 class Actions:
     """The QActions of one window.
 
@@ -282,6 +286,8 @@ class Actions:
             action.setStatusTip(info.help)
             if info.shortcut:
                 action.setShortcut(QKeySequence(info.shortcut))
+                # A key that is held must not end what it has just begun.
+                action.setAutoRepeat(info.key in _REPEATED)
             action.triggered.connect(handlers[info.key])
             if info.menu in menus:
                 menus[info.menu].addAction(action)

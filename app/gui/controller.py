@@ -16,6 +16,8 @@ from drivers import Applied, ClockLatch, Limits, RingBuffer, Role
 from drivers.recorder import RecorderStatus
 from drivers.trigger import longest_exposure_us
 
+CLOSING_S = 10.0
+"""How long a disk may take up nothing while the program ends before it counts as stopped [s]."""
 STREAMING = frozenset({State.LIVE, State.ARMED, State.RECORDING})
 
 
@@ -60,6 +62,7 @@ class SessionController(QObject):
         self._messages = messages
         self._open_rig = open_rig
         self._rig: Rig | None = None
+        self._leaving: Rig | None = None
         self._state = State.DISCONNECTED
         self._chosen: tuple[str, str] | None = None
         self._live_after = False
@@ -242,9 +245,21 @@ class SessionController(QObject):
         self._lane.submit(job)
 
     def close(self) -> bool:
-        """End a take cleanly, give the cameras back and end the thread; False when that hangs."""
+        """End a take cleanly, give the cameras back and end the thread; it waits for a disk that is behind.
+
+        Returns:
+            False when the disk has stopped taking up frames; called again, it waits on.
+
+        """
         self._lane.submit(self._disconnect)
-        return self._lane.close()
+        self._leaving = self._rig or self._leaving
+        written = -1
+        while not self._lane.close(CLOSING_S):
+            status = self._leaving.session.status() if self._leaving is not None else None
+            if status is None or status.bytes_written == written:
+                return False
+            written = status.bytes_written
+        return True
 
     def _announce(self, state: State) -> None:
         self._state = state
@@ -318,7 +333,7 @@ class SessionController(QObject):
         if settings is None:
             return
         for role, limits in self._limits.items():
-            longest = exposure_limits(settings, role, limits["ExposureTime"])
+            longest = _exposure_limits(settings, role, limits["ExposureTime"])
             self.limits_changed.emit(role, {**limits, "ExposureTime": longest})
             self.plan_changed.emit(role, settings.fps(role), longest.maximum)
 
@@ -358,11 +373,20 @@ class SessionController(QObject):
                 self._start_live(rig)
 
     def _start_recording(self, rig: Rig, request: TakeRequest) -> None:
+        state = rig.session.state
+        if state is State.ARMED and not (request.wait or request.only_past):
+            # The record key came before the window knew that the take is armed.
+            _fire(rig)
+            return
+        if state not in (State.IDLE, State.LIVE):
+            raise SessionError("a take is armed or running already; end it first")
+        for role in rig.session.away:
+            raise SessionError(f"camera {rig.serials[role]} has left; plug it in before the take")
         request.path.parent.mkdir(parents=True, exist_ok=True)
         wanted, request = request, request.on_free_name()
         if request is not wanted:
             self._messages.info(f"there is a take {wanted.name} already: this one is {request.name}")
-        live = rig.session.state is State.LIVE
+        live = state is State.LIVE
         self._live_after = request.wait and live
         if self._live_after:
             rig.session.stop_live()
@@ -386,9 +410,11 @@ class SessionController(QObject):
             self._stop_recording(rig)
 
     def _stop_recording(self, rig: Rig) -> None:
-        self.take_finished.emit(rig.session.stop_recording())
-        if self._live_after and rig.session.state is State.IDLE:
-            self._start_live(rig)
+        try:
+            self.take_finished.emit(rig.session.stop_recording())
+        finally:
+            if self._live_after and rig.session.state is State.IDLE:
+                self._start_live(rig)
 
 
 def _fire(rig: Rig) -> None:
@@ -402,6 +428,6 @@ def _move(rig: Rig, baseline_mm: float) -> None:
         rig.virtual.baseline_mm = baseline_mm
 
 
-def exposure_limits(settings: SessionSettings, role: Role, limits: Limits) -> Limits:
+def _exposure_limits(settings: SessionSettings, role: Role, limits: Limits) -> Limits:
     """What the camera accepts and the time between two frames leaves room for [us]."""
     return replace(limits, maximum=min(limits.maximum, longest_exposure_us(settings.fps(role))))

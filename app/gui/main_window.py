@@ -268,9 +268,8 @@ class MainWindow(QMainWindow):
         if status is not None:
             self.status.show_status(status)
             self.combined.make_way(status)
-            # A status measured before this take began says nothing about it.
-            fresh = self.recording.seconds > _STATUS_AGE_S
-            if fresh and status.take_ended and self.controller.state is State.RECORDING:
+            # A status measured before this take was open says nothing about it.
+            if status.take_ended and self.recording.open_for > _STATUS_AGE_S:
                 # The take closed itself (disk full or too slow, camera gone): finish it and say why.
                 self.recording.stop()
         armed = self.controller.state is State.ARMED
@@ -354,4 +353,10 @@ class MainWindow(QMainWindow):
         self.tasks.close()
         self.memory.close()
         self._status.close()
-        self.controller.close()
+        self.setWindowTitle("Twinrate: the last frames are being written")
+        while not self.controller.close():
+            question = (
+                f"The disk takes no more frames of {self.recording.name}. Quit and lose those in memory?"
+            )
+            if confirmed(self, "The disk has stopped", question):
+                break

@@ -54,6 +54,7 @@ class RecordingPresenter(QObject):
         self._name = "take_001"
         self.notes = ""
         self._began: float | None = None
+        self._entered: float | None = None
         self._path: Path | None = None
         controller.take_started.connect(self._on_started)
         controller.take_finished.connect(self._on_finished)
@@ -74,6 +75,11 @@ class RecordingPresenter(QObject):
     def seconds(self) -> float:
         """Length of the running take [s]; 0 when none runs."""
         return time.monotonic() - self._began if self._began is not None else 0.0
+
+    @property
+    def open_for(self) -> float:
+        """How long a take has been armed, or running [s]; 0 when there is none."""
+        return time.monotonic() - self._entered if self._entered is not None else 0.0
 
     def start(self) -> None:
         """Begin a take under the present name; the pulses of an armed one start now."""
@@ -154,8 +160,10 @@ class RecordingPresenter(QObject):
             self._messages.info(f"recording {request.path}")
 
     def _on_state(self, state: State) -> None:
+        now = time.monotonic()
+        self._entered = now if state in (State.ARMED, State.RECORDING) else None
         if state is State.RECORDING:
-            self._began = time.monotonic()
+            self._began = now
         elif state is not State.FINISHING:
             self._began = None
 

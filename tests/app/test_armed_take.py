@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from app.session import Session, SessionError, State
-from drivers import Role, Take
+from drivers import Role, Take, TakeError
 from emulated import until
 
 
@@ -41,3 +42,24 @@ def test_armed_take_can_be_given_up(session: Session, tmp_path: Path) -> None:
     (tmp_path / "next" / "notes.txt").write_text("the operator's own")
     session.close()
     assert (tmp_path / "next" / "done.json").is_file()
+
+
+def test_a_take_that_cannot_begin_leaves_the_cameras_at_rest(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(TakeError, match="name too long"):
+        session.start_recording(tmp_path / ("a" * 300))
+    assert session.state is State.IDLE
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("grab")]
+
+
+def test_a_session_that_cannot_close_its_take_still_ends_its_threads(
+    session: Session, tmp_path: Path
+) -> None:
+    session.start_live()
+    until(lambda: session.counters(Role.LSR).received > 16)
+    session.start_recording(tmp_path / "take")
+    until(lambda: session.counters(Role.LSR).received > 40)
+    (tmp_path / "take").rename(tmp_path / "elsewhere")
+    with pytest.raises(TakeError, match="moved or deleted"):
+        session.close()
+    assert session.state is State.DISCONNECTED
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("grab")]

@@ -24,7 +24,7 @@ def rig() -> Iterator[VirtualRig]:
 
 
 def record(
-    rig: VirtualRig, out: Path, hz: float, ratio: int, *, swapped: bool = False
+    rig: VirtualRig, out: Path, hz: float, ratio: int, *, swapped: bool = False, after_s: float = 0.1
 ) -> tuple[TakeReport, list[str]]:
     """Record half a second while the box, started when the program asks for it, runs and runs."""
     alarms: list[str] = []
@@ -39,7 +39,7 @@ def record(
 
     def say(text: str) -> None:
         if text.startswith("Start the pulse box"):
-            threading.Timer(0.1, rig.box.start, (hz, ratio)).start()
+            threading.Timer(after_s, rig.box.start, (hz, ratio)).start()
 
     return run_job(job, say=say, alarm=alarms.append), alarms
 
@@ -49,6 +49,24 @@ def test_the_take_has_the_length_that_was_asked_for(rig: VirtualRig, tmp_path: P
     assert (report.frames(Role.HSR), report.frames(Role.LSR)) == (15, 120)
     assert report.recording.warnings == ()
     assert alarms == []
+
+
+def test_the_operator_has_time_to_walk_to_the_box(
+    rig: VirtualRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A silence that ends a running take does not end one whose box has not been started."""
+    monkeypatch.setattr("app.take_run.SILENCE_S", 0.4)
+    report, _ = record(rig, tmp_path / "take", 240, 8, after_s=1.5)
+    assert (report.frames(Role.HSR), report.frames(Role.LSR)) == (15, 120)
+    assert report.stop_reason is None
+
+
+def test_a_box_that_nobody_starts_is_told(
+    rig: VirtualRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.take_run.STARTING_S", 0.5)
+    report, _ = record(rig, tmp_path / "take", 240, 8, after_s=60.0)
+    assert "no pulse came" in (report.stop_reason or "")
 
 
 def test_swapped_cameras_are_told_while_they_run(rig: VirtualRig, tmp_path: Path) -> None:

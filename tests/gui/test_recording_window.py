@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,12 @@ from pytestqt.qtbot import QtBot
 
 from app.errors import OutputError
 from app.gui.main_window import MainWindow
+from app.gui.messages import Severity
 from app.gui.recording import name_problem
 from app.gui.requests import next_name
 from app.session import State
 from app.take_notes import NOTES_FILE, TakeNote, add_note, read_notes
-from drivers import Role, Take, is_take
+from drivers import Frame, Role, Take, TakeWriter, is_take
 
 
 def record(window: MainWindow, qtbot: QtBot, frames: int = 20) -> None:
@@ -92,6 +95,66 @@ def test_take_that_cannot_be_armed_leaves_the_picture_live(
     qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received != received, timeout=10000)
     assert window.controller.state is State.LIVE
     assert not is_take(window.recording.folder / "take_001")
+
+
+def test_keys_that_follow_each_other_fast_arm_and_begin_one_take(window: MainWindow, qtbot: QtBot) -> None:
+    """The second key comes before the window has been told that the take is armed."""
+    window.actions_table["arm"].trigger()
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > 20, timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=10000)
+    assert [path.name for path in window.recording.folder.iterdir()] == ["take_001"]
+    assert not window.messages.count(Severity.ERROR)
+
+
+def test_keys_that_are_held_act_once(window: MainWindow) -> None:
+    """Qt repeats a held key; only steps of exposure and gain are meant to go on."""
+    table = window.actions_table
+    assert not any(table[key].autoRepeat() for key in ("record", "arm", "save_past", "live", "snapshot"))
+    assert table["exposure_up"].autoRepeat()
+
+
+def test_armed_take_that_ended_by_itself_is_told_at_once(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
+    full = type(shutil.disk_usage(window.recording.folder))(10**12, 10**12, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=15000)
+    assert any("is not kept" in m.text and "free space" in m.text for m in window.messages.log)
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["behind", "stopped"])
+def test_quitting_waits_for_a_slow_disk(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, stops: bool
+) -> None:
+    append, goes_on, asked = TakeWriter.append, threading.Event(), []
+
+    def slow(writer: TakeWriter, frame: Frame) -> None:
+        goes_on.wait(0.0 if not stops else None)
+        time.sleep(0.03)
+        append(writer, frame)
+
+    def question(_: object, title: str, __: str) -> bool:
+        asked.append(title)
+        goes_on.set()
+        return title == "A take is being recorded"
+
+    monkeypatch.setattr("app.gui.controller.CLOSING_S", 0.4)
+    monkeypatch.setattr("app.gui.main_window.confirmed", question)
+    monkeypatch.setattr(TakeWriter, "append", slow)
+    record(window, qtbot, frames=60)
+    if not stops:
+        goes_on.set()
+    window.close()
+    with Take.open(window.recording.folder / "take_001") as take:
+        assert not take.recovered
+        assert take.lsr.info.frame_count >= 60
+    assert ("The disk has stopped" in asked) == stops
 
 
 def test_note_is_kept_with_the_frame_numbers_of_the_key_press(window: MainWindow, qtbot: QtBot) -> None:

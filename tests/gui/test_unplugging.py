@@ -137,3 +137,44 @@ def test_take_of_one_camera_when_the_other_stays_away(
     assert window.isVisible()
     rig.replug(Role.LSR)
     qtbot.waitUntil(lambda: window.panes[Role.LSR].state_chip.text() == "LIVE", timeout=20000)
+
+
+def test_arming_without_one_camera_is_refused_and_leaves_the_other_live(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
+) -> None:
+    window, rig = bench
+    rig.unplug(Role.HSR)
+    qtbot.waitUntil(lambda: window.panes[Role.HSR].state_chip.text() == "no camera", timeout=15000)
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: any("before the take" in m.text for m in window.messages.log), timeout=10000)
+    assert window.controller.state is State.LIVE
+    before = window.panes[Role.LSR].newest
+    qtbot.waitUntil(lambda: window.panes[Role.LSR].newest is not before, timeout=10000)
+    rig.replug(Role.HSR)
+    qtbot.waitUntil(lambda: window.panes[Role.HSR].state_chip.text() == "LIVE", timeout=20000)
+
+
+def test_an_armed_take_begins_with_the_camera_that_is_left(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
+) -> None:
+    window, rig = bench
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
+    rig.unplug(Role.HSR)
+    qtbot.waitUntil(lambda: window.panes[Role.HSR].state_chip.text() == "no camera", timeout=15000)
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > 20, timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["record"].trigger()
+    with Take.open(window.recording.folder / "take_001") as take:
+        assert take.lsr.info.frame_count > 20
+    assert not window.messages.count(Severity.ERROR)
+
+
+def test_changing_a_camera_that_has_left_says_so(bench: tuple[MainWindow, VirtualRig], qtbot: QtBot) -> None:
+    window, rig = bench
+    rig.unplug(Role.LSR)
+    qtbot.waitUntil(lambda: window.panes[Role.LSR].state_chip.text() == "no camera", timeout=15000)
+    window.controller.set_exposure(Role.LSR, 1000.0)
+    qtbot.waitUntil(lambda: window.messages.count(Severity.ERROR) == 1, timeout=10000)
+    assert "has left" in window.messages.log[-1].text
