@@ -12,6 +12,11 @@ Picture = TypeVar("Picture")
 _REACH = 8
 
 
+def stand_in(stream: str, index: int, used: int) -> str:
+    """The sentence that tells of it; `stream` is HSR or LSR."""
+    return f"{stream} frame {index} is damaged, frame {used} stands in for it"
+
+
 def nearest_readable(read: Callable[[int], Picture], index: int, count: int) -> tuple[Picture, int]:
     """What `read` gives for `index`, or for the nearest index that is not damaged, and which that is.
 

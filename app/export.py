@@ -71,6 +71,10 @@ class Sink(Protocol):
         """Keep what is done under the partial name and return it; None when there is no frame yet."""
         ...
 
+    def discard(self) -> None:
+        """Remove all that has been written."""
+        ...
+
 
 def open_sink(
     path: Path,
@@ -120,7 +124,8 @@ class VideoSink:
         self._width = width - width % 2 if even else width
         self._height = height - height % 2 if even else height
         self._rate = rate
-        self._folder = path.with_name(f"{path.stem}.partial.segments")
+        partial = partial_path(path)
+        self._folder = partial.with_name(partial.name + ".segments")
         self._segment: _Segment | None = None
         if not resume:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -214,12 +219,25 @@ class VideoSink:
             self._join(partial_path(self._path))
             partial_path(self._path).replace(self._path)
         except (OSError, av.error.FFmpegError) as error:
+            # The segments stay, and --resume goes on from them.
+            partial_path(self._path).unlink(missing_ok=True)
             raise explain_write_error(error, self._path) from error
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def discard(self) -> None:
+        """See `Sink.discard`."""
+        self._segment = None
+        partial_path(self._path).unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def abandon(self) -> Path | None:
         """See `Sink.abandon`."""
         short: Path | None = None
+        whole = self._whole_segments()
+        if len(whole) > len(self._done):
+            # Stopped between the moment a segment got its name and the moment it was counted.
+            self._done, self._segment = whole, None
+            self.frames_done = len(whole) * SEGMENT_FRAMES
         if self._segment is not None and self._segment.frames:
             try:
                 self._close_segment()
@@ -361,5 +379,9 @@ class SequenceSink:
         """See `Sink.abandon`."""
         if self.frames_done:
             return self._folder
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self.discard()
         return None
+
+    def discard(self) -> None:
+        """See `Sink.discard`."""
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from app.codecs import Codec, codec_for
 from app.errors import CancelledError, OutputError
 from app.export import Sink, open_sink
-from app.inputs import open_inputs
+from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import FusionOptions, Pipeline
 from app.versions import versions
@@ -143,9 +143,10 @@ def run_job(
 
     """
     codec = codec_for(job.codec, job.out, job.quality)
-    check_output(job.out, overwrite=job.overwrite)
+    check_output(job.out, overwrite=job.overwrite, inputs=job.inputs)
     pair = open_inputs(job.inputs, offset_ms=job.offset_ms, nudge_ms=job.nudge_ms)
     try:
+        check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
         pipeline = Pipeline(pair, job.options)
         rate = (
             pipeline.rate if job.playback_fps is None else Fraction(job.playback_fps).limit_denominator(1001)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.clips import open_synced
 from app.errors import InputError
-from drivers import StreamPair, Take, open_clip_pair
+from drivers import StreamPair, Take, VideoClip, open_clip_pair
 
 
 def open_inputs(
@@ -59,3 +59,8 @@ def nudged(pair: StreamPair, nudge_ms: float) -> StreamPair:
         pair.lsr.close()
         raise InputError("--nudge-ms belongs to clips; the frames of this take are paired by their trigger")
     return replace(pair, clock_offset_ns=pair.clock_offset_ns + round(nudge_ms * 1e6))
+
+
+def clips_of(pair: StreamPair) -> list[Path]:
+    """The video files behind a pair; a take may refer to clips that lie elsewhere."""
+    return [stream.path for stream in (pair.hsr, pair.lsr) if isinstance(stream, VideoClip)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from app.errors import OutputError
@@ -21,13 +22,28 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Refuse an output that cannot be written before any work is done.
+_PICTURE = re.compile(r"\d{6,}\.(png|tiff)")
+
+
+def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse an output that cannot be written, or must not be replaced, before any work is done.
+
+    Args:
+        path: The file, or the folder for picture sequences.
+        overwrite: It may exist; a folder then holds nothing but numbered pictures.
+        inputs: What the output is made from: takes, clips.
 
     Raises:
-        OutputError: The folder is missing or not writable, or the output exists and `overwrite` is False.
+        OutputError: The folder is missing or not writable, the output exists and `overwrite` is False, or
+            writing it would destroy an input or foreign files.
 
     """
+    if path.name in ("", ".."):
+        raise OutputError(f"{path}: is no name for an output; give --out one")
+    place = path.resolve()
+    for source in (given.resolve() for given in inputs):
+        if place == source or place in source.parents:
+            raise OutputError(f"{path} is, or holds, {source}, from which it is made; give another --out")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"{path}: the folder {folder} does not exist; make it first")
@@ -37,6 +53,8 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path} exists already; give another --out, or --overwrite to replace it")
     if path.is_dir() and path.suffix:
         raise OutputError(f"{path} is a folder, not a file that can be replaced; give another --out")
+    if path.is_dir() and not all(_PICTURE.fullmatch(entry.name) for entry in path.iterdir()):
+        raise OutputError(f"{path} holds more than numbered pictures and is not replaced; give another --out")
 
 
 def explain_write_error(error: Exception, path: Path) -> OutputError:

@@ -16,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from app.aligner import Aligner
-from app.damage import nearest_readable
+from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from calibration import (
+    Alignment,
     ColorMap,
+    TooFewFeaturesError,
+    ViewError,
     estimate_noise_sigma,
     match_colors,
     smooth_colors,
@@ -33,6 +36,7 @@ Mask = npt.NDArray[np.bool_]
 SharpView = tuple[RgbImage, Mask]
 
 _COLOR_MEMORY = 8
+_ALIGN_TRIALS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,7 @@ class Pipeline:
         self.pairing: Pairing = pair_streams(pair)
         self._gops, self._offset = self._select(self.pairing.gops)
         self.aligner = Aligner(options.align, pair)
-        # The middle of the recording is the least likely to be a blank start or a hand at the switch.
-        gop = self._whole(len(self._gops) // 2)
-        self.alignment = self.aligner.first(self._hsr(gop.hsr_index), self._lsr(nearest_lsr(gop)))
+        self._typical, self.alignment = self._align()
         self._colors: ColorMap | None = None
         self.noise_variance = self._noise_variance()
         self.fuser = Fuser(
@@ -196,19 +198,34 @@ class Pipeline:
             )
         return tuple(chosen), before
 
+    def _align(self) -> tuple[int, Alignment]:
+        """The first GoP whose views can be aligned, from the middle outwards, and how.
+
+        The middle of a recording is the least likely to be a blank start or a hand at the switch.
+        """
+        middle = len(self._gops) // 2
+        refused: ViewError | TooFewFeaturesError | None = None
+        for number in sorted(range(len(self._gops)), key=lambda k: abs(k - middle))[:_ALIGN_TRIALS]:
+            gop = self._whole(number)
+            try:
+                return number, self.aligner.first(self._hsr(gop.hsr_index), self._lsr(nearest_lsr(gop)))
+            except (ViewError, TooFewFeaturesError) as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
     def _noise_variance(self) -> float:
         """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
 
         That is sensor noise, and between two cameras also the errors of mosaic, lens and colours; the paper
         trains for both with one noise level (3.3).
         """
-        number = len(self._gops) // 2
-        gop = self._whole(number)
+        gop = self._whole(self._typical)
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
         if not self.aligner.same_view:
-            reference, valid = self._reference(self._offset + number)
+            reference, valid = self._reference(self._offset + self._typical)
             sigma = max(sigma, view_mismatch(reference, lsr[gop.lsr_indices.index(nearest_lsr(gop))], valid))
         return (sigma / 255) ** 2
 
@@ -221,7 +238,7 @@ class Pipeline:
     def _read(self, source: FrameSource, name: str, index: int) -> RgbImage:
         frame, used = nearest_readable(source.read, index, source.info.frame_count)
         if used != index:
-            self._damage[f"{name} frame {index} is damaged, frame {used} stands in for it"] = None
+            self._damage[stand_in(name, index, used)] = None
         return to_rgb8(frame)
 
     def _reference(self, number: int) -> SharpView:

@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.codecs import codec_for
+from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from app.export import open_sink
-from app.outputs import check_output, sidecar_path, write_json
+from app.inputs import clips_of
+from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import nominal_rate
 from app.versions import versions
-from drivers import FrameSource, StreamPair, Take, pair_streams, to_rgb8
+from drivers import FrameSource, StreamPair, Take, hsr_times_on_lsr_clock, pair_streams, to_rgb8
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -29,6 +31,14 @@ class RawView(str, Enum):
     HSR = "hsr"
     LSR = "lsr"
     SIDE_BY_SIDE = "side by side"
+
+
+@dataclass(frozen=True, slots=True)
+class RawExportResult:
+    """What a finished export made."""
+
+    frames: int
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,8 @@ def run_raw_export(
     on_start: Callable[[str, int, int], None] | None = None,
     on_frame: Callable[[], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> int:
-    """Write the clip, and FILE.json beside it with how it was made; return its number of frames.
+) -> RawExportResult:
+    """Write the clip, and FILE.json beside it with how it was made.
 
     Args:
         job: What to write.
@@ -82,17 +92,21 @@ def run_raw_export(
 
     """
     codec = codec_for(job.codec, job.out, job.quality)
-    check_output(job.out, overwrite=job.overwrite)
+    check_output(job.out, overwrite=job.overwrite, inputs=(job.take,))
     with Take.open(job.take) as take:
         pair = take.pair()
+        check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
         source = pair.hsr if job.view is RawView.HSR else pair.lsr
         indices = _range(source, pair, job)
-        frames = raw_frames(pair, job.view, indices)
+        damage: dict[str, None] = {}
+        frames = raw_frames(pair, job.view, indices, damage)
         first = next(frames)
         height, width = first.shape[:2]
         rate = nominal_rate(source.info.fps)
         if job.playback_fps is not None:
             rate = Fraction(job.playback_fps).limit_denominator(1001)
+        # What a stopped fusion left under this name cannot be resumed any more.
+        sidecar_path(partial_path(job.out)).unlink(missing_ok=True)
         sink = open_sink(job.out, codec, width, height, rate)
         if on_start is not None:
             on_start(f"exporting {job.view.value}", len(indices), 0)
@@ -108,7 +122,7 @@ def run_raw_export(
             done = True
         finally:
             if not done:
-                sink.abandon()
+                sink.discard()
         write_json(
             sidecar_path(job.out),
             {
@@ -125,18 +139,22 @@ def run_raw_export(
                 "start_s": job.start_s,
                 "end_s": job.end_s,
                 "playback_rate": str(rate),
+                "warnings": list(damage),
                 "versions": versions(),
             },
         )
-    return len(indices)
+    return RawExportResult(len(indices), tuple(damage))
 
 
 def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int]:
     times = source.mid_exposure_ns
     if not len(times) or not pair.lsr.info.frame_count:
         raise InputError(f"{job.take}: a stream of this take has no frames; there is nothing to export")
-    origin = times[0] if source is pair.hsr else pair.lsr.mid_exposure_ns[0]
-    seconds = (times - origin) * 1e-9
+    if job.start_s <= 0 and job.end_s is None:
+        return list(range(len(times)))
+    if source is pair.hsr:
+        times = hsr_times_on_lsr_clock(pair)
+    seconds = (times - pair.lsr.mid_exposure_ns[0]) * 1e-9
     end = np.inf if job.end_s is None else job.end_s
     chosen = np.flatnonzero((seconds >= job.start_s - 1e-9) & (seconds < end))
     if not len(chosen):
@@ -162,23 +180,33 @@ def hsr_of_lsr(pair: StreamPair) -> npt.NDArray[np.int64]:
     return owner
 
 
-def raw_frames(pair: StreamPair, view: RawView, indices: list[int]) -> Iterator[RgbImage]:
+def raw_frames(
+    pair: StreamPair, view: RawView, indices: list[int], damage: dict[str, None] | None = None
+) -> Iterator[RgbImage]:
     """RGB pictures of a view, uint8 (H, W, 3), for these frames of the stream that sets its rate.
 
     Args:
         pair: Both streams.
         view: What is shown.
         indices: Frames of the HSR stream for that view, of the LSR stream otherwise.
+        damage: Told, as keys, for which damaged frames others stand in.
 
     Raises:
-        SourceError: A frame cannot be read.
+        SourceError: A frame cannot be read, nor those around it.
         PairingError: Both are shown and cannot be paired.
 
     """
+
+    def picture(hsr: bool, index: int) -> RgbImage:
+        source, name = (pair.hsr, "HSR") if hsr else (pair.lsr, "LSR")
+        frame, used = nearest_readable(source.read, index, source.info.frame_count)
+        if used != index and damage is not None:
+            damage[stand_in(name, index, used)] = None
+        return to_rgb8(frame)
+
     if view is not RawView.SIDE_BY_SIDE:
-        source = pair.hsr if view is RawView.HSR else pair.lsr
         for index in indices:
-            yield to_rgb8(source.read(index))
+            yield picture(view is RawView.HSR, index)
         return
     owner = hsr_of_lsr(pair)
     shown, left = -1, np.zeros((pair.hsr.info.height, pair.hsr.info.width, 3), np.uint8)
@@ -186,8 +214,8 @@ def raw_frames(pair: StreamPair, view: RawView, indices: list[int]) -> Iterator[
     for index in indices:
         if owner[index] >= 0 and owner[index] != shown:
             shown = int(owner[index])
-            left = to_rgb8(pair.hsr.read(shown))
-        lsr = to_rgb8(pair.lsr.read(index))
+            left = picture(True, shown)
+        lsr = picture(False, index)
         width = round(lsr.shape[1] * height / lsr.shape[0])
         right = cv2.resize(lsr, (width, height), interpolation=cv2.INTER_NEAREST)
         yield np.hstack([left, np.asarray(right, np.uint8)])

@@ -21,7 +21,15 @@ from drivers.errors import (
 )
 from drivers.frame import Frame, FrameFlag, Image, PixelFormat, Role
 from drivers.iphone import VideoClip, open_clip, open_clip_pair
-from drivers.pairing import ClockFit, Gop, Pairing, fit_hardware_clocks, pair_gops, pair_streams
+from drivers.pairing import (
+    ClockFit,
+    Gop,
+    Pairing,
+    fit_hardware_clocks,
+    hsr_times_on_lsr_clock,
+    pair_gops,
+    pair_streams,
+)
 from drivers.recorder import (
     Recorder,
     RecorderStatus,
@@ -95,6 +103,7 @@ __all__ = [
     "bytes_per_second",
     "disk_seconds_left",
     "fit_hardware_clocks",
+    "hsr_times_on_lsr_clock",
     "is_take",
     "open_clip",
     "open_clip_pair",

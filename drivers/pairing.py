@@ -239,6 +239,18 @@ def _no_overlap(hsr_ns: IntArray, lsr_ns: IntArray) -> str:
     )
 
 
+def hsr_times_on_lsr_clock(pair: StreamPair) -> IntArray:
+    """Mid-exposure of every HSR frame on the LSR stream's clock [ns], shape (HSR frames,).
+
+    Raises:
+        PairingError: As `pair_streams`.
+
+    """
+    if pair.clock_offset_ns is not None:
+        return pair.hsr_on_lsr_clock
+    return _hardware_clock(pair, None)[0].to_lsr(pair.hsr.mid_exposure_ns)
+
+
 def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
     """GoPs of a take or of two clips.
 
@@ -257,6 +269,16 @@ def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
     hsr, lsr = pair.hsr, pair.lsr
     if pair.clock_offset_ns is not None:
         return pair_gops(pair.hsr_on_lsr_clock, lsr.mid_exposure_ns, ratio=ratio)
+    clock, m = _hardware_clock(pair, ratio)
+    known = None if np.isnan(clock.lsr_period_ns) else clock.lsr_period_ns
+    hsr_ns = clock.to_lsr(hsr.mid_exposure_ns)
+    found = pair_gops(hsr_ns, lsr.mid_exposure_ns, ratio=m, lsr_period_ns=known)
+    return replace(found, clock=clock)
+
+
+def _hardware_clock(pair: StreamPair, ratio: float | None) -> tuple[ClockFit, float]:
+    """The clocks of two triggered cameras, and m."""
+    hsr, lsr = pair.hsr, pair.lsr
     if not (isinstance(hsr, TriggeredSource) and isinstance(lsr, TriggeredSource)) or hsr.trigger is None:
         raise PairingError(
             f"{hsr.info.name} and {lsr.info.name} have no common clock and no trigger; find their "
@@ -273,6 +295,4 @@ def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
         latch=hsr.trigger.latch,
         lsr_fps=hsr.trigger.hsr_rate * hsr.trigger.ratio,
     )
-    known = None if np.isnan(clock.lsr_period_ns) else clock.lsr_period_ns
-    found = pair_gops(clock.to_lsr(hsr.mid_exposure_ns), lsr.mid_exposure_ns, ratio=m, lsr_period_ns=known)
-    return replace(found, clock=clock)
+    return clock, m

@@ -166,6 +166,7 @@ class ExportDialog(QDialog):
         self.slow.toggled.connect(self._summarise)
         self.browse.clicked.connect(self._browse)
         self._answered = False
+        self._proposed = ""
         self.finished.connect(self._end)
         self._follow()
         self.setMinimumWidth(520)
@@ -223,7 +224,13 @@ class ExportDialog(QDialog):
         self._form.setRowVisible(self.quality, bool(CODECS[str(self.codec.currentData())].lower))
         kind = "fused" if raw is None else raw.value.replace(" ", "_")
         suffix = CODECS[str(self.codec.currentData())].suffixes[0]
-        self.out.setText(str(self._take.path.parent / f"{self._take.name}_{kind}{suffix}"))
+        proposed = str(self._take.path.parent / f"{self._take.name}_{kind}{suffix}")
+        if self.out.text() == self._proposed:
+            self.out.setText(proposed)
+        else:
+            # A name of the operator's own stays; only its ending follows the format.
+            self.out.setText(str(Path(self.out.text()).with_suffix(suffix)))
+        self._proposed = proposed
         self._weigh()
 
     def _follow_method(self, *_: object) -> None:
@@ -259,8 +266,11 @@ class ExportDialog(QDialog):
 
     def _summarise(self, *_: object) -> None:
         hsr = _VIEWS[self.view.currentText()] is RawView.HSR
-        share = max(0.0, self.end.value() - self.start.value()) / max(self._take.seconds, 1e-9)
-        frames = round(share * (self._take.hsr_frames if hsr else self._take.lsr_frames))
+        times = self._take.times_s
+        whole = self.end.value() >= self.end.maximum() - 1e-9
+        inside = (times >= self.start.value()) & ((times < self.end.value()) | whole)
+        share = self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0
+        frames = round(int(inside.sum()) * share)
         rate = self._fps * (self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0)
         shown = self.playback.value() if self.slow.isChecked() else rate
         seconds = frames / shown if shown else 0.0

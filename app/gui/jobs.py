@@ -12,10 +12,10 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.errors import CancelledError
-from app.fuse import FuseJob, run_job
+from app.fuse import FuseJob, FuseResult, run_job
 from app.gui.messages import Messages, sentence
 from app.gui.tasks import CancelToken, Tasks
-from app.raw_export import RawExportJob, run_raw_export
+from app.raw_export import RawExportJob, RawExportResult, run_raw_export
 
 _POLL_MS = 200
 
@@ -160,9 +160,14 @@ class JobQueue(QObject):
         job.token = self._tasks.start(
             f"job {job.number}",
             _work(job),
-            lambda _: self._ended(job, JobState.DONE, f"{job.out.name}: {job.done} frames"),
+            lambda result: self._finished(job, result),
             lambda error: self._failed(job, error),
         )
+
+    def _finished(self, job: Job, result: FuseResult | RawExportResult) -> None:
+        self._ended(job, JobState.DONE, f"{job.out.name}: {job.done} frames")
+        for text in result.warnings:
+            self._messages.warning(f"{job.out.name}: {text}")
 
     def _failed(self, job: Job, error: Exception) -> None:
         if isinstance(error, CancelledError):
@@ -178,10 +183,10 @@ class JobQueue(QObject):
         self._next()
 
 
-def _work(job: Job) -> Callable[[CancelToken], object]:
+def _work(job: Job) -> Callable[[CancelToken], FuseResult | RawExportResult]:
     request = job.request
 
-    def work(token: CancelToken) -> object:
+    def work(token: CancelToken) -> FuseResult | RawExportResult:
         def cancelled() -> bool:
             return token.cancelled
 

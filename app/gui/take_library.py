@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from app.gui.preview import RgbImage, screen_picture
 from drivers import DriverError, Take, is_take
@@ -20,6 +23,8 @@ class TakeEntry:
         name: Its name.
         changed: When the folder was last written [s since 1970].
         seconds: Length by the LSR stream [s].
+        times_s: When each LSR frame was exposed, after the first one [s], shape (lsr_frames,); lost frames
+            leave gaps.
         hsr_frames: Frames of the sharp stream.
         lsr_frames: Frames of the fast stream.
         simulated: Made by the emulated rig.
@@ -35,6 +40,7 @@ class TakeEntry:
     name: str
     changed: float = 0.0
     seconds: float = 0.0
+    times_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     hsr_frames: int = 0
     lsr_frames: int = 0
     simulated: bool = False
@@ -67,6 +73,8 @@ def read_entry(path: Path) -> TakeEntry:
         changed = path.stat().st_mtime
         with Take.open(path) as take:
             lsr, hsr = take.lsr.info, take.hsr.info
+            exposed = take.lsr.mid_exposure_ns
+            times = np.asarray((exposed - exposed[:1]) * 1e-9, dtype=np.float64)
             thumbnail = None
             if lsr.frame_count:
                 frame = take.lsr.read(lsr.frame_count // 2)
@@ -75,7 +83,8 @@ def read_entry(path: Path) -> TakeEntry:
                 path=path,
                 name=path.name,
                 changed=changed,
-                seconds=lsr.frame_count / lsr.fps if lsr.fps else 0.0,
+                seconds=float(times[-1] + np.median(np.diff(times))) if len(times) > 1 else 0.0,
+                times_s=times,
                 hsr_frames=hsr.frame_count,
                 lsr_frames=lsr.frame_count,
                 simulated=take.metadata.simulated,

@@ -274,7 +274,9 @@ class TakePage(QWidget):
             return
         self.player.max_width = self.views[Role.HSR].shown_width
         self.player.seek(index)
-        self.time.setText(f"{index / self._open.fps:.4f} s" if self._open.fps else "")
+        entry = self.chosen
+        there = entry is not None and index < len(entry.times_s)
+        self.time.setText(f"{entry.times_s[index]:.4f} s" if entry is not None and there else "")
 
     def _trimmed(self, ends: tuple[int, int]) -> None:
         value = self.slider.value()
@@ -334,12 +336,14 @@ class TakePage(QWidget):
     @property
     def part(self) -> Part:
         """The trimmed part [s]; frames at both ends are inside."""
-        if self._open is None or not self._open.fps:
+        entry = self.chosen
+        if self._open is None or entry is None or not len(entry.times_s):
             return Part()
+        times = entry.times_s
         low, high = self.trimmed
-        whole = high >= self.trim.maximum()
-        half = 0.5 / self._open.fps
-        return Part(max(0.0, low / self._open.fps - half), None if whole else high / self._open.fps + half)
+        start = 0.0 if low == 0 else float(times[low - 1] + times[low]) / 2
+        whole = high >= len(times) - 1
+        return Part(start, None if whole else float(times[high] + times[high + 1]) / 2)
 
     def ask(self, *, fused: bool) -> None:
         """Open the export dialog for the chosen take."""

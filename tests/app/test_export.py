@@ -173,6 +173,32 @@ def test_codec_and_ending_must_fit(codec: str, name: str, reason: str) -> None:
         codec_for(codec, Path(name))
 
 
+def test_a_clip_that_cannot_be_joined_leaves_its_segments_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "clip.mp4"
+    sink = open_sink(out, codec_for("h264", out), 64, 48, Fraction(30))
+    for _ in range(SEGMENT_FRAMES + 3):
+        sink.write(np.zeros((48, 64, 3), np.uint8))
+    real = av.open
+
+    def full(name: str, mode: str = "r", **options: object) -> object:
+        if mode == "w" and name == str(partial_path(out)):
+            Path(name).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(name, mode, **options)
+
+    monkeypatch.setattr(av, "open", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        sink.finish()
+    monkeypatch.undo()
+    assert not partial_path(out).exists()
+    again = open_sink(out, codec_for("h264", out), 64, 48, Fraction(30), resume=True)
+    assert again.frames_done >= SEGMENT_FRAMES
+    again.finish()
+    assert out.is_file()
+
+
 def test_outputs_are_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "there.mp4").write_bytes(b"precious")
     with pytest.raises(OutputError, match="exists already"):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 
 from app.cli import run
+from app.codecs import codec_for
+from app.export import SEGMENT_FRAMES, open_sink
 from pictures import RgbImage, psnr
 from synthetic import ClipPair, make_pair, moving_scene, shrink, write_lossless
 
@@ -148,7 +151,7 @@ def test_ctrl_c_leaves_a_playable_part_that_can_be_resumed(tmp_path: Path) -> No
     command = [sys.executable, "-m", "app", "fuse", str(pair.hsr), str(pair.lsr), "--out", str(out)]
     command += ["--align", "none", "--offset-ms", "12.5", "--method", "classical"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    first_segment = tmp_path / "clip.partial.segments" / "000000.mkv"
+    first_segment = tmp_path / "clip.partial.mp4.segments" / "000000.mkv"
     while not first_segment.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -167,6 +170,72 @@ def test_ctrl_c_leaves_a_playable_part_that_can_be_resumed(tmp_path: Path) -> No
     assert fuse(pair, whole, "--method", "classical") == 0
     assert out.read_bytes() == whole.read_bytes()
     assert not list(tmp_path.glob("*partial*"))
+
+
+def test_what_a_job_under_another_ending_left_is_not_resumed(pair: ClipPair, tmp_path: Path) -> None:
+    """Two stopped jobs, c.mkv and c.avi: each goes on from its own frames."""
+    out = tmp_path / "c.mkv"
+    for path in (out, tmp_path / "c.avi"):
+        sink = open_sink(path, codec_for("ffv1", path), 320, 256, Fraction(240))
+        for _ in range(SEGMENT_FRAMES + 1):
+            sink.write(np.full((256, 320, 3), 200 if path == out else 20, np.uint8))
+        sink.abandon()
+    sink = open_sink(out, codec_for("ffv1", out), 320, 256, Fraction(240), resume=True)
+    assert sink.frames_done == SEGMENT_FRAMES
+    sink.finish()
+    assert {int(frame.mean()) for frame in decode(out)} == {200}
+
+
+@pytest.mark.parametrize("method", ["bicubic", "classical"])
+def test_a_blank_moment_in_the_middle_does_not_refuse_the_clip(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    truth = moving_scene(40)
+    for k in range(16, 24):
+        truth[k] = np.zeros_like(truth[k])
+    hsr = write_lossless(tmp_path / "hsr.mkv", truth[3::8], 30)
+    lsr = write_lossless(tmp_path / "lsr.mkv", [shrink(f, 4) for f in truth], 240)
+    out = tmp_path / "clip.mkv"
+    how = ("--offset-ms", 12.5, "--method", method, "--codec", "ffv1", "--json")
+    assert twinrate("fuse", hsr, lsr, "--out", out, *how) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["frames"] == 40
+    assert any("keeps the first alignment" in text for text in said["warnings"])
+
+
+def test_an_output_never_destroys_what_it_is_made_from(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.mkv"
+    own.write_bytes(pair.hsr.read_bytes())
+    how = ("--offset-ms", 12.5, "--align", "none", "--method", "bicubic", "--overwrite")
+    assert twinrate("fuse", own, pair.lsr, "--out", own, *how) == 1
+    assert "from which it is made" in capsys.readouterr().err
+    take = tmp_path / "takes" / "t"
+    take.parent.mkdir()
+    assert twinrate("import", own, pair.lsr, "--out", take, "--offset-ms", 12.5) == 0
+    capsys.readouterr()
+    for inside, out, words in (
+        (tmp_path, take, "from which it is made"),
+        (tmp_path, take.parent, "from which it is made"),
+        (tmp_path, own, "from which it is made"),
+        (take, "..", "no name"),
+        (take.parent, ".", "no name"),
+    ):
+        monkeypatch.chdir(inside)
+        assert twinrate("fuse", take, "--out", out, *how[2:]) == 1, out
+        assert words in one_line(capsys.readouterr().err)
+    assert own.read_bytes() == pair.hsr.read_bytes()
+    assert (take / "take.json").is_file()
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "000000.png").write_bytes(b"old")
+    (album / "holiday.jpg").write_bytes(b"precious")
+    assert twinrate("fuse", own, pair.lsr, "--out", album, *how) == 1
+    assert "more than numbered pictures" in capsys.readouterr().err
+    (album / "holiday.jpg").unlink()
+    assert twinrate("fuse", own, pair.lsr, "--out", album, *how, "--end", 0.03) == 0
+    assert len(list(album.iterdir())) == 8
 
 
 def test_resuming_another_job_is_refused(

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QApplication, QMessageBox
@@ -26,9 +27,9 @@ from app.gui.main_window import MainWindow
 from app.gui.take_library import read_entry, scan
 from app.gui.tasks import Tasks
 from app.pipeline import FusionOptions
-from app.raw_export import RawExportJob, RawView, run_raw_export
+from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
 from app.take_notes import TakeNote, add_note
-from drivers import Role
+from drivers import Role, Take, hsr_times_on_lsr_clock
 from drivers.spinnaker_emulator import install
 
 FRAMES = 24
@@ -189,6 +190,16 @@ def test_lower_quality_makes_a_smaller_file(dialog: ExportDialog, qtbot: QtBot, 
     assert sizes[-1] < sizes[0]
 
 
+def test_another_format_keeps_the_name_that_was_typed(dialog: ExportDialog, tmp_path: Path) -> None:
+    assert dialog.out.text().endswith("marbles_fused.mp4")
+    dialog.codec.setCurrentIndex(dialog.codec.findData("prores"))
+    assert dialog.out.text().endswith("marbles_fused.mov")
+    dialog.out.setText(str(tmp_path / "best.mov"))
+    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
+    dialog.view.setCurrentText("LSR camera as recorded")
+    assert dialog.out.text() == str(tmp_path / "best.mkv")
+
+
 def test_dialog_refuses_an_ending_that_cannot_hold_the_format(dialog: ExportDialog, takes: Path) -> None:
     dialog.out.setText(str(takes / "clip.png"))
     dialog.go.click()
@@ -277,6 +288,58 @@ def test_notes_of_a_take_lead_to_their_moments(idle_window: MainWindow, qtbot: Q
     qtbot.waitUntil(lambda: page.moment is not None and page.moment.index == FRAMES - 1, timeout=5000)
 
 
+def test_parts_of_a_take_with_lost_frames_are_the_frames_that_were_chosen(
+    idle_window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    rig = install()
+    try:
+        with emulated_session(rig) as session:
+            session.connect(rig.serials)
+            session.configure(SMALL.settings())
+            rig.faults(Role.LSR).lost_frames |= set(range(12, 24))
+            session.record(0.4, tmp_path / "gap")
+    finally:
+        rig.uninstall()
+    browse(idle_window, qtbot, tmp_path)
+    page = idle_window.take_page
+    page.trim.setValue((14, 19))
+    part = page.part
+    out = tmp_path / "part.mkv"
+    job = RawExportJob(tmp_path / "gap", out, RawView.LSR, "ffv1", start_s=part.start_s, end_s=part.end_s)
+    assert run_raw_export(job).frames == 6
+    with Take.open(tmp_path / "gap") as take:
+        expected = [take.lsr.read(k).frame_id for k in range(14, 20)]
+        pair = take.pair()
+        shown = list(raw_frames(pair, RawView.LSR, list(range(14, 20))))
+    assert expected == list(range(26, 32))
+    with av.open(str(out)) as clip:
+        written = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)]
+    assert all(np.array_equal(a, b) for a, b in zip(written, shown, strict=True))
+
+
+def test_part_of_the_sharp_stream_is_counted_like_that_of_the_fast_one(tmp_path: Path, takes: Path) -> None:
+    """Both cameras' clocks differ; a part means the same moments of both."""
+    with Take.open(takes / "marbles") as take:
+        times = hsr_times_on_lsr_clock(take.pair()) - take.lsr.mid_exposure_ns[0]
+        assert abs(take.hsr.mid_exposure_ns[0] - take.lsr.mid_exposure_ns[0]) > 10**9
+        inside = np.flatnonzero((times >= 0.04e9) & (times < 0.14e9))
+    job = RawExportJob(takes / "marbles", tmp_path / "p.mkv", RawView.HSR, "ffv1", start_s=0.04, end_s=0.14)
+    assert run_raw_export(job).frames == len(inside) > 0
+
+
+def test_damaged_frames_do_not_end_an_export_and_are_told(
+    idle_window: MainWindow, qtbot: QtBot, takes: Path
+) -> None:
+    with (takes / "marbles" / "lsr" / "frames_0000.raw").open("r+b") as file:
+        file.seek(5 * 96 * 80 + 7)
+        file.write(b"\x01\x02\x03")
+    for view in (RawView.LSR, RawView.SIDE_BY_SIDE):
+        job = idle_window.jobs.add(RawExportJob(takes / "marbles", takes / f"{view.name}.mp4", view))
+        qtbot.waitUntil(lambda job=job: job.state is JobState.DONE, timeout=30000)  # type: ignore[misc]
+        assert video(job.out)[0] == FRAMES
+    assert sum("frame 4 stands in" in m.text for m in idle_window.messages.log) == 2
+
+
 def test_take_with_missing_frames_is_marked_in_the_list(tmp_path: Path) -> None:
     session_rig = install()
     try:
@@ -315,6 +378,6 @@ def test_raw_export_is_cancelled_cleanly(takes: Path) -> None:
     job = RawExportJob(takes / "marbles", takes / "c.mp4", RawView.HSR)
     with pytest.raises(CancelledError):
         run_raw_export(job, cancelled=lambda: True)
-    assert not job.out.exists()
-    assert run_raw_export(job) == FRAMES // 4
+    assert not list(takes.glob("c.*"))
+    assert run_raw_export(job).frames == FRAMES // 4
     assert video(job.out)[0] == FRAMES // 4
