@@ -11,6 +11,7 @@ from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
 from app.gui.requests import StreamNumbers, TakeRequest
 from app.gui.rigs import Rig, RigFactory, WhichCameraError
+from app.gui.take_commands import TakeCommands
 from app.session import Alarm, SessionError, SessionSettings, State
 from drivers import Applied, ClockLatch, Limits, RingBuffer, Role
 from drivers.recorder import RecorderStatus
@@ -65,7 +66,12 @@ class SessionController(QObject):
         self._leaving: Rig | None = None
         self._state = State.DISCONNECTED
         self._chosen: tuple[str, str] | None = None
-        self._live_after = False
+        self._takes = TakeCommands(
+            messages,
+            started=self.take_started.emit,
+            finished=self.take_finished.emit,
+            live=self.live_started.emit,
+        )
         self._limits: dict[Role, dict[str, Limits]] = {}
         self._regions: dict[Role, tuple[int, int, int, int]] = {}
         self._lane = Lane("session", messages.error)
@@ -230,15 +236,15 @@ class SessionController(QObject):
 
     def start_recording(self, request: TakeRequest) -> None:
         """Begin a take, from the first pulse when idle, from now on when live."""
-        self._lane.submit(lambda: self._with_rig(lambda rig: self._start_recording(rig, request)))
+        self._lane.submit(lambda: self._with_rig(lambda rig: self._takes.start(rig, request)))
 
     def fire(self) -> None:
         """Start the pulses of an armed take."""
-        self._lane.submit(lambda: self._with_rig(_fire), latest="fire")
+        self._lane.submit(lambda: self._with_rig(self._takes.fire), latest="fire")
 
     def stop_recording(self) -> None:
         """End the take; a session that was live before stays live."""
-        self._lane.submit(lambda: self._with_rig(self._stop_recording))
+        self._lane.submit(lambda: self._with_rig(self._takes.stop))
 
     def run(self, job: Callable[[], None]) -> None:
         """Run something else in order with the camera commands."""
@@ -371,56 +377,6 @@ class SessionController(QObject):
             self._tell_configured(rig)
             if live:
                 self._start_live(rig)
-
-    def _start_recording(self, rig: Rig, request: TakeRequest) -> None:
-        state = rig.session.state
-        if state is State.ARMED and not (request.wait or request.only_past):
-            # The record key came before the window knew that the take is armed.
-            _fire(rig)
-            return
-        if state not in (State.IDLE, State.LIVE):
-            raise SessionError("a take is armed or running already; end it first")
-        for role in rig.session.away:
-            raise SessionError(f"camera {rig.serials[role]} has left; plug it in before the take")
-        request.path.parent.mkdir(parents=True, exist_ok=True)
-        wanted, request = request, request.on_free_name()
-        if request is not wanted:
-            self._messages.info(f"there is a take {wanted.name} already: this one is {request.name}")
-        live = state is State.LIVE
-        self._live_after = request.wait and live
-        if self._live_after:
-            rig.session.stop_live()
-        try:
-            rig.session.start_recording(
-                request.path,
-                pre_seconds=request.pre_seconds,
-                name=request.name,
-                notes=request.notes,
-                wait=request.wait,
-            )
-        except Exception:
-            # The operator keeps the picture and sees the reason.
-            if self._live_after:
-                self._start_live(rig)
-            raise
-        self.take_started.emit(request)
-        if self._live_after or not live:
-            self.live_started.emit()
-        if request.only_past:
-            self._stop_recording(rig)
-
-    def _stop_recording(self, rig: Rig) -> None:
-        try:
-            self.take_finished.emit(rig.session.stop_recording())
-        finally:
-            if self._live_after and rig.session.state is State.IDLE:
-                self._start_live(rig)
-
-
-def _fire(rig: Rig) -> None:
-    # The first frame and the operator's key may ask for it at the same time.
-    if rig.session.state is State.ARMED:
-        rig.session.fire()
 
 
 def _move(rig: Rig, baseline_mm: float) -> None:

@@ -141,8 +141,10 @@ def test_quitting_waits_for_a_slow_disk(
 
     def question(_: object, title: str, __: str) -> bool:
         asked.append(title)
-        goes_on.set()
-        return title == "A take is being recorded"
+        if title != "A take is being recorded":
+            goes_on.set()
+            return False
+        return True
 
     monkeypatch.setattr("app.gui.controller.CLOSING_S", 0.4)
     monkeypatch.setattr("app.gui.main_window.confirmed", question)
