@@ -158,7 +158,9 @@ def command(
         float, typer.Option(min=0.0, max=1.0, help="live: the last layer's share of the learning rate.")
     ] = 0.2,
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare samples; 0: a thread.")] = 0,
-    precision: Annotated[Precision, typer.Option(help="bf16: mixed precision, for GPUs.")] = Precision.NO,
+    precision: Annotated[
+        Precision, typer.Option(help="bf16: mixed precision, for GPUs and CPUs with AMX.")
+    ] = Precision.NO,
     device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = Device.AUTO,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between states on disk.")] = 200,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 1000,
