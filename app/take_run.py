@@ -145,8 +145,8 @@ class TakeRun:
             serial = self._crew.serials[role]
             if shift is not None:
                 newest = _newest_id(self._crew.ring(role)) + shift.ids
-                self._join(role, shift, newest - self._away[role])
-                told.append(Alarm(role, f"camera {serial} is part of the take again", over=True))
+                if self._join(role, shift, newest - self._away[role]):
+                    told.append(Alarm(role, f"camera {serial} is part of the take again", over=True))
             elif now > late:
                 # It is still looked for: a busy computer may become quiet again.
                 self._seeking[role] = math.inf
@@ -172,17 +172,19 @@ class TakeRun:
             self._trigger,
         )
 
-    def _join(self, role: Role, shift: Shift, frames_away: int) -> None:
+    def _join(self, role: Role, shift: Shift, frames_away: int) -> bool:
+        """Take up the camera's frames again; False when the take has ended meanwhile."""
         channel = self._crew.channel(role)
         first = channel.renumber(shift)
         ring = self._crew.ring(role)
         if not self._recorder.resume(role, ring, first):
-            return
+            return False
         self._rings[role] = ring
         self._first[role] = first - self._recorder.writer.frames_written(role)
         del self._seeking[role], self._away[role]
         away_s = max(0, frames_away) / self._crew.configured().fps(role)
         self._amend(role, away_s=away_s)
+        return True
 
     def _amend(self, role: Role, *, away_s: float | None = None, out_of_step: bool = False) -> None:
         at = max(i for i, absence in enumerate(self._absences) if absence.role is role)

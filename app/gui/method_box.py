@@ -16,7 +16,10 @@ from fusion.engine import runnable
 _WORDS = {
     "awnet": ("AWnet", "The paper's network: the slowest"),
     "live": ("Fast network", "A small network: for a GPU, or for time to wait"),
-    "classical": ("Classical", "Motion and regression, no network: the fastest that sharpens"),
+    "classical": (
+        "Classical",
+        "Motion, and the sharp picture's detail along it: the fastest that sharpens",
+    ),
     "bicubic": ("Bicubic", "Only the enlarged LSR frame, for comparison"),
 }
 
