@@ -88,7 +88,6 @@ class Fuser:
             raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
         if references is not None and not 1 <= references <= _MOST_REFERENCES:
             raise MethodError(f"{references} references: choose 1 or {_MOST_REFERENCES}")
-        better = ""
         if weights is not None:
             card: ModelCard | None = _given(weights, method, references)
         else:
@@ -99,19 +98,13 @@ class Fuser:
                 or (method is None and trustworthy(card, scale=scale, noise_variance=noise_variance))
             ]
             card = nearest(cards, scale=scale, noise_variance=noise_variance, references=references)
-            suits = nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
-            if card and suits and suits.noise_variance != card.noise_variance:
-                better = (
-                    f"{suits.name} suits the noise of these frames better than {card.name}, but takes "
-                    f"{max(suits.references)} sharp frame(s): give --refs {max(suits.references)}"
-                )
         if method is None:
             method = card.method if card else "classical"
         self.method = method
         self.device = _choose_device(device, learned=method in _LEARNED)
         self.model = "none"
         self.weights: Path | None = None
-        self.note = better
+        self.note = ""
         self.references = references or _most_references(method, card)
         self._synthesiser = self._build(card, scale, noise_variance)
         self.recursion = recursion or self._synthesiser.recursion
@@ -135,8 +128,7 @@ class Fuser:
             )
         self.model, self.weights = card.name, card.path
         if abs(card.scale / scale - 1) > 0.01:
-            far = f"no model for scale {scale:.3g}: using {card.name}, made for scale {card.scale:g}"
-            self.note = f"{far}; {self.note}" if self.note else far
+            self.note = f"no model for scale {scale:.3g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
             return AWnetSynthesiser(load_awnet(card.path), self.device)
         live = LiveNet()

@@ -199,13 +199,3 @@ def test_frames_that_cannot_be_fused_are_refused(change, message):
     }
     with pytest.raises(FusionError, match=message):
         list(Fuser("classical", scale=4).fuse_gop(**given))
-
-
-def test_two_sharp_frames_that_only_weights_for_clean_frames_take_are_told_on_noisy_ones():
-    noisy = Fuser("live", scale=4, references=2, noise_variance=0.01)
-    assert noisy.model == "live_x4"
-    assert "live_x4_noise suits the noise of these frames better" in noisy.note
-    between = Fuser("live", scale=5, references=2, noise_variance=0.01).note
-    assert "made for scale 4; live_x4_noise suits" in between
-    assert Fuser("live", scale=4, noise_variance=0.01).note == ""
-    assert Fuser("live", scale=4, references=2).note == ""
