@@ -1,8 +1,10 @@
-"""What all subcommands share: the `--json` line, progress bars and the way errors end."""
+"""What all subcommands share: the `--json` line, progress bars, Ctrl-C and the way errors end."""
 
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
@@ -75,3 +77,29 @@ def progress_bar(text: str, total: float | None = None) -> Iterator[Bar]:
     )
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
         yield Bar(progress, text, total)
+
+
+@contextmanager
+def interrupts(flag: threading.Event, *, insist: bool = False) -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set `flag`, so that work ends between two frames and not at any instruction.
+
+    Args:
+        flag: What is set; also what the context gives.
+        insist: The second time they end the work at once.
+
+    """
+
+    def told(*_: object) -> None:
+        if insist and flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    old = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, emit, progress_bar, say, warn
+from app.commands._common import JsonOption, emit, interrupts, progress_bar, say, warn
 from app.session import SessionError
 from drivers import PixelFormat, Role
 
@@ -38,21 +35,6 @@ def _serials(text: str) -> tuple[str, str]:
     if len(parts) != 2 or not all(parts):
         raise typer.BadParameter(f"{text!r} is not a pair such as 16290001,16290002 (HSR first)")
     return parts[0], parts[1]
-
-
-@contextmanager
-def _interrupt_flag() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the flag, so that the take ends between two frames."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-    old = {s: signal.signal(s, lambda *_: flag.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
 
 
 def command(
@@ -145,7 +127,10 @@ def command(
         if not all(finding.ok for finding in findings.values()):
             raise SessionError("the pulses are not as planned, see above; `--json` has the figures")
         return
-    with _interrupt_flag() as stop, progress_bar("recording", total=job.expected_lsr_frames) as bar:
+    with (
+        interrupts(threading.Event()) as stop,
+        progress_bar("recording", total=job.expected_lsr_frames) as bar,
+    ):
         done = 0
 
         def advance(count: int) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say, warn
+from app.commands._common import JsonOption, OverwriteOption, emit, interrupts, progress_bar, say, warn
 from app.commands.sync import offset_option
 
 
@@ -125,8 +127,15 @@ def command(
         resume=resume,
         overwrite=overwrite,
     )
-    with progress_bar("preparing") as bar:
-        result = run_job(job, on_start=bar.start, on_frame=bar.advance)
+    stopped = threading.Event()
+    with progress_bar("preparing") as bar, ExitStack() as until_written:
+
+        def writing(text: str, total: int, done: int) -> None:
+            # Before the first frame Ctrl-C ends the work at once; from here on between two frames.
+            until_written.enter_context(interrupts(stopped, insist=True))
+            bar.start(text, total, done)
+
+        result = run_job(job, on_start=writing, on_frame=bar.advance, cancelled=stopped.is_set)
     for text in result.warnings:
         warn(text)
     say(
