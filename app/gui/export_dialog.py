@@ -181,8 +181,7 @@ class ExportDialog(QDialog):
         raw = _VIEWS[self.view.currentText()]
         codec = str(self.codec.currentData())
         playback = self.playback.value() if self.slow.isChecked() else None
-        whole = self.end.value() >= self.end.maximum() - 1e-9
-        end = None if whole else self.end.value()
+        end = None if self._to_the_end else self.end.value()
         out = Path(self.out.text().strip()).expanduser()
         if raw is not None:
             return RawExportJob(
@@ -212,6 +211,10 @@ class ExportDialog(QDialog):
             overwrite=self.overwrite.isChecked(),
             quality=self._quality,
         )
+
+    @property
+    def _to_the_end(self) -> bool:
+        return self.end.value() >= self.end.maximum() - 1e-9
 
     @property
     def _quality(self) -> str:
@@ -267,8 +270,7 @@ class ExportDialog(QDialog):
     def _summarise(self, *_: object) -> None:
         hsr = _VIEWS[self.view.currentText()] is RawView.HSR
         times = self._take.times_s
-        whole = self.end.value() >= self.end.maximum() - 1e-9
-        inside = (times >= self.start.value()) & ((times < self.end.value()) | whole)
+        inside = (times >= self.start.value()) & ((times < self.end.value()) | self._to_the_end)
         share = self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0
         frames = round(int(inside.sum()) * share)
         rate = self._fps * (self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0)

@@ -334,7 +334,10 @@ class MainWindow(QMainWindow):
         return True
 
     def shut_down(self) -> None:
-        """End all threads and give the cameras back, without a question. Safe to call twice."""
+        """End all threads and give the cameras back; only a disk that has stopped is asked about.
+
+        Safe to call twice.
+        """
         if self._closed:
             return
         self._closed = True

@@ -274,9 +274,8 @@ class TakePage(QWidget):
             return
         self.player.max_width = self.views[Role.HSR].shown_width
         self.player.seek(index)
-        entry = self.chosen
-        there = entry is not None and index < len(entry.times_s)
-        self.time.setText(f"{entry.times_s[index]:.4f} s" if entry is not None and there else "")
+        times = self.chosen.times_s[index : index + 1] if self.chosen is not None else ()
+        self.time.setText("".join(f"{seconds:.4f} s" for seconds in times))
 
     def _trimmed(self, ends: tuple[int, int]) -> None:
         value = self.slider.value()

@@ -49,6 +49,12 @@ def other_than(role: Role) -> Role:
     return Role.LSR if role is Role.HSR else Role.HSR
 
 
+def pull(window: MainWindow, rig: VirtualRig, qtbot: QtBot, role: Role) -> None:
+    """Unplug a camera and wait until its pane says so."""
+    rig.unplug(role)
+    qtbot.waitUntil(lambda: window.panes[role].state_chip.text() == "no camera", timeout=15000)
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_the_other_camera_stays_live_and_the_lost_one_comes_back(
     bench: tuple[MainWindow, VirtualRig], qtbot: QtBot, role: Role
@@ -126,8 +132,7 @@ def test_take_of_one_camera_when_the_other_stays_away(
     window.actions_table["record"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
     qtbot.wait(700)
-    rig.unplug(Role.LSR)
-    qtbot.waitUntil(lambda: window.panes[Role.LSR].state_chip.text() == "no camera", timeout=15000)
+    pull(window, rig, qtbot, Role.LSR)
     with qtbot.waitSignal(window.recording.finished, timeout=20000):
         window.actions_table["record"].trigger()
     with Take.open(window.recording.folder / "take_001") as take:
@@ -143,8 +148,7 @@ def test_arming_without_one_camera_is_refused_and_leaves_the_other_live(
     bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
 ) -> None:
     window, rig = bench
-    rig.unplug(Role.HSR)
-    qtbot.waitUntil(lambda: window.panes[Role.HSR].state_chip.text() == "no camera", timeout=15000)
+    pull(window, rig, qtbot, Role.HSR)
     window.actions_table["arm"].trigger()
     qtbot.waitUntil(lambda: any("before the take" in m.text for m in window.messages.log), timeout=10000)
     assert window.controller.state is State.LIVE
@@ -160,8 +164,7 @@ def test_an_armed_take_begins_with_the_camera_that_is_left(
     window, rig = bench
     window.actions_table["arm"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
-    rig.unplug(Role.HSR)
-    qtbot.waitUntil(lambda: window.panes[Role.HSR].state_chip.text() == "no camera", timeout=15000)
+    pull(window, rig, qtbot, Role.HSR)
     window.actions_table["record"].trigger()
     qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > 20, timeout=10000)
     with qtbot.waitSignal(window.recording.finished, timeout=15000):
@@ -173,8 +176,7 @@ def test_an_armed_take_begins_with_the_camera_that_is_left(
 
 def test_changing_a_camera_that_has_left_says_so(bench: tuple[MainWindow, VirtualRig], qtbot: QtBot) -> None:
     window, rig = bench
-    rig.unplug(Role.LSR)
-    qtbot.waitUntil(lambda: window.panes[Role.LSR].state_chip.text() == "no camera", timeout=15000)
+    pull(window, rig, qtbot, Role.LSR)
     window.controller.set_exposure(Role.LSR, 1000.0)
     qtbot.waitUntil(lambda: window.messages.count(Severity.ERROR) == 1, timeout=10000)
     assert "has left" in window.messages.log[-1].text
