@@ -291,11 +291,13 @@ class Session(SessionNews, SessionControls):
                 if self._state in (State.ARMED, State.RECORDING):
                     self.stop_recording()
             finally:
-                if self._state is State.LIVE:
-                    self._crew.halt()
-                self._crew.close()
-                self._away = frozenset()
-                self._enter(State.DISCONNECTED)
+                try:
+                    if self._state is State.LIVE:
+                        self._crew.halt()
+                finally:
+                    self._crew.close()
+                    self._away = frozenset()
+                    self._enter(State.DISCONNECTED)
 
     def __enter__(self) -> Session:
         return self
