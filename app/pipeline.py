@@ -53,6 +53,7 @@ class FusionOptions:
         recursion: "direct": each frame from the sharp frames; "recurrent": from the one made just before;
             None takes the better one of the method.
         weights: A weights file of the operator's own, written by `twinrate train`; None takes a shipped one.
+        flow: A flow network of the operator's own for `live` and `classical`; None takes DIS.
         start_s: First moment to fuse, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.
 
@@ -64,6 +65,7 @@ class FusionOptions:
     device: str = "auto"
     recursion: str | None = None
     weights: Path | None = None
+    flow: Path | None = None
     start_s: float = 0.0
     end_s: float | None = None
 
@@ -142,6 +144,7 @@ class Pipeline:
             noise_variance=self.noise_variance,
             recursion=options.recursion,
             weights=options.weights,
+            flow=options.flow,
         )
         self.rate = nominal_rate(pair.lsr.info.fps)
 
@@ -345,12 +348,17 @@ class Pipeline:
         return {
             "hsr": asdict(self.pair.hsr.info),
             "lsr": asdict(self.pair.lsr.info),
-            "options": {**asdict(self.options), "weights": str(self.options.weights or "shipped")},
+            "options": {
+                **asdict(self.options),
+                "weights": str(self.options.weights or "shipped"),
+                "flow": str(self.options.flow or "the method's own"),
+            },
             "method": self.fuser.method,
             "recursion": self.fuser.recursion,
             "references": self.fuser.references,
             "model": self.fuser.model,
             "weights_sha256": fingerprint(self.fuser.weights) if self.fuser.weights else None,
+            "flow_sha256": fingerprint(self.fuser.flow) if self.fuser.flow else None,
             "device": self.fuser.device,
             "scale": self.alignment.scale,
             "alignment": {

@@ -15,12 +15,16 @@ from fusion.dynamic_filter import dynamic_filter
 from fusion.errors import FusionInputError, WeightsError
 from fusion.flownet import NORMALISED, PUBLISHED, FlowNet
 from fusion.fusionnet import FusionNet
+from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp
 from fusion.weights import load_weights
 
 TAPS = 25
 MULTIPLE = 64
 """Height and width must be multiples of this many pixels."""
+
+
+_OPTIONS = ("matched", "direct", "sisr")
 
 
 class Fused(NamedTuple):
@@ -34,6 +38,7 @@ class Fused(NamedTuple):
         flow: (B, 2 N) offsets into the references [px].
         weight: (B, 1) total weight W of the references (paper eq. 12): mask times the sum of the taps.
             Nothing keeps it inside 0..1.
+        lsr_up: (B, 3) upscaled frame that they were mixed with.
 
     """
 
@@ -43,6 +48,7 @@ class Fused(NamedTuple):
     taps: Tensor
     flow: Tensor
     weight: Tensor
+    lsr_up: Tensor
 
 
 def check_inputs(images: Sequence[Tensor], multiple: int = MULTIPLE) -> None:
@@ -77,21 +83,26 @@ class AWnet(nn.Module):
         matched: Beyond the paper, FlowNet compares like with like: it sees each reference after the LSR
             camera's loss of detail, and normalised features. The published model sees it sharp.
         direct: The ablation ConvDP (paper Table 6): the U-Net writes the picture itself, without filters.
+        sisr: The frame gets the detail that a learned upscaler guesses (paper Table 4) before it is fused.
+            The upscaler was trained before and learns no more; FlowNet sees the frame without guesses.
 
     """
 
-    def __init__(self, references: int = 1, *, matched: bool = False, direct: bool = False) -> None:
+    def __init__(
+        self, references: int = 1, *, matched: bool = False, direct: bool = False, sisr: bool = False
+    ) -> None:
         super().__init__()
-        self.references, self.matched, self.direct = references, matched, direct
+        self.references, self.matched, self.direct, self.sisr = references, matched, direct, sisr
         self.flow = FlowNet(NORMALISED if matched else PUBLISHED)
         masks = 1 if references == 1 else references + 1
         outputs = 3 if direct else TAPS * references + masks
         self.fusion = FusionNet(inputs=3 + 8 * references, outputs=outputs, direct=direct)
+        self.upscaler = Upscaler() if sisr else None
 
     @property
     def layout(self) -> str:
         """Name of the layout in weights files: `awnet-1`, `awnet-2-matched`, `awnet-1-direct`, ..."""
-        options = [name for name in ("matched", "direct") if getattr(self, name)]
+        options = [name for name in _OPTIONS if getattr(self, name)]
         return "-".join(["awnet", str(self.references), *options])
 
     @classmethod
@@ -102,10 +113,10 @@ class AWnet(nn.Module):
             WeightsError: It is no layout of this network.
 
         """
-        found = re.fullmatch(r"awnet-(\d)(-matched)?(-direct)?", layout)
+        found = re.fullmatch(r"awnet-(\d)" + "".join(f"(-{name})?" for name in _OPTIONS), layout)
         if found is None:
             raise WeightsError(f"{layout}: no layout of AWnet; choose the method these weights belong to")
-        return cls(int(found[1]), matched=bool(found[2]), direct=bool(found[3]))
+        return cls(int(found[1]), **{name: bool(found[2 + k]) for k, name in enumerate(_OPTIONS)})
 
     def start_at_plain_warp(self) -> None:
         """Let an untrained network filter nothing and mix the warped references and the frame evenly."""
@@ -145,13 +156,17 @@ class AWnet(nn.Module):
         flows = [self.flow(lsr_up, image) for image in matched or references]
         pairs = [backward_warp(image, flow) for image, flow in zip(references, flows, strict=True)]
         warped = [pair[0] for pair in pairs]
+        if self.upscaler is not None:
+            with torch.no_grad():
+                lsr_up = lsr_up + self.upscaler(lsr_up)
         differences = [image - lsr_up for image in warped]
         stack = torch.cat((*warped, lsr_up, *flows, *differences), dim=1).detach()
         raw = self.fusion(stack)
         if self.direct:
             empty = lsr_up[:, :0]
             nothing = torch.zeros_like(lsr_up[:, :1])
-            return Fused(raw, torch.cat(warped, dim=1), empty, empty, torch.cat(flows, dim=1), nothing)
+            every, all_flows = torch.cat(warped, dim=1), torch.cat(flows, dim=1)
+            return Fused(raw, every, empty, empty, all_flows, nothing, lsr_up)
         return blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
 
 
@@ -180,7 +195,8 @@ def blend(
         share = shares[:, index : index + 1]
         out = out + share * dynamic_filter(image, own)
         weight = weight + share * own.sum(dim=1, keepdim=True)
-    return Fused(out, torch.cat(list(warped), dim=1), shares, taps, torch.cat(list(flow), dim=1), weight)
+    every, all_flows = torch.cat(list(warped), dim=1), torch.cat(list(flow), dim=1)
+    return Fused(out, every, shares, taps, all_flows, weight, lsr_up)
 
 
 def load_awnet(path: Path) -> AWnet:

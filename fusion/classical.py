@@ -8,6 +8,7 @@ every network here has to clear.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -29,6 +30,17 @@ _SMOOTHING = 2.0
 _NOISE_TOLERANCE = 3.0
 _CLEAN_SIGMA = 0.01
 _INSIDE = 0.999
+
+
+class FlowSource(Protocol):
+    """One way to find motion on a resolution-matched pair."""
+
+    def __call__(self, image: FloatImage, reference: FloatImage) -> npt.NDArray[np.float32]:
+        """Offset (H, W, 2), x then y [px], from each pixel of `image` into `reference`.
+
+        Both are (H, W, 3) float32 in 0..255, of any one size.
+        """
+        ...
 
 
 class DisFlow:
@@ -75,13 +87,14 @@ class Classical:
         scale: LSR pixels are this many output pixels wide.
         noise_variance: Variance of the LSR frames' noise, of values in 0..1, sampling errors of the sensor
             included.
+        flow: Where motion comes from; DIS where left out.
 
     """
 
     recursion = "direct"
 
-    def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
-        self._flow = DisFlow(scale, noise_variance)
+    def __init__(self, scale: float, noise_variance: float = 0.0, flow: FlowSource | None = None) -> None:
+        self._flow = flow or DisFlow(scale, noise_variance)
         self._share = _DETAIL_SHARE / scale
         self._floor = _FLOOR + _NOISE_TOLERANCE * float(np.sqrt(noise_variance))
         # The noisier the LSR frame, the more of its low frequencies come from the reference as well:

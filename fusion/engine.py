@@ -9,16 +9,20 @@ import numpy as np
 import torch
 
 from fusion.awnet import load_awnet
-from fusion.classical import Classical
+from fusion.classical import Classical, FlowSource
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
+from fusion.flownet import load_small_flow
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
-from fusion.inference import AWnetSynthesiser, LiveSynthesiser
-from fusion.live import LiveNet
+from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
+from fusion.live import load_live
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import ModelCard, load_weights, nearest, own, shipped, trustworthy
+from fusion.weights import ModelCard, nearest, own, shipped, trustworthy
 
 METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
 """Fusion methods by name; which of the networks can run depends on the weights that are there."""
+
+TAKES_FLOW = ("live", "classical")
+"""Methods whose motion may come from a flow network of one's own."""
 
 _LEARNED = ("awnet", "live")
 _MOST_REFERENCES = 2
@@ -47,19 +51,22 @@ class Fuser:
         recursion: "recurrent" (paper 3.2.3: warp the frame made just before), "direct" (warp the
             synchronised frame itself), or None for the better one of this method.
         weights: A file written by `twinrate train`, used instead of the shipped ones; it decides the method.
+        flow: A file written by `twinrate train --model live-flow`: for `live` and `classical`, motion comes
+            from that network, on the same device, instead of from DIS on the CPU.
 
     Attributes:
         method: The method that runs.
         model: Name of the weights file in use, "none" for a method without weights.
         weights: The weights file in use, None for a method without weights.
+        flow: The flow network's weights file in use, None for DIS and for methods with a flow of their own.
         device: "cpu" or "cuda".
         recursion: The recursion in use.
         references: Sharp frames used for each output frame.
         note: What the operator should know about the choice of model, in one sentence, or "".
 
     Raises:
-        MethodError: Unknown method or recursion, or a number of references the method or the weights cannot
-            use.
+        MethodError: Unknown method or recursion, a number of references the method or the weights cannot
+            use, or a flow network for a method that does not take one.
         DeviceError: The device is unknown or not there.
         WeightsError: The method needs weights that are not installed.
         FusionInputError: Scale or noise variance out of range.
@@ -76,6 +83,7 @@ class Fuser:
         noise_variance: float = 0.0,
         recursion: str | None = None,
         weights: Path | None = None,
+        flow: Path | None = None,
     ) -> None:
         if not (np.isfinite(scale) and scale >= 1):
             raise FusionInputError(
@@ -101,7 +109,8 @@ class Fuser:
         if method is None:
             method = card.method if card else "classical"
         self.method = method
-        self.device = _choose_device(device, learned=method in _LEARNED)
+        self.flow = flow
+        self.device = _choose_device(device, learned=method in _LEARNED or flow is not None)
         self.model = "none"
         self.weights: Path | None = None
         self.note = ""
@@ -115,12 +124,17 @@ class Fuser:
         return self._synthesiser
 
     def _build(self, card: ModelCard | None, scale: float, noise_variance: float) -> Synthesiser:
+        if self.method not in METHODS:
+            raise MethodError(f"unknown method {self.method!r}; choose one of {', '.join(METHODS)}")
+        if self.flow and self.method not in TAKES_FLOW:
+            raise MethodError(
+                f"{self.method} takes no flow network; leave it out, or choose {' or '.join(TAKES_FLOW)}"
+            )
+        flow: FlowSource | None = LearnedFlow(load_small_flow(self.flow), self.device) if self.flow else None
         if self.method == "bicubic":
             return _Bicubic()
         if self.method == "classical":
-            return Classical(scale, noise_variance)
-        if self.method not in _LEARNED:
-            raise MethodError(f"unknown method {self.method!r}; choose one of {', '.join(METHODS)}")
+            return Classical(scale, noise_variance, flow)
         if card is None:
             raise WeightsError(
                 f"{self.method} has no trained weights for {self.references} reference(s) in this "
@@ -131,9 +145,8 @@ class Fuser:
             self.note = f"no model for scale {scale:.3g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
             return AWnetSynthesiser(load_awnet(card.path), self.device)
-        live = LiveNet()
-        load_weights(card.path, live, layout="live")
-        return LiveSynthesiser(live, scale, self.device, noise_variance=noise_variance)
+        live = load_live(card.path)
+        return LiveSynthesiser(live, scale, self.device, noise_variance=noise_variance, flow=flow)
 
     def fuse_gop(
         self,

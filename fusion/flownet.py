@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from fusion.correlation import correlation
 from fusion.warp import backward_warp
+from fusion.weights import load_weights
 
 FLOW_UNIT = 20.0
 """Pixels of the full frame per unit of the flow inside the network."""
@@ -76,6 +78,9 @@ SMALL = FlowLayout(
     normalised=True,
 )
 """For live preview on a GPU; multiples of 64 as well."""
+
+SMALL_LAYOUT = "flownet-small"
+"""Name of `SMALL` in weights files."""
 
 
 def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -249,3 +254,15 @@ def _directions(features: Tensor) -> Tensor:
 def full_size(flow: Tensor) -> Tensor:
     """Flow of the finest level (B, 2, H/4, W/4), in units of `FLOW_UNIT`, as (B, 2, H, W) in pixels."""
     return FLOW_UNIT * F.interpolate(flow, scale_factor=_FINEST, mode="bilinear", align_corners=False)
+
+
+def load_small_flow(path: Path) -> FlowNet:
+    """The small flow network of a weights file.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or for another network.
+
+    """
+    network = FlowNet(SMALL)
+    load_weights(path, network, layout=SMALL_LAYOUT)
+    return network

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.awnet import MULTIPLE, AWnet
-from fusion.classical import DisFlow, reaches
+from fusion.classical import DisFlow, FlowSource, reaches
+from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveNet, LiveReference
 from fusion.resample import ByteImage, FloatImage, back_project, back_projections_for, to_bytes
+from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp
 
 _SEEN = 0.999
@@ -57,19 +60,43 @@ class AWnetSynthesiser:
         if not seen:
             return _synthesis(fused.out, fused.weight, size, None)
         reached = torch.stack(seen).all(dim=0)
-        out = torch.where(reached, fused.out, up)
+        out = torch.where(reached, fused.out, fused.lsr_up)
         valid = crop(reached, *size)[0, 0].cpu().numpy()
         return _synthesis(out, fused.weight * reached, size, np.ascontiguousarray(valid))
 
 
+class LearnedFlow:
+    """Motion from the small flow network; a `FlowSource`.
+
+    Args:
+        network: A FlowNet made for pairs of equal sharpness.
+        device: "cpu" or "cuda".
+
+    """
+
+    def __init__(self, network: FlowNet, device: str = "cpu") -> None:
+        self._network = network.to(device).eval()
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, image: FloatImage, reference: FloatImage) -> npt.NDArray[np.float32]:
+        """Offset from each pixel of `image` into `reference` [px]; see `FlowSource`."""
+        seen, sought = (
+            pad_to_multiple(to_planes(picture, self._device), MULTIPLE) for picture in (image, reference)
+        )
+        flow = crop(self._network(seen, sought), *image.shape[:2])[0]
+        return np.ascontiguousarray(flow.permute(1, 2, 0).float().cpu().numpy())
+
+
 class LiveSynthesiser:
-    """The fast network with flow from DIS on the resolution-matched pair.
+    """The fast network with flow from outside, found on the resolution-matched pair.
 
     Args:
         network: A LiveNet.
         scale: Output pixels per LSR pixel.
         device: "cpu" or "cuda".
         noise_variance: Variance of the LSR frames' noise, of values in 0..1.
+        flow: Where motion comes from; DIS where left out.
 
     """
 
@@ -82,9 +109,10 @@ class LiveSynthesiser:
         device: str = "cpu",
         *,
         noise_variance: float = 0.0,
+        flow: FlowSource | None = None,
     ) -> None:
         self._network = network.to(device).eval()
-        self._flow = DisFlow(scale, noise_variance)
+        self._flow = flow or DisFlow(scale, noise_variance)
         self._device = device
         self._back_projections = back_projections_for(noise_variance)
 
@@ -117,6 +145,26 @@ class LiveSynthesiser:
             out = there * out + (1 - there) * crop(up, *size)
             weight = weight * there
         return _synthesis(out, weight, size, valid)
+
+
+class UpscalerSynthesiser:
+    """The upscaled frame with guessed detail, whatever the references show: what they have to improve on.
+
+    Args:
+        upscaler: An Upscaler.
+
+    """
+
+    recursion = "direct"
+
+    def __init__(self, upscaler: Upscaler) -> None:
+        self._upscaler = upscaler.eval()
+
+    @torch.inference_mode()
+    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+        """Run the upscaler on one frame; see `fusion.gop.Synthesiser`."""
+        up = pad_to_multiple(to_planes(upscaled, "cpu"), LIVE_MULTIPLE)
+        return _synthesis(up + self._upscaler(up), torch.zeros_like(up[:, :1]), upscaled.shape[:2], None)
 
 
 def _as_many(references: Sequence[Reference], count: int) -> list[Reference]:

@@ -14,6 +14,7 @@ masks learn what they are worth.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -21,15 +22,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.dynamic_filter import dynamic_filter
+from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp_border
+from fusion.weights import load_weights
+
+LAYOUT = "live"
+"""Name of the layout in weights files."""
 
 MULTIPLE = 16
 """Height and width must be multiples of this many pixels."""
 
 _TAPS = 25
 _PLANES = 15
-_GUESS_WIDTH = 64
-_GUESS_BLOCKS = 4
 _FOLD = 4
 _WIDTHS = (48, 72, 96)
 _SLOPE = 0.1
@@ -110,7 +114,7 @@ class LiveNet(nn.Module):
         self.narrow = nn.ModuleList([nn.Conv2d(third, second, 1), nn.Conv2d(second, first, 1)])
         self.decoder = nn.ModuleList([_pair(second), _pair(first)])
         self.tail = nn.Conv2d(first, (_TAPS + 2) * _FOLD**2, 1)
-        self.guess = _Guess()
+        self.guess = Upscaler()
         self._start_at_plain_transfer()
 
     def _start_at_plain_transfer(self) -> None:
@@ -185,31 +189,6 @@ class LiveNet(nn.Module):
         return F.pixel_shuffle(self.tail(x), _FOLD)
 
 
-class _Guess(nn.Module):
-    """Detail guessed from the upscaled frame alone: residual blocks on folded pixels (EDSR, 2017)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.Conv2d(3 * _FOLD**2, _GUESS_WIDTH, 3, padding=1)
-        self.blocks = nn.ModuleList([_residual(_GUESS_WIDTH) for _ in range(_GUESS_BLOCKS)])
-        self.tail = nn.Conv2d(_GUESS_WIDTH, 3 * _FOLD**2, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)
-        assert self.tail.bias is not None
-        nn.init.zeros_(self.tail.bias)
-
-    def forward(self, lsr_up: Tensor) -> Tensor:
-        x = self.head(F.pixel_unshuffle(lsr_up, _FOLD))
-        for block in self.blocks:
-            x = x + block(x)
-        return F.pixel_shuffle(self.tail(x), _FOLD)
-
-
-def _residual(width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(_SLOPE), nn.Conv2d(width, width, 3, padding=1)
-    )
-
-
 def _pair(width: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(width, width, 3, padding=1),
@@ -230,3 +209,15 @@ def _local_mean(planes: Tensor) -> Tensor:
 def _shares(logits: Tensor) -> Tensor:
     """Softmax over the references and "none of them" (logit 0); with one reference this is the sigmoid."""
     return torch.softmax(F.pad(logits, (0, 0, 0, 0, 0, 1)), dim=1)[:, :-1]
+
+
+def load_live(path: Path) -> LiveNet:
+    """The network of a weights file.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or for another method.
+
+    """
+    network = LiveNet()
+    load_weights(path, network, layout=LAYOUT)
+    return network

@@ -113,6 +113,20 @@ def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool
     return card.default and near and alike
 
 
+def upscaler_for(scale: float, noise_variance: float) -> ModelCard:
+    """The shipped `live` model whose guesses suit LSR frames of this scale and noise best.
+
+    Raises:
+        WeightsError: None is shipped for about this scale.
+
+    """
+    cards = [card for card in shipped() if card.method == "live"]
+    card = nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
+    if card is None or abs(math.log(card.scale / scale)) > math.log(_FARTHEST_SCALE):
+        raise WeightsError(f"no learned upscaler for scale {scale:g} is shipped; use bicubic")
+    return card
+
+
 def fingerprint(path: Path) -> str:
     """SHA-256 of a weights file, in hexadecimal: which weights made a clip can be proven later."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -32,6 +32,7 @@ class Table(str, Enum):
     """Tables that a paper would print."""
 
     METHODS = "methods"
+    FOUR = "4"
     FIVE = "5"
     NOISE = "noise"
 
@@ -50,6 +51,10 @@ def command(
     weights: Annotated[
         list[Path] | None, typer.Option(help="Weights of your own to judge as well; repeatable.")
     ] = None,
+    flow: Annotated[
+        Path | None,
+        typer.Option(help="live, classical: motion from a network of your own, not from DIS."),
+    ] = None,
     refs: Annotated[
         list[int] | None, typer.Option(min=1, max=2, help="gop, ends: 1 or 2 sharp frames; repeatable.")
     ] = None,
@@ -63,8 +68,10 @@ def command(
     table: Annotated[
         Table | None,
         typer.Option(
-            help="methods: PSNR and SSIM of each clip; 5: one against two references at 1/8 (paper Table 5); "
-            "noise: variances 0, 0.001 and 0.01 with the mean weight W (paper Fig. 5)."
+            help="methods: PSNR and SSIM of each clip; 4: LSR frames enlarged by bicubic and by the learned "
+            "upscaler, and your --weights trained over either (paper Table 4); 5: one against two "
+            "references at 1/8 (paper Table 5); noise: variances 0, 0.001 and 0.01 with the mean weight W "
+            "(paper Fig. 5)."
         ),
     ] = None,
     noise_variance: Annotated[
@@ -86,6 +93,8 @@ def command(
     elif table is Table.NOISE:
         noises = _NOISES
     methods = method or ([] if weights else runnable(max(references)))
+    if table is Table.FOUR:
+        methods = ["bicubic", *(method or [])]
     rows: list[Row] = []
     with progress_bar("judging") as bar:
         for noise in noises:
@@ -94,6 +103,8 @@ def command(
                 scale=scale,
                 methods=methods,
                 weights=weights or [],
+                flow=flow,
+                upscaler=table is Table.FOUR,
                 references=references,
                 protocol=protocol.value,
                 noise_variance=noise,

@@ -89,6 +89,12 @@ def command(
     weights: Annotated[
         Path | None, typer.Option(help="Weights of your own from twinrate train, instead of shipped ones.")
     ] = None,
+    flow: Annotated[
+        Path | None,
+        typer.Option(
+            help="live, classical: motion from a network of your own (train --model live-flow), not from DIS."
+        ),
+    ] = None,
     codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
     quality: Annotated[
         QualityName, typer.Option(help="Of lossy codecs: from hardly distinguishable to small files.")
@@ -116,6 +122,7 @@ def command(
             align=align,
             device=device.value,
             weights=weights,
+            flow=flow,
             start_s=start,
             end_s=end,
         ),

@@ -78,6 +78,13 @@ class Device(str, Enum):
     CPU = "cpu"
 
 
+class UpscalerName(str, Enum):
+    """How LSR frames are enlarged before they are fused."""
+
+    BICUBIC = "bicubic"
+    LEARNED = "learned"
+
+
 class NoisePlace(str, Enum):
     """Where noise is put."""
 
@@ -120,6 +127,13 @@ def command(
     direct: Annotated[
         bool, typer.Option("--direct", help="awnet: the ablation that writes pixels without filters.")
     ] = False,
+    upscaler: Annotated[
+        UpscalerName,
+        typer.Option(
+            help="awnet: LSR frames enlarged bicubically, or with the detail that the shipped live model "
+            "for this scale and noise guesses (paper Table 4)."
+        ),
+    ] = UpscalerName.BICUBIC,
     minutes: Annotated[
         float | None,
         typer.Option(min=0.01, help="Time budget [min]; awnet: split 40/5/25/30 % over steps 0 to 3."),
@@ -228,8 +242,12 @@ def command(
             weights = _live_flow(data, clips, judged, out, samples, loops, common)
         else:
             from fusion.training.runs import train_awnet
+            from fusion.weights import upscaler_for
 
-            common |= {"matched": matched, "direct": direct, "calm": not published}
+            learned = (
+                upscaler_for(samples.scale, noise_variance) if upscaler is UpscalerName.LEARNED else None
+            )
+            common |= {"matched": matched, "direct": direct, "calm": not published, "upscaler": learned}
             weights = train_awnet(data, clips, judged, out, samples, loops, **common)
     say(f"{weights}: done; curves and pictures are in {out}", quiet=json)
     emit(

@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from fusion.engine import Fuser
+from fusion.engine import TAKES_FLOW, Fuser
 from fusion.errors import FusionInputError
 from fusion.evaluation.layouts import Pair, read_clips, read_pairs
 from fusion.evaluation.protocols import GOP, MULTIPLE, Figure, aside, ends, gops, septuplets, whole
+from fusion.gop import Synthesiser
+from fusion.inference import UpscalerSynthesiser
+from fusion.live import load_live
 from fusion.resample import ByteImage
+from fusion.weights import own, upscaler_for
 
 PROTOCOLS = ("septuplet", "gop", "ends", "aside")
 """`septuplet`: 448 px wide, reference two frames later. `gop`: 640 px wide, GoPs of 8, first 40 frames.
@@ -34,8 +38,9 @@ class Row:
     """One line of the table; PSNR [dB] and SSIM are means over frames per clip, then over clips.
 
     Attributes:
-        method: The method.
+        method: The method, or "upscaler" for the learned upscaler by itself.
         model: The weights file in use, or "none".
+        flow: The flow network's weights file in use, or "own" for the method's own way to find motion.
         references: Sharp frames used for each frame.
         protocol: One of `PROTOCOLS`.
         scale: Output pixels per LSR pixel.
@@ -53,6 +58,7 @@ class Row:
 
     method: str
     model: str
+    flow: str
     references: int
     protocol: str
     scale: int
@@ -78,7 +84,11 @@ class Row:
 
 @dataclass(slots=True)
 class _Candidate:
-    fuser: Fuser
+    method: str
+    model: str
+    flow: str
+    synthesiser: Synthesiser
+    recursion: str
     references: int
     figures: list[Figure] = field(default_factory=list)
     seconds: float = 0.0
@@ -90,6 +100,8 @@ def evaluate(
     scale: int,
     methods: Sequence[str] = (),
     weights: Sequence[Path] = (),
+    flow: Path | None = None,
+    upscaler: bool = False,
     references: Sequence[int] = (1,),
     protocol: str = "septuplet",
     noise_variance: float = 0.0,
@@ -104,6 +116,8 @@ def evaluate(
         scale: Output pixels per LSR pixel.
         methods: Method names of `fusion.METHODS`; with more than one reference, those that can use them.
         weights: Weights files of one's own, judged as further methods.
+        flow: As in `Fuser`, for those methods that take a flow network.
+        upscaler: Judge the learned upscaler as well: what it makes of the LSR frame alone (paper Table 4).
         references: Numbers of references; each gives rows of its own. Two only for `gop` and `ends`.
         protocol: One of `PROTOCOLS`.
         noise_variance: Gaussian noise put on the LSR frames, of values in 0..1.
@@ -127,6 +141,7 @@ def evaluate(
         )
 
     def candidate(count: int, method: str | None, file: Path | None) -> _Candidate:
+        takes_flow = (own(file).method if file else method) in TAKES_FLOW
         fuser = Fuser(
             method,
             scale=scale,
@@ -135,10 +150,13 @@ def evaluate(
             noise_variance=noise_variance,
             recursion=recursion,
             weights=file,
+            flow=flow if takes_flow else None,
         )
-        return _Candidate(fuser, count)
+        motion = fuser.flow.stem if fuser.flow else "own"
+        return _Candidate(fuser.method, fuser.model, motion, fuser.synthesiser, fuser.recursion, count)
 
-    candidates = [candidate(count, method, None) for count in references for method in methods]
+    candidates = [_upscaler(scale, noise_variance)] if upscaler else []
+    candidates += [candidate(count, method, None) for count in references for method in methods]
     candidates += [candidate(count, None, file) for count in references for file in weights]
     with tempfile.TemporaryDirectory() as cache:
         for name, scene in _scenes(folder, Path(cache), protocol):
@@ -151,6 +169,12 @@ def evaluate(
     if not all(one.figures for one in candidates):
         raise FusionInputError(f"{folder}: nothing in it that {protocol} could judge")
     return [_row(one, protocol, scale, noise_variance) for one in candidates]
+
+
+def _upscaler(scale: float, noise_variance: float) -> _Candidate:
+    card = upscaler_for(scale, noise_variance)
+    synthesiser = UpscalerSynthesiser(load_live(card.path).guess)
+    return _Candidate("upscaler", card.name, "own", synthesiser, synthesiser.recursion, 1)
 
 
 def _scenes(folder: Path, cache: Path, protocol: str) -> Iterator[tuple[str, Pair | list[ByteImage]]]:
@@ -175,7 +199,7 @@ def _figures(
     protocol: str,
     noise_variance: float,
 ) -> Iterator[Figure]:
-    synthesiser = one.fuser.synthesiser
+    synthesiser = one.synthesiser
     if isinstance(scene, Pair):
         return aside(synthesiser, scene, scale, noise_variance=noise_variance)
     if protocol == "gop":
@@ -185,7 +209,7 @@ def _figures(
             scene,
             scale,
             references=one.references,
-            recursion=one.fuser.recursion,
+            recursion=one.recursion,
             noise_variance=noise_variance,
         )
     if protocol == "ends":
@@ -208,8 +232,9 @@ def _row(one: _Candidate, protocol: str, scale: int, noise_variance: float) -> R
         return float(np.mean(list(by_clip(quantity).values())))
 
     return Row(
-        method=one.fuser.method,
-        model=one.fuser.model,
+        method=one.method,
+        model=one.model,
+        flow=one.flow,
         references=one.references,
         protocol=protocol,
         scale=scale,

@@ -102,6 +102,8 @@ class AWnetRecipe:
         learns, sampler, loss, validate = self._parts(stage, folder)
         network.requires_grad_(True)
         network.flow.requires_grad_(stage != 2)
+        if network.upscaler is not None:
+            network.upscaler.requires_grad_(False)
         return Trainer(
             learns,
             sampler,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.errors import TrainingError
-from fusion.flownet import FLOW_UNIT, SMALL, FlowNet
+from fusion.flownet import FLOW_UNIT, SMALL, SMALL_LAYOUT, FlowNet
 from fusion.resample import ByteImage
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
@@ -25,9 +25,6 @@ from fusion.training.recipe import described
 from fusion.training.samples import Batch, Sampler
 from fusion.warp import backward_warp
 from fusion.weights import load_weights, save_weights
-
-LAYOUT = "flownet-small"
-"""Name of the layout in weights files."""
 
 _TRUST = 0.02
 _FETCH_SHARE = 1.0
@@ -99,7 +96,7 @@ def train_live_flow(
             raise TrainingError(f"{path}: missing; train step 0 first, or give weights to start")
         start = path
     if start:
-        load_weights(start, network, layout=LAYOUT)
+        load_weights(start, network, layout=SMALL_LAYOUT)
     lessons = FlowLessons(pictures, samples, matched=True, cutouts=cutouts, batch=batch, seed=seed)
 
     def validate(averaged: nn.Module, _step: int) -> dict[str, float]:
@@ -116,7 +113,7 @@ def train_live_flow(
             folder / f"stage{number}",
             replace(loop, workers=0) if synthetic else loop,
             identity={
-                "network": LAYOUT,
+                "network": SMALL_LAYOUT,
                 "stage": number,
                 "samples": asdict(samples),
                 "batch": batch,
@@ -128,5 +125,5 @@ def train_live_flow(
         trainer.run(on_stage(number, trainer) if on_stage else None)
         trainer.load_averaged(trainer.network)
         if trainer.leads:
-            save_weights(path, network, layout=LAYOUT, half=True)
+            save_weights(path, network, layout=SMALL_LAYOUT, half=True)
     return path

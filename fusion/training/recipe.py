@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.inference import LiveSynthesiser
-from fusion.live import LiveNet, LiveReference
+from fusion.live import LAYOUT, LiveNet, LiveReference
 from fusion.resample import back_project, back_projections_for
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
@@ -19,7 +19,6 @@ from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.samples import Batch, Sampler
 from fusion.weights import load_weights, save_card, save_weights
 
-LAYOUT = "live"
 _GUESS_SHARE = 0.2
 _LEAST_ERROR = 1e-5
 _RATE = 0.005

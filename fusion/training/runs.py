@@ -11,13 +11,14 @@ from torch import Tensor
 
 from fusion.awnet import AWnet, layout_of, load_awnet
 from fusion.errors import TrainingError, WeightsError
+from fusion.live import load_live
 from fusion.training.awnet_recipe import AWnetRecipe
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import card, model_name
-from fusion.weights import load_weights, save_card, save_weights
+from fusion.weights import ModelCard, load_weights, save_card, save_weights
 
 _FUSION = 2
 _FLOW = "flownet"
@@ -34,6 +35,7 @@ def train_awnet(
     stages: Sequence[int],
     matched: bool = True,
     direct: bool = False,
+    upscaler: ModelCard | None = None,
     calm: bool = True,
     batch: int = 4,
     seed: int = 0,
@@ -53,6 +55,7 @@ def train_awnet(
         stages: Numbers of steps, 0 to 3, ascending.
         matched: As in `AWnet`.
         direct: As in `AWnet`.
+        upscaler: A `live` model whose guessed detail the frame gets first (`sisr` in `AWnet`), or None.
         calm: As in `AWnetRecipe`.
         batch: Samples in a step.
         seed: Of the first weights and of all draws.
@@ -68,9 +71,11 @@ def train_awnet(
 
     """
     torch.manual_seed(seed)
-    network = AWnet(samples.references, matched=matched, direct=direct)
+    network = AWnet(samples.references, matched=matched, direct=direct, sisr=upscaler is not None)
     network.start_at_plain_warp()
     network.flow.start_at_zero_flow()
+    if network.upscaler is not None and upscaler is not None:
+        network.upscaler.load_state_dict(load_live(upscaler.path).guess.state_dict())
     before = folder / f"stage{stages[0] - 1}.safetensors"
     if start is None and stages[0] > 0:
         if not before.is_file():
@@ -92,7 +97,10 @@ def train_awnet(
         calm=calm,
     )
     saved = before
-    told: dict[str, Any] = {"start": start.name if start else None}
+    told: dict[str, Any] = {
+        "start": start.name if start else None,
+        "upscaler": upscaler.name if upscaler else "bicubic",
+    }
     for number, loop in zip(stages, loops, strict=True):
         trainer = recipe.trainer(number, folder / f"stage{number}", loop)
         trainer.run(on_stage(number, trainer) if on_stage else None)

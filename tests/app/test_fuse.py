@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ import pytest
 from app.cli import run
 from app.codecs import codec_for
 from app.export import SEGMENT_FRAMES, open_sink
+from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
+from fusion.weights import save_weights
 from pictures import RgbImage, psnr
 from synthetic import ClipPair, make_pair, moving_scene, shrink, write_lossless
 
@@ -318,3 +321,25 @@ def test_the_papers_recursion_can_be_chosen_and_shows_in_the_sidecar(pair: ClipP
         notes = json.loads(Path(f"{out}.json").read_text())
         origins[notes["recursion"]] = {record["reference"] for record in notes["per_frame"]}
     assert origins == {"direct": {"hsr"}, "recurrent": {"hsr", "hstr"}}
+
+
+def test_a_flow_network_of_ones_own_is_used_and_named_beside_the_clip(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = tmp_path / "live_flow_x4.safetensors"
+    network = FlowNet(SMALL)
+    network.start_at_zero_flow()
+    save_weights(flow, network, layout=SMALL_LAYOUT)
+    out = tmp_path / "clip.mkv"
+    wish = ("--method", "classical", "--codec", "ffv1", "--end", "0.06", "--flow", flow)
+    assert fuse(pair, out, *wish) == 0
+    notes = json.loads(Path(f"{out}.json").read_text())
+    assert notes["options"]["flow"] == str(flow)
+    assert notes["flow_sha256"] == hashlib.sha256(flow.read_bytes()).hexdigest()
+    by_dis = tmp_path / "dis.mkv"
+    assert fuse(pair, by_dis, *wish[:-2]) == 0
+    assert json.loads(Path(f"{by_dis}.json").read_text())["flow_sha256"] is None
+    assert not all(np.array_equal(a, b) for a, b in zip(decode(out), decode(by_dis), strict=True))
+    capsys.readouterr()
+    assert fuse(pair, tmp_path / "no.mkv", "--method", "bicubic", "--flow", flow) == 1
+    assert "bicubic takes no flow network" in one_line(capsys.readouterr().err)

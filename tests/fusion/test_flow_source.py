@@ -1,0 +1,78 @@
+"""A flow network of one's own in place of DIS: the fuser takes it, fusion follows it, misfits are refused."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from fusion_scene import pan, psnr, reduce
+
+from fusion import Fuser, FusionError
+from fusion.evaluation import evaluate
+from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
+from fusion.inference import LearnedFlow
+from fusion.live import LiveNet
+from fusion.weights import save_weights
+
+SHIFT = (8.0, -4.0)
+
+
+@pytest.fixture
+def constant(tmp_path):
+    """A network that finds the same motion in every picture."""
+    torch.manual_seed(0)
+    network = FlowNet(SMALL)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        network.context[-1].bias.copy_(torch.tensor(SHIFT) / 20)
+    path = tmp_path / "live_flow_x4.safetensors"
+    save_weights(path, network, layout=SMALL_LAYOUT, half=True)
+    return path
+
+
+def test_a_network_gives_flow_of_the_pictures_size(constant):
+    network = FlowNet(SMALL)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        network.context[-1].bias.copy_(torch.tensor(SHIFT) / 20)
+    picture = np.zeros((50, 70, 3), np.float32)
+    flow = LearnedFlow(network)(picture, picture)
+    assert (flow.shape, flow.dtype) == ((50, 70, 2), np.float32)
+    assert np.allclose(flow, SHIFT)
+
+
+@pytest.mark.parametrize("method", ["classical", "live"])
+def test_fusion_follows_the_motion_that_the_network_finds(constant, method):
+    right, wrong = pan(2, 96, 128, SHIFT), pan(2, 96, 128, (0, 0), seed=1)
+    values = {}
+    for name, frames in {"right": right, "wrong": wrong}.items():
+        for flow in (None, constant):
+            fuser = Fuser(method, scale=4, references=1, flow=flow)
+            assert (fuser.flow, fuser.device) == (flow, "cpu")
+            (made,) = fuser.fuse_gop(reduce(frames[:1], 4), [-1], frames[1])
+            values[name, flow] = psnr(made.image[8:-8, 8:-8], frames[0][8:-8, 8:-8])
+    assert values["right", constant] > values["right", None] - 0.5
+    assert values["wrong", constant] < values["wrong", None] - 4
+
+
+def test_only_methods_without_a_flow_of_their_own_take_one(constant, tmp_path):
+    for method in ("bicubic", "awnet"):
+        with pytest.raises(FusionError, match=f"{method} takes no flow network; .* live or classical"):
+            Fuser(method, scale=4, flow=constant)
+    other = tmp_path / "other.safetensors"
+    save_weights(other, LiveNet(), layout="live")
+    with pytest.raises(FusionError, match="made for live, not for flownet-small"):
+        Fuser("classical", scale=4, flow=other)
+    with pytest.raises(FusionError, match="no such weights file"):
+        Fuser("classical", scale=4, flow=tmp_path / "gone.safetensors")
+
+
+def test_figures_are_told_apart_by_the_flow_network(constant, tmp_path):
+    folder = tmp_path / "clips" / "pan"
+    folder.mkdir(parents=True)
+    for k, frame in enumerate(pan(9, 64, 96, (SHIFT[0] / 2, SHIFT[1] / 2))):
+        cv2.imwrite(str(folder / f"{k:02d}.png"), frame)
+    rows = evaluate(tmp_path / "clips", scale=4, methods=["bicubic", "classical"], flow=constant)
+    assert [row.flow for row in rows] == ["own", "live_flow_x4"]
+    assert rows[1].psnr > rows[0].psnr + 4
