@@ -38,7 +38,6 @@ class Fused(NamedTuple):
         flow: (B, 2 N) offsets into the references [px].
         weight: (B, 1) total weight W of the references (paper eq. 12): mask times the sum of the taps.
             Nothing keeps it inside 0..1.
-        lsr_up: (B, 3) upscaled frame that they were mixed with.
 
     """
 
@@ -48,7 +47,6 @@ class Fused(NamedTuple):
     taps: Tensor
     flow: Tensor
     weight: Tensor
-    lsr_up: Tensor
 
 
 def check_inputs(images: Sequence[Tensor], multiple: int = MULTIPLE) -> None:
@@ -166,7 +164,7 @@ class AWnet(nn.Module):
             empty = lsr_up[:, :0]
             nothing = torch.zeros_like(lsr_up[:, :1])
             every, all_flows = torch.cat(warped, dim=1), torch.cat(flows, dim=1)
-            return Fused(raw, every, empty, empty, all_flows, nothing, lsr_up)
+            return Fused(raw, every, empty, empty, all_flows, nothing)
         return blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
 
 
@@ -196,7 +194,7 @@ def blend(
         out = out + share * dynamic_filter(image, own)
         weight = weight + share * own.sum(dim=1, keepdim=True)
     every, all_flows = torch.cat(list(warped), dim=1), torch.cat(list(flow), dim=1)
-    return Fused(out, every, shares, taps, all_flows, weight, lsr_up)
+    return Fused(out, every, shares, taps, all_flows, weight)
 
 
 def load_awnet(path: Path) -> AWnet:

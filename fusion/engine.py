@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from fusion.awnet import load_awnet
-from fusion.classical import Classical, FlowSource
+from fusion.classical import Classical
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
 from fusion.flownet import load_small_flow
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
 from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
 from fusion.live import load_live
+from fusion.motion import FlowSource
 from fusion.resample import ByteImage, FloatImage, to_bytes
 from fusion.weights import ModelCard, nearest, own, shipped, trustworthy
 

@@ -1,7 +1,7 @@
 """FlowNet of AWnet: a pyramid, warping and cost-volume network (PWC-Net, Sun et al., CVPR 2018; paper 3.2.1).
 
 Written from the layer table of the paper and of its published model: dense decoders at five levels, a dilated
-context network at the finest one, 9,374,340 parameters. `SMALL` is the same idea for live preview on a GPU:
+context network at the finest one, 9,374,340 parameters. `SMALL` is the same idea for fast fusion on a GPU:
 its pyramid begins at a quarter of the size, on folded pixels.
 """
 
@@ -77,7 +77,7 @@ SMALL = FlowLayout(
     context=((48, 1), (48, 2), (48, 4), (32, 1)),
     normalised=True,
 )
-"""For live preview on a GPU; multiples of 64 as well."""
+"""For GPUs; multiples of 64 as well."""
 
 SMALL_LAYOUT = "flownet-small"
 """Name of `SMALL` in weights files."""

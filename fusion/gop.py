@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fusion.resample import ByteImage, FloatImage, downscale, upscale
+from fusion.resample import ByteImage, FloatImage, lose_detail, upscale
 
 RECURSIONS = ("recurrent", "direct")
 """What is warped: the frame made just before (`recurrent`, the paper's way), or the sharp one (`direct`)."""
@@ -46,12 +46,14 @@ class Reference:
         image: (H, W, 3) float32 in 0..255, filled from the LSR stream where not valid.
         matched: The same after the LSR camera's loss of detail: reduced to its size and enlarged again.
         valid: (H, W) bool, False where the picture does not show the scene; None for valid everywhere.
+        lsr_size: Rows and columns of the LSR frames.
 
     """
 
     image: FloatImage
     matched: FloatImage
     valid: Mask | None
+    lsr_size: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +93,7 @@ def prepare_reference(
     sharp = image.astype(np.float32)
     if valid is not None and fill is not None:
         sharp = np.where(valid[..., None], sharp, fill)
-    matched = upscale(downscale(sharp, *lsr_size), *sharp.shape[:2])
-    return Reference(sharp, matched, valid)
+    return Reference(sharp, lose_detail(sharp, lsr_size), valid, lsr_size)
 
 
 def synthesis_order(distances: Sequence[int], recursion: str) -> list[int]:

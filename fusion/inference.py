@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.awnet import MULTIPLE, AWnet
-from fusion.classical import DisFlow, FlowSource, reaches
 from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
-from fusion.live import LiveNet, LiveReference
+from fusion.live import LiveNet, LiveReference, move_reference
+from fusion.motion import DisFlow, FlowArray, FlowSource, reaches
 from fusion.resample import ByteImage, FloatImage, back_project, back_projections_for, to_bytes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp
@@ -57,10 +56,11 @@ class AWnetSynthesiser:
                 there = torch.from_numpy(reference.valid.astype(np.float32))[None, None].to(self._device)
                 flow = fused.flow[:, 2 * index : 2 * index + 2]
                 seen.append(backward_warp(pad_to_multiple(there, MULTIPLE), flow)[0] >= _SEEN)
-        if not seen:
+        if len(seen) < len(references):
             return _synthesis(fused.out, fused.weight, size, None)
-        reached = torch.stack(seen).all(dim=0)
-        out = torch.where(reached, fused.out, fused.lsr_up)
+        # Where one of them ends it is filled from the LSR stream: the network sees that it has no detail.
+        reached = torch.stack(seen).any(dim=0)
+        out = torch.where(reached, fused.out, up)
         valid = crop(reached, *size)[0, 0].cpu().numpy()
         return _synthesis(out, fused.weight * reached, size, np.ascontiguousarray(valid))
 
@@ -79,17 +79,18 @@ class LearnedFlow:
         self._device = device
 
     @torch.inference_mode()
-    def __call__(self, image: FloatImage, reference: FloatImage) -> npt.NDArray[np.float32]:
-        """Offset from each pixel of `image` into `reference` [px]; see `FlowSource`."""
+    def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
+        """See `FlowSource`."""
         seen, sought = (
-            pad_to_multiple(to_planes(picture, self._device), MULTIPLE) for picture in (image, reference)
+            pad_to_multiple(to_planes(picture, self._device), MULTIPLE)
+            for picture in (upscaled, reference.matched)
         )
-        flow = crop(self._network(seen, sought), *image.shape[:2])[0]
+        flow = crop(self._network(seen, sought), *upscaled.shape[:2])[0]
         return np.ascontiguousarray(flow.permute(1, 2, 0).float().cpu().numpy())
 
 
 class LiveSynthesiser:
-    """The fast network with flow from outside, found on the resolution-matched pair.
+    """The fast network with flow from outside.
 
     Args:
         network: A LiveNet.
@@ -123,24 +124,26 @@ class LiveSynthesiser:
         up = pad_to_multiple(to_planes(upscaled, self._device), LIVE_MULTIPLE)
         prepared, seen = [], []
         for reference in references:
-            flow = self._flow(upscaled, reference.matched)
+            flow = self._flow(upscaled, reference)
             planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(self._device)
-            prepared.append(
-                LiveReference(
-                    pad_to_multiple(to_planes(reference.image, self._device), LIVE_MULTIPLE),
-                    pad_to_multiple(to_planes(reference.matched, self._device), LIVE_MULTIPLE),
-                    pad_to_multiple(planes, LIVE_MULTIPLE),
-                )
+            moved = move_reference(to_planes(reference.image, self._device), planes, reference.lsr_size)
+            sharp, matched, shift = (
+                pad_to_multiple(x, LIVE_MULTIPLE) for x in (moved.sharp, moved.matched, planes)
             )
-            seen.append(reaches(flow, reference.valid))
+            there = None
+            if reference.valid is not None:
+                seen.append(reaches(flow, reference.valid))
+                reached = torch.from_numpy(seen[-1])[None, None].to(self._device)
+                there = pad_to_multiple(reached, LIVE_MULTIPLE) > 0
+            prepared.append(LiveReference(sharp, matched, shift, there))
         fused = self._network(up, prepared)
         out = crop(fused.out, *size)
         small = to_planes(lsr.astype(np.float32), self._device)
         out = back_project(out, small, self._back_projections)
         weight = crop(fused.weight, *size)
         valid = None
-        if any(reference.valid is not None for reference in references):
-            valid = np.minimum.reduce(seen) > 0
+        if len(seen) == len(references):
+            valid = np.maximum.reduce(seen) > 0
             there = torch.from_numpy(valid.astype(np.float32))[None, None].to(self._device)
             out = there * out + (1 - there) * crop(up, *size)
             weight = weight * there

@@ -2,13 +2,11 @@
 
 Beyond the paper it has a path that carries only what the LSR camera lost, and one for what no reference
 shows:
-out = up + sum_i M1_i (filter_i(warp(ref_i)) - warp(matched_i)) + M2_i (warp(matched_i) - up)
-         + (1 - sum_i M1_i) R,
-where `matched` is the reference after the LSR camera's loss of detail and R is detail guessed from the LSR
-frame alone. With one reference, M1 = M2 and R = 0 this is the blend of paper eq. 7.
-The flow comes from outside, from any method on the resolution-matched pair. Every reference goes through the
-same weights, so there may be any number of them. Beyond a reference's edge its outermost pixels count: the
-masks learn what they are worth.
+out = up + sum_i M1_i (filter_i(sharp_i) - matched_i) + M2_i (matched_i - up) + (1 - sum_i M1_i) R,
+where `sharp` is the warped reference, `matched` the same after the LSR camera's loss of detail, and R is
+detail guessed from the LSR frame alone. With one reference, M1 = M2 and R = 0 this is the blend of paper
+eq. 7. The flow comes from outside. Every reference goes through the same weights, so there may be any number
+of them. Beyond a reference's edge its outermost pixels count: the masks learn what they are worth.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.dynamic_filter import dynamic_filter
+from fusion.resample import lose_detail_planes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp_border
 from fusion.weights import load_weights
@@ -47,18 +46,20 @@ _MOST_LOGIT = 5.0
 
 
 class LiveReference(NamedTuple):
-    """One reference with its flow; all (B, C, H, W).
+    """One reference, moved onto the frame; all (B, C, H, W).
 
     Attributes:
-        image: (B, 3) sharp picture in 0..1.
-        matched: (B, 3) the same after the LSR camera's loss of detail.
+        sharp: (B, 3) moved picture in 0..1.
+        matched: (B, 3) the same after the LSR camera's loss of detail there.
         flow: (B, 2) offset from each output pixel into the reference [px].
+        there: (B, 1) bool, False where the reference does not show the scene; None for everywhere.
 
     """
 
-    image: Tensor
+    sharp: Tensor
     matched: Tensor
     flow: Tensor
+    there: Tensor | None = None
 
 
 class LiveFused(NamedTuple):
@@ -151,20 +152,19 @@ class LiveNet(nn.Module):
         return LiveFused(out, detail, blend, weight, lsr_up + guess)
 
     def _look(self, lsr_up: Tensor, reference: LiveReference) -> _Found:
-        with torch.no_grad():
-            pair = torch.cat((reference.image, reference.matched), dim=1)
-            both = backward_warp_border(pair, reference.flow)
-        sharp, matched = both[:, :3], both[:, 3:]
+        sharp, matched = reference.sharp, reference.matched
         difference = matched - lsr_up
         agreement = self._agreement(sharp - matched, difference)
         planes = (lsr_up, sharp, difference, difference.abs() * _ERROR_GAIN, reference.flow / _FLOW_UNIT)
         raw = self._taps_and_masks(torch.cat((*planes, agreement.detach() / _MOST_LOGIT), dim=1))
-        taps = raw[:, :_TAPS]
+        taps, detail, blend = raw[:, :_TAPS], raw[:, _TAPS : _TAPS + 1] + agreement, raw[:, _TAPS + 1 :]
+        if reference.there is not None:
+            detail, blend = (x.masked_fill(~reference.there, -torch.inf) for x in (detail, blend))
         return _Found(
             finer=dynamic_filter(sharp, taps) - matched,
             difference=difference,
-            detail=raw[:, _TAPS : _TAPS + 1] + agreement,
-            blend=raw[:, _TAPS + 1 :],
+            detail=detail,
+            blend=blend,
             gain=taps.sum(dim=1, keepdim=True),
         )
 
@@ -209,6 +209,20 @@ def _local_mean(planes: Tensor) -> Tensor:
 def _shares(logits: Tensor) -> Tensor:
     """Softmax over the references and "none of them" (logit 0); with one reference this is the sigmoid."""
     return torch.softmax(F.pad(logits, (0, 0, 0, 0, 0, 1)), dim=1)[:, :-1]
+
+
+@torch.no_grad()
+def move_reference(image: Tensor, flow: Tensor, lsr_size: tuple[int, int]) -> LiveReference:
+    """Move a reference onto the frame.
+
+    Args:
+        image: (B, 3, H, W) in 0..1, sharp.
+        flow: (B, 2, H, W) offset from each output pixel into it [px].
+        lsr_size: Rows and columns of the LSR frame.
+
+    """
+    sharp = backward_warp_border(image, flow)
+    return LiveReference(sharp, lose_detail_planes(sharp, lsr_size), flow)
 
 
 def load_live(path: Path) -> LiveNet:

@@ -51,6 +51,19 @@ def downscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatIm
     return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
 
 
+def lose_detail(image: FloatImage, lsr_size: tuple[int, int]) -> FloatImage:
+    """What is left of a picture (H, W) or (H, W, C) after the LSR camera: reduced, and enlarged again."""
+    height, width = image.shape[:2]
+    planes = image.reshape(height, width, -1)
+    return upscale(downscale(planes, *lsr_size), height, width).reshape(image.shape)
+
+
+def lose_detail_planes(planes: Tensor, lsr_size: tuple[int, int]) -> Tensor:
+    """As `lose_detail`, for (B, C, H, W) on any device."""
+    small = F.interpolate(planes, size=lsr_size, mode="bicubic", antialias=True)
+    return F.interpolate(small, size=planes.shape[-2:], mode="bicubic", align_corners=False)
+
+
 def to_bytes(image: FloatImage) -> ByteImage:
     """Round a float picture in 0..255 to uint8, clipping what lies outside."""
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)

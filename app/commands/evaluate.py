@@ -46,7 +46,11 @@ def command(
     ],
     scale: Annotated[int, typer.Option(min=2, max=16, help="Output pixels per LSR pixel.")] = 4,
     method: Annotated[
-        list[str] | None, typer.Option(help="A method to judge; repeatable. All that can run if left out.")
+        list[str] | None,
+        typer.Option(
+            help="A method to judge; repeatable. All that can run if left out. plain: the bare idea of "
+            "classical, a yardstick that stays."
+        ),
     ] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help="Weights of your own to judge as well; repeatable.")
@@ -94,7 +98,7 @@ def command(
         noises = _NOISES
     methods = method or ([] if weights else runnable(max(references)))
     if table is Table.FOUR:
-        methods = ["bicubic", *(method or [])]
+        methods = ["bicubic", *(name for name in method or [] if name != "bicubic")]
     rows: list[Row] = []
     with progress_bar("judging") as bar:
         for noise in noises:

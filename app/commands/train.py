@@ -220,6 +220,8 @@ def command(
 
         join_weights(start, joined := out / "start.safetensors")
         start = joined
+    if upscaler is UpscalerName.LEARNED and model is not Model.AWNET:
+        raise typer.BadParameter(f"--upscaler: {model.value} takes bicubic frames; it is for awnet")
     if model is Model.LIVE:
         loop = replace(loop, learning_rate=learning_rate or loop.learning_rate)
         weights = _live(clips, judged, out, samples, loop, batch, seed, start, json)

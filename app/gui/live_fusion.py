@@ -18,8 +18,8 @@ from app.gui.priorities import lower_priority
 from calibration.grid import homography_map, inside, remap
 from drivers import Frame, OverwrittenError, RingBuffer, Role, to_rgb8
 from fusion import Fuser
-from fusion.classical import DisFlow
 from fusion.gop import prepare_reference
+from fusion.motion import DisFlow
 
 _MARGIN = 8
 _IDLE_S = 0.1
@@ -300,7 +300,7 @@ def flow_to(sharp: RgbImage, view: LiveView, upscaled: RgbImage, lsr: RgbImage) 
     """
     enlarged = upscaled.astype(np.float32)
     reference = prepare_reference(sharp, view.valid, (lsr.shape[0], lsr.shape[1]), enlarged)
-    return DisFlow(view.scale)(enlarged, reference.matched)
+    return DisFlow(view.scale)(enlarged, reference)
 
 
 def match_moments(reference: RgbImage, lsr: RgbImage) -> RgbImage:

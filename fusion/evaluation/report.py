@@ -14,6 +14,7 @@ import numpy as np
 from fusion.engine import TAKES_FLOW, Fuser
 from fusion.errors import FusionInputError
 from fusion.evaluation.layouts import Pair, read_clips, read_pairs
+from fusion.evaluation.plain import Plain
 from fusion.evaluation.protocols import GOP, MULTIPLE, Figure, aside, ends, gops, septuplets, whole
 from fusion.gop import Synthesiser
 from fusion.inference import UpscalerSynthesiser
@@ -26,11 +27,15 @@ PROTOCOLS = ("septuplet", "gop", "ends", "aside")
 `ends`: 448 px wide, five frames between two sharp ones (paper Table 5). `aside`: the reference is from the
 same moment but from elsewhere (KITTI, light fields)."""
 
+PLAIN = "plain"
+"""Name of the yardstick `Plain` among the methods."""
+
 _TWO_SIDED = ("gop", "ends")
 _WIDTH = {"septuplet": 448, "gop": 640, "ends": 448}
 _MOST = {"septuplet": 60, "gop": 40, "ends": 19}
 _FEWEST = {"septuplet": 7, "gop": GOP, "ends": 7}
 _SEPTUPLETS = 4
+_MOST_REFERENCES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,8 @@ def evaluate(
     Args:
         folder: Pictures with known truth: every frame is reduced to make its LSR frame.
         scale: Output pixels per LSR pixel.
-        methods: Method names of `fusion.METHODS`; with more than one reference, those that can use them.
+        methods: Method names of `fusion.METHODS`, or `PLAIN`, which uses one reference only; with more than
+            one, those that can use them.
         weights: Weights files of one's own, judged as further methods.
         flow: As in `Fuser`, for those methods that take a flow network.
         upscaler: Judge the learned upscaler as well: what it makes of the LSR frame alone (paper Table 4).
@@ -141,6 +147,8 @@ def evaluate(
         )
 
     def candidate(count: int, method: str | None, file: Path | None) -> _Candidate:
+        if method == PLAIN:
+            return _Candidate(PLAIN, "none", "own", Plain(), recursion or Plain.recursion, count)
         takes_flow = (own(file).method if file else method) in TAKES_FLOW
         fuser = Fuser(
             method,
@@ -156,8 +164,17 @@ def evaluate(
         return _Candidate(fuser.method, fuser.model, motion, fuser.synthesiser, fuser.recursion, count)
 
     candidates = [_upscaler(scale, noise_variance)] if upscaler else []
-    candidates += [candidate(count, method, None) for count in references for method in methods]
+    candidates += [
+        candidate(count, method, None)
+        for count in references
+        for method in methods
+        if (method, count) != (PLAIN, _MOST_REFERENCES)
+    ]
     candidates += [candidate(count, None, file) for count in references for file in weights]
+    if flow and not any(one.flow != "own" for one in candidates):
+        raise FusionInputError(
+            f"{flow}: none of the methods takes a flow network; judge {' or '.join(TAKES_FLOW)} with it"
+        )
     with tempfile.TemporaryDirectory() as cache:
         for name, scene in _scenes(folder, Path(cache), protocol):
             for one in candidates:

@@ -14,11 +14,11 @@ import psutil
 import torch
 
 from fusion.awnet import AWnet
-from fusion.classical import warp_array
 from fusion.engine import METHODS, Fuser, runnable
 from fusion.errors import FusionInputError, MethodError
 from fusion.gop import Reference, Synthesis, Synthesiser, prepare_reference
 from fusion.inference import AWnetSynthesiser
+from fusion.motion import warp_array
 from fusion.resample import ByteImage, FloatImage, to_bytes, upscale
 
 PEER = "OpenCV DIS and warp"

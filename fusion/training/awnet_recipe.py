@@ -56,6 +56,7 @@ class AWnetRecipe:
         seed: Of all draws.
         calm: The last layer learns as slowly as FlowNet does: a small step of every tap at once is a large
             step of their sum. Not so in the paper.
+        upscaler: SHA-256 of the learned upscaler's weights; a run goes on with the same one only.
 
     """
 
@@ -72,8 +73,9 @@ class AWnetRecipe:
         batch: int = 4,
         seed: int = 0,
         calm: bool = True,
+        upscaler: str | None = None,
     ) -> None:
-        self.network, self._calm = network, calm
+        self.network, self._calm, self._upscaler = network, calm, upscaler
         self._clips, self._validation = clips, validation
         self._samples = samples
         self._lessons = FlowLessons(
@@ -98,6 +100,7 @@ class AWnetRecipe:
             "batch": self._batch,
             "seed": self._seed,
             "clips": described(self._clips),
+            "upscaler": self._upscaler,
         }
         learns, sampler, loss, validate = self._parts(stage, folder)
         network.requires_grad_(True)

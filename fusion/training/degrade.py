@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fusion.resample import lose_detail_planes
 from fusion.training.crops import Crops, SampleOptions
 
 
@@ -48,7 +49,7 @@ def degrade(crops: Crops, options: SampleOptions) -> Pictures:
 
 def match(image: Tensor, scale: int) -> Tensor:
     """A picture after the LSR camera's loss of detail, at its own size."""
-    return enlarge(reduce(image, scale), image)
+    return lose_detail_planes(image, (image.shape[-2] // scale, image.shape[-1] // scale))
 
 
 def reduce(image: Tensor, scale: int) -> Tensor:

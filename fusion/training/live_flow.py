@@ -1,7 +1,7 @@
-"""The recipe of the small flow network for live preview on GPUs: synthetic truth, then DIS as its teacher.
+"""The recipe of the small flow network for GPUs: synthetic truth, then DIS as its teacher.
 
-Step 0: synthetic pairs with their true flow. Step 1: clips, where DIS on the resolution-matched pair tells
-the flow wherever it finds again what the frame shows; elsewhere the network is judged by what it fetches
+Step 0: synthetic pairs with their true flow. Step 1: clips, where DIS tells the flow wherever it finds again
+what the frame shows; elsewhere the network is judged by what it fetches
 itself.
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fusion.errors import TrainingError
 from fusion.flownet import FLOW_UNIT, SMALL, SMALL_LAYOUT, FlowNet
+from fusion.live import move_reference
 from fusion.resample import ByteImage
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
@@ -38,7 +39,7 @@ def teacher_loss(network: nn.Module, batch: Batch) -> Tensor:
     total = torch.zeros((), device=batch.target.device)
     for image, matched, teacher in batch.references:
         own = network(batch.lsr_up, matched)
-        fetched, _ = backward_warp(matched, teacher)
+        fetched = move_reference(image, teacher, (batch.lsr.shape[-2], batch.lsr.shape[-1])).matched
         error = (fetched - batch.lsr_up).abs().mean(dim=1, keepdim=True)
         trust = torch.exp(-((error / _TRUST) ** 2))
         distance = torch.linalg.vector_norm(own - teacher, dim=1, keepdim=True) / FLOW_UNIT

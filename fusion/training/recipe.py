@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.inference import LiveSynthesiser
-from fusion.live import LAYOUT, LiveNet, LiveReference
+from fusion.live import LAYOUT, LiveNet, move_reference
 from fusion.resample import back_project, back_projections_for
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
@@ -31,7 +31,8 @@ def live_loss(network: nn.Module, batch: Batch, back_projections: int) -> Tensor
     A share of it judges the detail guessed without references by itself: behind a good reference it would
     learn nothing.
     """
-    fused = network(batch.lsr_up, [LiveReference(*reference) for reference in batch.references])
+    size = (batch.lsr.shape[-2], batch.lsr.shape[-1])
+    fused = network(batch.lsr_up, [move_reference(image, flow, size) for image, _, flow in batch.references])
 
     def wrong(made: Tensor) -> Tensor:
         difference = back_project(made, batch.lsr, back_projections) - batch.target

@@ -18,7 +18,7 @@ from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import card, model_name
-from fusion.weights import ModelCard, load_weights, save_card, save_weights
+from fusion.weights import ModelCard, fingerprint, load_weights, save_card, save_weights
 
 _FUSION = 2
 _FLOW = "flownet"
@@ -74,8 +74,6 @@ def train_awnet(
     network = AWnet(samples.references, matched=matched, direct=direct, sisr=upscaler is not None)
     network.start_at_plain_warp()
     network.flow.start_at_zero_flow()
-    if network.upscaler is not None and upscaler is not None:
-        network.upscaler.load_state_dict(load_live(upscaler.path).guess.state_dict())
     before = folder / f"stage{stages[0] - 1}.safetensors"
     if start is None and stages[0] > 0:
         if not before.is_file():
@@ -85,6 +83,9 @@ def train_awnet(
         start = before
     if start:
         _take_over(network, start)
+    if network.upscaler is not None and upscaler is not None:
+        # The one for this scale and noise, whatever the weights to start from were trained with.
+        network.upscaler.load_state_dict(load_live(upscaler.path).guess.state_dict())
     recipe = AWnetRecipe(
         network,
         clips,
@@ -95,11 +96,12 @@ def train_awnet(
         batch=batch,
         seed=seed,
         calm=calm,
+        upscaler=fingerprint(upscaler.path) if upscaler else None,
     )
     saved = before
     told: dict[str, Any] = {
         "start": start.name if start else None,
-        "upscaler": upscaler.name if upscaler else "bicubic",
+        "upscaler": {"name": upscaler.name, "sha256": fingerprint(upscaler.path)} if upscaler else "bicubic",
     }
     for number, loop in zip(stages, loops, strict=True):
         trainer = recipe.trainer(number, folder / f"stage{number}", loop)
@@ -113,7 +115,8 @@ def train_awnet(
             save_weights(saved, learnt, layout=layout, half=True)
     if stages[-1] < _FUSION:
         return saved
-    path = folder / f"{model_name('awnet', samples)}.safetensors"
+    variant = "".join(f"_{name}" for name in ("direct", "sisr") if getattr(network, name))
+    path = folder / f"{model_name('awnet', samples)}{variant}.safetensors"
     if trainer.leads:
         save_weights(path, network, layout=network.layout, half=True)
         save_card(path, card("awnet", samples) | {"layout": network.layout, "recipe": told})

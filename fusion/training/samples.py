@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fusion.classical import DisFlow
+from fusion.gop import Reference
+from fusion.motion import DisFlow
 from fusion.training.clips import Clip
 from fusion.training.crops import CropSampler, SampleOptions
-from fusion.training.degrade import degrade
+from fusion.training.degrade import Pictures, degrade
 
 
 class Batch(NamedTuple):
@@ -62,18 +63,19 @@ class Sampler:
         # The network takes any number of references and has to manage with the first one alone.
         count = 1 + step % self._options.references
         references = [
-            (image, matched, dis_flow(self._flow, pictures.lsr_up, matched))
+            (image, matched, dis_flow(self._flow, pictures, image, matched))
             for image, matched in zip(pictures.references[:count], pictures.matched[:count], strict=True)
         ]
         return Batch(pictures.target, pictures.lsr, pictures.lsr_up, references)
 
 
-def dis_flow(method: DisFlow, images: Tensor, references: Tensor) -> Tensor:
-    """(B, 2, H, W) flow of a batch (B, 3, H, W) in 0..1 on the CPU."""
-    pairs = zip(_pictures(images), _pictures(references), strict=True)
-    flows = np.stack([method(image, reference) for image, reference in pairs])
+def dis_flow(method: DisFlow, pictures: Pictures, image: Tensor, matched: Tensor) -> Tensor:
+    """(B, 2, H, W) flow from a batch of frames into a batch of references (B, 3, H, W), on the CPU."""
+    size = (pictures.lsr.shape[-2], pictures.lsr.shape[-1])
+    samples = zip(_arrays(pictures.lsr_up), _arrays(image), _arrays(matched), strict=True)
+    flows = np.stack([method(up, Reference(sharp, soft, None, size)) for up, sharp, soft in samples])
     return torch.from_numpy(flows).permute(0, 3, 1, 2).contiguous()
 
 
-def _pictures(planes: Tensor) -> np.ndarray:
+def _arrays(planes: Tensor) -> np.ndarray:
     return np.asarray(255 * planes.permute(0, 2, 3, 1).contiguous().numpy(), dtype=np.float32)

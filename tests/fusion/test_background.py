@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pytest
 
 from fusion.background import restore_background
-from fusion.classical import Classical, DisFlow
-from fusion.gop import prepare_reference
+from fusion.classical import Classical
+from fusion.gop import Reference, prepare_reference
+from fusion.motion import DisFlow
 from fusion.resample import upscale
 from pictures import psnr
 from synthetic import moving_scene, shrink
@@ -65,7 +66,7 @@ def test_fusion_beside_the_object_is_better_for_it(
     reference = prepare_reference(frames[STEP], None, lsr.shape[:2])
     beside = disc(0, 10) & ~disc(0, 1) & ~disc(STEP, 1)
     with_it = Classical(SCALE).synthesise(lsr, up, [reference]).image[beside]
-    monkeypatch.setattr("fusion.classical.restore_background", lambda flow, *_: flow)
+    monkeypatch.setattr("fusion.motion.restore_background", lambda flow, *_: flow)
     without = Classical(SCALE).synthesise(lsr, up, [reference]).image[beside]
     assert psnr(with_it, frames[0][beside]) > psnr(without, frames[0][beside]) + 0.2
 
@@ -82,4 +83,5 @@ def test_a_scene_without_a_common_plane_is_left_alone() -> None:
 @pytest.mark.parametrize("scale", [1.0, 8.0])
 def test_small_and_empty_pictures_are_taken(size: tuple[int, int], scale: float) -> None:
     flat = np.full((*size, 3), 90, np.float32)
-    np.testing.assert_array_equal(DisFlow(scale)(flat, flat), 0)
+    reference = Reference(flat, flat, None, (max(1, round(size[0] / scale)), max(1, round(size[1] / scale))))
+    np.testing.assert_array_equal(DisFlow(scale)(flat, reference), 0)

@@ -13,6 +13,9 @@ from fusion.evaluation.protocols import lsr_frame, psnr, ssim
 from fusion.live import LiveNet
 from fusion.weights import save_card, save_weights
 
+PLAIN_PSNR = 35.148
+"""Of the yardstick on the moving textures of this file."""
+
 
 @pytest.fixture
 def footage(tmp_path):
@@ -33,6 +36,19 @@ def test_septuplets_rank_the_methods(footage):
     assert set(classical.by_clip) == {"pan0", "pan1"}
     assert classical.psnr == pytest.approx(np.mean(list(classical.by_clip.values())))
     assert set(classical.to_json()["by_distance"]) == {"-2"}
+
+
+def test_the_yardstick_stays_what_it_is(footage):
+    bicubic, plain, classical = evaluate(footage, scale=4, methods=["bicubic", "plain", "classical"])
+    assert (plain.method, plain.model) == ("plain", "none")
+    assert plain.psnr == pytest.approx(PLAIN_PSNR, abs=0.02)
+    assert bicubic.psnr < plain.psnr < classical.psnr
+    rows = evaluate(footage, scale=4, methods=["plain", "classical"], protocol="gop", references=[1, 2])
+    assert [(row.method, row.references) for row in rows] == [
+        ("plain", 1),
+        ("classical", 1),
+        ("classical", 2),
+    ]
 
 
 def test_whole_gops_report_drift_by_distance(footage):

@@ -9,6 +9,7 @@ from fusion_scene import pan, psnr, reduce
 from fusion import Fuser, FusionError
 from fusion.evaluation import evaluate
 from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
+from fusion.gop import Reference
 from fusion.inference import LearnedFlow
 from fusion.live import LiveNet
 from fusion.weights import save_weights
@@ -30,16 +31,20 @@ def constant(tmp_path):
     return path
 
 
-def test_a_network_gives_flow_of_the_pictures_size(constant):
-    network = FlowNet(SMALL)
-    for parameter in network.parameters():
-        torch.nn.init.zeros_(parameter)
-    with torch.no_grad():
-        network.context[-1].bias.copy_(torch.tensor(SHIFT) / 20)
-    picture = np.zeros((50, 70, 3), np.float32)
-    flow = LearnedFlow(network)(picture, picture)
+def test_a_network_sees_pictures_of_equal_sharpness_and_gives_flow_of_their_size():
+    seen = []
+
+    class Network(torch.nn.Module):
+        def forward(self, image, reference):
+            seen.extend((image, reference))
+            return torch.zeros_like(image[:, :2]) + torch.tensor(SHIFT)[None, :, None, None]
+
+    up, sharp, matched = (np.full((50, 70, 3), value, np.float32) for value in (51, 102, 153))
+    flow = LearnedFlow(Network())(up, Reference(sharp, matched, None, (12, 17)))
     assert (flow.shape, flow.dtype) == ((50, 70, 2), np.float32)
     assert np.allclose(flow, SHIFT)
+    assert [tuple(x.shape) for x in seen] == [(1, 3, 64, 128)] * 2
+    assert [round(float(x.mean()), 3) for x in seen] == [0.2, 0.6]
 
 
 @pytest.mark.parametrize("method", ["classical", "live"])
@@ -73,6 +78,8 @@ def test_figures_are_told_apart_by_the_flow_network(constant, tmp_path):
     folder.mkdir(parents=True)
     for k, frame in enumerate(pan(9, 64, 96, (SHIFT[0] / 2, SHIFT[1] / 2))):
         cv2.imwrite(str(folder / f"{k:02d}.png"), frame)
+    with pytest.raises(FusionError, match="none of the methods takes a flow network"):
+        evaluate(tmp_path / "clips", scale=4, methods=["bicubic"], flow=constant)
     rows = evaluate(tmp_path / "clips", scale=4, methods=["bicubic", "classical"], flow=constant)
     assert [row.flow for row in rows] == ["own", "live_flow_x4"]
     assert rows[1].psnr > rows[0].psnr + 4

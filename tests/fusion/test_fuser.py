@@ -99,15 +99,16 @@ def test_where_the_reference_does_not_reach_the_upscaled_frame_shows(recursion):
         )
 
 
-def test_a_second_reference_helps_where_the_first_does_not_see():
+@pytest.mark.parametrize("method", ["classical", "live"])
+def test_a_second_reference_helps_where_the_first_does_not_see(method):
     frames = pan(2 * M, 96, 160, (3, 0))
     lsr = reduce(frames, 4)
     valid = np.ones((96, 160), bool)
     valid[:, :64] = False
-    pair = Fuser("classical", scale=4, references=2)
+    pair = Fuser(method, scale=4, references=2)
     gop = (lsr[:M], DISTANCES, frames[BEFORE])
     with_next = {"next_reference": frames[BEFORE + M], "next_distances": [d - M for d in DISTANCES]}
-    one = list(Fuser("classical", scale=4, references=1).fuse_gop(*gop, valid=valid, **with_next))
+    one = list(Fuser(method, scale=4, references=1).fuse_gop(*gop, valid=valid, **with_next))
     two = list(pair.fuse_gop(*gop, valid=valid, **with_next))
     alone = list(pair.fuse_gop(*gop, valid=valid))
     assert all(np.array_equal(a.image, b.image) for a, b in zip(one, alone, strict=True))
@@ -123,7 +124,7 @@ def test_a_second_run_gives_the_same_bytes():
 @pytest.mark.parametrize(
     "size", [((1, 1), (4, 4)), ((5, 3), (17, 11)), ((27, 49), (80, 147)), ((8, 8), (8, 8))]
 )
-@pytest.mark.parametrize("method", ["classical", "bicubic"])
+@pytest.mark.parametrize("method", ["live", "classical", "bicubic"])
 @pytest.mark.parametrize("value", [None, 0, 255])
 def test_tiny_odd_and_constant_frames_work(method, size, value):
     (h, w), (height, width) = size
@@ -134,7 +135,8 @@ def test_tiny_odd_and_constant_frames_work(method, size, value):
     assert all(isinstance(f, FusedFrame) and f.image.dtype == np.uint8 for f in fused)
     assert all(f.weight.shape == (height, width) and np.isfinite(f.weight).all() for f in fused)
     if value is not None:
-        assert all((f.image == value).all() for f in fused)
+        wrong = max(np.abs(f.image.astype(int) - value).max() for f in fused)
+        assert wrong <= (3 if method == "live" else 0)
 
 
 def test_any_scale_is_fused():

@@ -30,6 +30,11 @@ def footage(tmp_path):
     return tmp_path / "clips"
 
 
+def same(one, other):
+    theirs = other.state_dict()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.state_dict().items())
+
+
 def images(count):
     generator = torch.Generator().manual_seed(1)
     return [torch.rand(1, 3, 64, 64, generator=generator) for _ in range(count)]
@@ -38,7 +43,13 @@ def images(count):
 def test_awnet_mixes_with_the_sharpened_frame_and_finds_motion_without_it():
     torch.manual_seed(0)
     plain, learned = AWnet(), AWnet(sisr=True)
-    learned.load_state_dict(plain.state_dict(), strict=False)
+    for network in (plain, learned):
+        # Nothing but the mask, which gives a quarter to a reference that is filtered away.
+        torch.nn.init.zeros_(network.fusion.tail.weight)
+        with torch.no_grad():
+            network.fusion.tail.bias.zero_()
+            network.fusion.tail.bias[25] = float(torch.tensor(0.25).logit())
+    learned.flow.load_state_dict(plain.flow.state_dict())
     torch.nn.init.normal_(learned.upscaler.tail.weight, std=0.01)
     reference, up = images(2)
     with torch.inference_mode():
@@ -46,10 +57,9 @@ def test_awnet_mixes_with_the_sharpened_frame_and_finds_motion_without_it():
         detail = learned.upscaler(up)
     assert detail.abs().mean() > 0.01
     assert torch.equal(after.flow, before.flow)
-    assert torch.equal(before.lsr_up, up)
-    torch.testing.assert_close(after.lsr_up, up + detail)
-    nothing = after.mask[:, :1] == 0
-    assert torch.equal((after.out - after.lsr_up) * nothing, torch.zeros_like(up))
+    assert before.mask.max() == pytest.approx(0.25)
+    torch.testing.assert_close(before.out, (1 - before.mask) * up)
+    torch.testing.assert_close(after.out, (1 - after.mask) * (up + detail))
 
 
 def test_an_untrained_upscaler_changes_nothing():
@@ -75,11 +85,25 @@ def test_awnet_is_trained_over_the_learned_upscaler_which_stays_as_it_is(footage
     )
     network = load_awnet(path)
     assert network.layout == "awnet-1-matched-sisr"
-    assert json.loads(path.with_suffix(".json").read_text())["recipe"]["upscaler"] == card.name
-    shipped = load_live(card.path).guess.state_dict()
-    assert all(torch.equal(tensor, shipped[name]) for name, tensor in network.upscaler.state_dict().items())
+    assert path.name == "awnet_x4_sisr.safetensors"
+    assert json.loads(path.with_suffix(".json").read_text())["recipe"]["upscaler"]["name"] == card.name
+    assert same(network.upscaler, load_live(card.path).guess)
     rows = evaluate(footage, scale=4, methods=["bicubic"], weights=[path], upscaler=True)
     assert [row.method for row in rows] == ["upscaler", "bicubic", "awnet"]
+    # Started from one for another scale, it still gets the upscaler of its own.
+    further = train_awnet(
+        tmp_path,
+        [clip],
+        [],
+        tmp_path / "x8",
+        SampleOptions(crop=(64, 64), scale=8),
+        stage_loops([2], LoopOptions(steps=1), SHORT),
+        stages=[2],
+        batch=1,
+        start=path,
+        upscaler=upscaler_for(8, 0.0),
+    )
+    assert same(load_awnet(further).upscaler, load_live(upscaler_for(8, 0.0).path).guess)
 
 
 def test_the_shipped_upscaler_beats_bicubic_on_things_with_outlines(tmp_path):

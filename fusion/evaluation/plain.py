@@ -1,0 +1,46 @@
+"""A yardstick that stays: flow at equal sharpness and transfer of detail where both agree, nothing more.
+
+`classical` is this idea, and keeps getting better; figures from different times can be compared over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from fusion.gop import Reference, Synthesis
+from fusion.motion import warp_array
+from fusion.resample import ByteImage, FloatImage, to_bytes
+
+_TOLERANCE = 0.02
+_SMALLEST = 64
+
+
+class Plain:
+    """OpenCV's DIS as it comes, on the resolution-matched pair; uses the first reference only."""
+
+    recursion = "direct"
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+        """Add the reference's detail to one frame; see `fusion.gop.Synthesiser`."""
+        reference = references[0]
+        height, width = upscaled.shape[:2]
+        border = (0, max(_SMALLEST - height, 0), 0, max(_SMALLEST - width, 0), cv2.BORDER_REPLICATE)
+        pair = [
+            cv2.copyMakeBorder(cv2.cvtColor(to_bytes(image), cv2.COLOR_RGB2GRAY), *border)
+            for image in (upscaled, reference.matched)
+        ]
+        found = self._dis.calc(pair[0], pair[1], None)  # type: ignore[call-overload]
+        flow = np.ascontiguousarray(found[:height, :width], dtype=np.float32)
+        matched = warp_array(reference.matched, flow)
+        error = np.mean(((matched - upscaled) / 255) ** 2, axis=2, keepdims=True)
+        share = np.exp(-error / (2 * _TOLERANCE**2))
+        out: FloatImage = np.add(
+            upscaled, share * (warp_array(reference.image, flow) - matched), dtype=np.float32
+        )
+        return Synthesis(to_bytes(out), np.asarray(share[..., 0], dtype=np.float32), None)

@@ -1,0 +1,122 @@
+"""Motion between an upscaled frame and a sharp reference, compared at equal sharpness.
+
+DIS compares the frame with the reference after the LSR camera's loss of detail. But what that camera makes of
+a detail also depends on where its pixels lie. Once the motion is roughly known, so is that difference: it is
+taken from the frame, and the motion found again.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fusion.background import restore_background
+from fusion.gop import Mask, Reference
+from fusion.resample import FloatImage, lose_detail, to_bytes
+
+FlowArray = npt.NDArray[np.float32]
+GreyImage = npt.NDArray[np.uint8]
+
+_SMALLEST = 64
+_COARSE_SCALE = 6.0
+_SEARCHES = ((5e-3, 16, 8, 1), (5e-4, 12, 6, 2), (0.0, 8, 3, 2))
+"""Least noise variance; from there on the side and stride of the patches matched [px], and how often."""
+_TWICE_SCALE = 3.5
+"""Below, a second search gains less than 0.1 dB."""
+_INSIDE = 0.999
+
+
+class FlowSource(Protocol):
+    """One way to find motion."""
+
+    def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
+        """Offset (H, W, 2), x then y [px], from each pixel of `upscaled` into the reference.
+
+        `upscaled` is (H, W, 3) float32 in 0..255, of any size, the reference's too.
+        """
+        ...
+
+
+class DisFlow:
+    """Dense inverse search optical flow (Kroeger et al., ECCV 2016) for pictures that lost detail.
+
+    Args:
+        scale: LSR pixels are this many output pixels wide. What is finer than they are is no evidence of
+            motion, so strongly blurred pictures are matched at a coarser size.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1; wider patches average it out,
+            and where it is strong a second search gains nothing.
+
+    """
+
+    def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
+        self._scale = scale
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._dis.setVariationalRefinementIterations(10)
+        self._dis.setFinestScale(2 if scale >= _COARSE_SCALE else 1)
+        _, side, stride, searches = next(row for row in _SEARCHES if noise_variance >= row[0])
+        self._searches = searches if scale >= _TWICE_SCALE else 1
+        self._dis.setPatchSize(side)
+        self._dis.setPatchStride(stride)
+
+    def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
+        """See `FlowSource`."""
+        frame, sharp, matched = (_luma(image) for image in (upscaled, reference.image, reference.matched))
+        sought = to_bytes(matched)
+        seen = to_bytes(frame)
+        flow = self._search(seen, sought)
+        for _ in range(1, self._searches):
+            # Searching for the rest of the motion in `shown` instead would follow noise: how smooth the rest
+            # is says nothing of the whole.
+            shown = lose_detail(warp_array(sharp, flow), reference.lsr_size)
+            seen = to_bytes(frame - (shown - warp_array(matched, flow)))
+            flow = self._search(seen, sought)
+        return restore_background(flow, seen, sought, self._scale)
+
+    def _search(self, image: GreyImage, reference: GreyImage) -> FlowArray:
+        height, width = image.shape
+        bottom, right = (max(_SMALLEST - side, 0) for side in (height, width))
+        if bottom or right:
+            image, reference = (
+                np.asarray(cv2.copyMakeBorder(p, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+                for p in (image, reference)
+            )
+        found = self._dis.calc(image, reference, None)  # type: ignore[call-overload]
+        return np.ascontiguousarray(found[:height, :width], dtype=np.float32)
+
+
+def warp_array(image: FloatImage, flow: FlowArray) -> FloatImage:
+    """Fetch every pixel bicubically from where the flow points; borders replicated.
+
+    Args:
+        image: (H, W) or (H, W, C) float32.
+        flow: (H, W, 2) float32, x then y [px].
+
+    """
+    x, y = _targets(flow)
+    return cv2.remap(image, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+
+
+def reaches(flow: FlowArray, valid: Mask | None) -> npt.NDArray[np.float32]:
+    """1 where the flow (H, W, 2) points at pixels that are `valid`, 0 elsewhere.
+
+    Beyond the picture's edge its outermost pixels count, as they do in `warp_array`.
+    """
+    if valid is None:
+        return np.ones(flow.shape[:2], np.float32)
+    x, y = _targets(flow)
+    share = cv2.remap(valid.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return (share >= _INSIDE).astype(np.float32)
+
+
+def _targets(flow: FlowArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    height, width = flow.shape[:2]
+    x = np.add(flow[..., 0], np.arange(width, dtype=np.float32), dtype=np.float32)
+    y = np.add(flow[..., 1], np.arange(height, dtype=np.float32)[:, None], dtype=np.float32)
+    return x, y
+
+
+def _luma(image: FloatImage) -> FloatImage:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.float32)
