@@ -19,7 +19,8 @@ from fusion.resample import NOISE_FREE
 
 FOLDER = Path(__file__).parent / "weights"
 
-_FARTHEST_SCALE = 1.5
+_FARTHEST_SCALE = 1.25
+_FARTHEST_GUESS = 1.5
 _FARTHEST_NOISE = 2.0
 
 
@@ -100,7 +101,7 @@ def nearest(
 def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool:
     """Whether a model may run unasked: it beat the learning-free method on input like this.
 
-    Scales more than half as large again (or as small), and noise less than half or more than twice as strong
+    Scales more than a quarter larger or smaller, and noise less than half or more than twice as strong
     as in training, are another matter.
     """
     near = abs(math.log(card.scale / scale)) <= math.log(_FARTHEST_SCALE)
@@ -122,7 +123,7 @@ def upscaler_for(scale: float, noise_variance: float) -> ModelCard:
     """
     cards = [card for card in shipped() if card.method == "live"]
     card = nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
-    if card is None or abs(math.log(card.scale / scale)) > math.log(_FARTHEST_SCALE):
+    if card is None or abs(math.log(card.scale / scale)) > math.log(_FARTHEST_GUESS):
         raise WeightsError(f"no learned upscaler for scale {scale:g} is shipped; use bicubic")
     return card
 
