@@ -23,7 +23,6 @@ TAPS = 25
 MULTIPLE = 64
 """Height and width must be multiples of this many pixels."""
 
-
 _OPTIONS = ("matched", "direct", "sisr")
 
 
@@ -163,8 +162,7 @@ class AWnet(nn.Module):
         if self.direct:
             empty = lsr_up[:, :0]
             nothing = torch.zeros_like(lsr_up[:, :1])
-            every, all_flows = torch.cat(warped, dim=1), torch.cat(flows, dim=1)
-            return Fused(raw, every, empty, empty, all_flows, nothing)
+            return Fused(raw, torch.cat(warped, dim=1), empty, empty, torch.cat(flows, dim=1), nothing)
         return blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
 
 
@@ -193,8 +191,7 @@ def blend(
         share = shares[:, index : index + 1]
         out = out + share * dynamic_filter(image, own)
         weight = weight + share * own.sum(dim=1, keepdim=True)
-    every, all_flows = torch.cat(list(warped), dim=1), torch.cat(list(flow), dim=1)
-    return Fused(out, every, shares, taps, all_flows, weight)
+    return Fused(out, torch.cat(list(warped), dim=1), shares, taps, torch.cat(list(flow), dim=1), weight)
 
 
 def load_awnet(path: Path) -> AWnet:

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.awnet import MULTIPLE, AWnet
+from fusion.background import FlowArray
 from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveNet, LiveReference, move_reference
-from fusion.motion import DisFlow, FlowArray, FlowSource, reaches
+from fusion.motion import DisFlow, FlowSource, reaches
 from fusion.resample import ByteImage, FloatImage, back_project, back_projections_for, to_bytes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp

@@ -13,12 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fusion.background import restore_background
+from fusion.background import FlowArray, GreyImage, restore_background
 from fusion.gop import Mask, Reference
 from fusion.resample import FloatImage, lose_detail, to_bytes
-
-FlowArray = npt.NDArray[np.float32]
-GreyImage = npt.NDArray[np.uint8]
 
 _SMALLEST = 64
 _COARSE_SCALE = 6.0
@@ -63,28 +60,29 @@ class DisFlow:
 
     def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
         """See `FlowSource`."""
-        frame, sharp, matched = (_luma(image) for image in (upscaled, reference.image, reference.matched))
-        sought = to_bytes(matched)
-        seen = to_bytes(frame)
-        flow = self._search(seen, sought)
+        frame, matched = luma(upscaled), luma(reference.matched)
+        seen, sought = to_bytes(frame), to_bytes(matched)
+        flow = search(self._dis, seen, sought)
         for _ in range(1, self._searches):
             # Searching for the rest of the motion in `shown` instead would follow noise: how smooth the rest
             # is says nothing of the whole.
-            shown = lose_detail(warp_array(sharp, flow), reference.lsr_size)
+            shown = lose_detail(warp_array(luma(reference.image), flow), reference.lsr_size)
             seen = to_bytes(frame - (shown - warp_array(matched, flow)))
-            flow = self._search(seen, sought)
+            flow = search(self._dis, seen, sought)
         return restore_background(flow, seen, sought, self._scale)
 
-    def _search(self, image: GreyImage, reference: GreyImage) -> FlowArray:
-        height, width = image.shape
-        bottom, right = (max(_SMALLEST - side, 0) for side in (height, width))
-        if bottom or right:
-            image, reference = (
-                np.asarray(cv2.copyMakeBorder(p, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-                for p in (image, reference)
-            )
-        found = self._dis.calc(image, reference, None)  # type: ignore[call-overload]
-        return np.ascontiguousarray(found[:height, :width], dtype=np.float32)
+
+def search(dis: cv2.DISOpticalFlow, image: GreyImage, reference: GreyImage) -> FlowArray:
+    """Flow (H, W, 2) from one (H, W) picture into another by DIS, which by itself refuses small ones."""
+    height, width = image.shape
+    bottom, right = (max(_SMALLEST - side, 0) for side in (height, width))
+    if bottom or right:
+        image, reference = (
+            np.asarray(cv2.copyMakeBorder(p, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+            for p in (image, reference)
+        )
+    found = dis.calc(image, reference, None)  # type: ignore[call-overload]
+    return np.ascontiguousarray(found[:height, :width], dtype=np.float32)
 
 
 def warp_array(image: FloatImage, flow: FlowArray) -> FloatImage:
@@ -118,5 +116,6 @@ def _targets(flow: FlowArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.f
     return x, y
 
 
-def _luma(image: FloatImage) -> FloatImage:
+def luma(image: FloatImage) -> FloatImage:
+    """Brightness (H, W) of an RGB picture (H, W, 3), in the same range."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.float32)

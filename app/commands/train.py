@@ -193,7 +193,11 @@ def command(
     from fusion.training.crops import SampleOptions
     from fusion.training.loop import LoopOptions
     from fusion.training.schedule import Schedule
+    from fusion.weights import upscaler_for
 
+    if upscaler is UpscalerName.LEARNED and model is not Model.AWNET:
+        raise typer.BadParameter(f"--upscaler: {model.value} takes bicubic frames; it is for awnet")
+    learned = upscaler_for(scale, noise_variance) if upscaler is UpscalerName.LEARNED else None
     clips, judged = _footage(data, validate or [], validation, out)
     if steps is None and minutes is None and not published:
         minutes = _MINUTES
@@ -220,8 +224,6 @@ def command(
 
         join_weights(start, joined := out / "start.safetensors")
         start = joined
-    if upscaler is UpscalerName.LEARNED and model is not Model.AWNET:
-        raise typer.BadParameter(f"--upscaler: {model.value} takes bicubic frames; it is for awnet")
     if model is Model.LIVE:
         loop = replace(loop, learning_rate=learning_rate or loop.learning_rate)
         weights = _live(clips, judged, out, samples, loop, batch, seed, start, json)
@@ -244,11 +246,7 @@ def command(
             weights = _live_flow(data, clips, judged, out, samples, loops, common)
         else:
             from fusion.training.runs import train_awnet
-            from fusion.weights import upscaler_for
 
-            learned = (
-                upscaler_for(samples.scale, noise_variance) if upscaler is UpscalerName.LEARNED else None
-            )
             common |= {"matched": matched, "direct": direct, "calm": not published, "upscaler": learned}
             weights = train_awnet(data, clips, judged, out, samples, loops, **common)
     say(f"{weights}: done; curves and pictures are in {out}", quiet=json)

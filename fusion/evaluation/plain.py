@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 
 from fusion.gop import Reference, Synthesis
-from fusion.motion import warp_array
+from fusion.motion import luma, search, warp_array
 from fusion.resample import ByteImage, FloatImage, to_bytes
 
 _TOLERANCE = 0.02
-_SMALLEST = 64
 
 
 class Plain:
@@ -29,14 +28,8 @@ class Plain:
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Add the reference's detail to one frame; see `fusion.gop.Synthesiser`."""
         reference = references[0]
-        height, width = upscaled.shape[:2]
-        border = (0, max(_SMALLEST - height, 0), 0, max(_SMALLEST - width, 0), cv2.BORDER_REPLICATE)
-        pair = [
-            cv2.copyMakeBorder(cv2.cvtColor(to_bytes(image), cv2.COLOR_RGB2GRAY), *border)
-            for image in (upscaled, reference.matched)
-        ]
-        found = self._dis.calc(pair[0], pair[1], None)  # type: ignore[call-overload]
-        flow = np.ascontiguousarray(found[:height, :width], dtype=np.float32)
+        seen, sought = (to_bytes(luma(image)) for image in (upscaled, reference.matched))
+        flow = search(self._dis, seen, sought)
         matched = warp_array(reference.matched, flow)
         error = np.mean(((matched - upscaled) / 255) ** 2, axis=2, keepdims=True)
         share = np.exp(-error / (2 * _TOLERANCE**2))

@@ -35,7 +35,6 @@ _WIDTH = {"septuplet": 448, "gop": 640, "ends": 448}
 _MOST = {"septuplet": 60, "gop": 40, "ends": 19}
 _FEWEST = {"septuplet": 7, "gop": GOP, "ends": 7}
 _SEPTUPLETS = 4
-_MOST_REFERENCES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +167,7 @@ def evaluate(
         candidate(count, method, None)
         for count in references
         for method in methods
-        if (method, count) != (PLAIN, _MOST_REFERENCES)
+        if not (method == PLAIN and count > 1)
     ]
     candidates += [candidate(count, None, file) for count in references for file in weights]
     if flow and not any(one.flow != "own" for one in candidates):

@@ -1,8 +1,7 @@
 """The recipe of the small flow network for GPUs: synthetic truth, then DIS as its teacher.
 
 Step 0: synthetic pairs with their true flow. Step 1: clips, where DIS tells the flow wherever it finds again
-what the frame shows; elsewhere the network is judged by what it fetches
-itself.
+what the frame shows; elsewhere the network is judged by what it fetches itself.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import torch
 from fusion_scene import pan, reduce
 
 from fusion.gop import prepare_reference
-from fusion.motion import DisFlow
+from fusion.motion import DisFlow, search
 from fusion.resample import lose_detail, lose_detail_planes, upscale
 
 
@@ -38,8 +38,7 @@ def test_where_a_second_search_gains_nothing_there_is_none(
     scale: float, noise: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searches = []
-    search = DisFlow._search
-    monkeypatch.setattr(DisFlow, "_search", lambda *given: searches.append(1) or search(*given))
+    monkeypatch.setattr("fusion.motion.search", lambda *given: searches.append(1) or search(*given))
     picture = pan(1, 45, 70, (0, 0))[0].astype(np.float32)
     reference = prepare_reference(picture.astype(np.uint8), None, (15, 23))
     for source, count in ((DisFlow(scale, noise), 1), (DisFlow(4.0), 2), (DisFlow(3.9, 1e-3), 2)):
