@@ -22,7 +22,7 @@ _COARSE_SCALE = 6.0
 _SEARCHES = ((5e-3, 16, 8, 1), (5e-4, 12, 6, 2), (0.0, 8, 3, 2))
 """Least noise variance; from there on the side and stride of the patches matched [px], and how often."""
 _TWICE_SCALE = 3.5
-"""Below, a second search gains less than 0.1 dB."""
+"""Below, a second search gains little on clean frames and loses a little on the emulated rig's noisy ones."""
 _INSIDE = 0.999
 
 
