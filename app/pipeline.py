@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -23,7 +22,7 @@ from calibration import (
     ColorMap,
     TooFewFeaturesError,
     ViewError,
-    estimate_noise_sigma,
+    lsr_noise_variance,
     match_colors,
     smooth_colors,
 )
@@ -218,19 +217,12 @@ class Pipeline:
         raise refused
 
     def _noise_variance(self) -> float:
-        """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
-
-        That is sensor noise, and between two cameras also the errors of mosaic, lens and colours; the paper
-        trains for both with one noise level (3.3).
-        """
         gop = self._whole(self._typical)
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
-        noise = estimate_noise_sigma(lsr)
-        sigma = noise.sigma if noise.reliable else 0.0
-        if not self.aligner.same_view:
-            reference, valid = self._reference(self._offset + self._typical)
-            sigma = max(sigma, view_mismatch(reference, lsr[gop.lsr_indices.index(nearest_lsr(gop))], valid))
-        return (sigma / 255) ** 2
+        if self.aligner.same_view:
+            return lsr_noise_variance(lsr)
+        together = lsr[gop.lsr_indices.index(nearest_lsr(gop))]
+        return lsr_noise_variance(lsr, together, *self._reference(self._offset + self._typical))
 
     def _hsr(self, index: int) -> RgbImage:
         return self._read(self.pair.hsr, "HSR", index)
@@ -393,21 +385,3 @@ def reference_origins(distances: Sequence[int], recursion: str) -> list[str]:
     first_before = max((d for d in distances if d < 0), default=0)
     first_after = min((d for d in distances if d > 0), default=0)
     return ["hsr" if d in (0, first_before, first_after) else "hstr" for d in distances]
-
-
-def view_mismatch(reference: RgbImage, lsr: RgbImage, valid: Mask) -> float:
-    """Robust standard deviation [0..255] between an LSR frame and the reference reduced to its size.
-
-    Args:
-        reference: (H, W, 3) in the output view and in the LSR camera's colours.
-        lsr: (h, w, 3) of the same instant.
-        valid: (H, W), where the reference shows the scene.
-
-    """
-    size = (lsr.shape[1], lsr.shape[0])
-    reduced = np.asarray(cv2.resize(reference, size, interpolation=cv2.INTER_AREA), np.float32)
-    seen = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0.999
-    difference = (reduced - lsr)[seen]
-    if not difference.size:
-        return 0.0
-    return float(1.4826 * np.median(np.abs(difference - np.median(difference))))

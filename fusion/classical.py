@@ -15,21 +15,24 @@ import numpy as np
 from fusion.gop import Mask, Reference, Synthesis
 from fusion.motion import DisFlow, FlowSource, reaches, warp_array
 from fusion.resample import (
+    BACK_PROJECTIONS,
     ByteImage,
     FloatImage,
-    back_projections_for,
     downscale,
     lose_detail,
+    lsr_trust,
     to_bytes,
     upscale,
 )
 
-_DETAIL_SHARE = 2.0
-"""Detail counts half where the mismatch is this share of it, divided by the scale, plus the floor."""
-_FLOOR = 0.007
+DETAIL_SHARE = 2.0
+"""Detail counts half where the mismatch is this share of it, divided by the scale, plus what follows."""
+FLOOR = 0.007
+NOISE_TOLERANCE = 3.0
+"""Of the noise's standard deviation."""
+
 _LEAST_ERROR = 0.003
 _SMOOTHING = 2.0
-_NOISE_TOLERANCE = 3.0
 _CLEAN_SIGMA = 0.01
 
 
@@ -48,12 +51,12 @@ class Classical:
 
     def __init__(self, scale: float, noise_variance: float = 0.0, flow: FlowSource | None = None) -> None:
         self._flow = flow or DisFlow(scale, noise_variance)
-        self._share = _DETAIL_SHARE / scale
-        self._floor = _FLOOR + _NOISE_TOLERANCE * float(np.sqrt(noise_variance))
+        self._share = DETAIL_SHARE / scale
+        self._floor = FLOOR + NOISE_TOLERANCE * float(np.sqrt(noise_variance))
         # The noisier the LSR frame, the more of its low frequencies come from the reference as well:
         # pure transfer of detail on a clean frame, the paper's blend (eq. 7) on a noisy one.
         self._coarse_share = noise_variance / (noise_variance + _CLEAN_SIGMA**2)
-        self._back_projections = back_projections_for(noise_variance)
+        self._lsr_trust = np.float32(lsr_trust(noise_variance))
 
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Add the references' detail to one frame; see `fusion.gop.Synthesiser`."""
@@ -67,9 +70,9 @@ class Classical:
             best = np.maximum(best, confidence)
         out: FloatImage = np.add(upscaled, detail / np.maximum(total, 1e-12), dtype=np.float32)
         valid = _union(references, best)
-        for _ in range(self._back_projections):
+        for _ in range(BACK_PROJECTIONS if self._lsr_trust else 0):
             error = np.subtract(lsr, downscale(out, *lsr.shape[:2]), dtype=np.float32)
-            missing = upscale(error, *upscaled.shape[:2])
+            missing = self._lsr_trust * upscale(error, *upscaled.shape[:2])
             out += missing if valid is None else missing * valid[..., None]
         return Synthesis(to_bytes(out), best[..., 0], valid)
 

@@ -16,7 +16,7 @@ from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveNet, LiveReference, move_reference
 from fusion.motion import DisFlow, FlowSource, reaches
-from fusion.resample import ByteImage, FloatImage, back_project, back_projections_for, to_bytes
+from fusion.resample import ByteImage, FloatImage, back_project, lsr_trust, to_bytes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp
 
@@ -116,7 +116,8 @@ class LiveSynthesiser:
         self._network = network.to(device).eval()
         self._flow = flow or DisFlow(scale, noise_variance)
         self._device = device
-        self._back_projections = back_projections_for(noise_variance)
+        self._noise = noise_variance**0.5
+        self._lsr_trust = lsr_trust(noise_variance)
 
     @torch.inference_mode()
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
@@ -137,10 +138,10 @@ class LiveSynthesiser:
                 reached = torch.from_numpy(seen[-1])[None, None].to(self._device)
                 there = pad_to_multiple(reached, LIVE_MULTIPLE) > 0
             prepared.append(LiveReference(sharp, matched, shift, there))
-        fused = self._network(up, prepared)
+        fused = self._network(up, prepared, self._noise)
         out = crop(fused.out, *size)
         small = to_planes(lsr.astype(np.float32), self._device)
-        out = back_project(out, small, self._back_projections)
+        out = back_project(out, small, self._lsr_trust)
         weight = crop(fused.weight, *size)
         valid = None
         if len(seen) == len(references):

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fusion.classical import DETAIL_SHARE, FLOOR, NOISE_TOLERANCE
 from fusion.dynamic_filter import dynamic_filter
 from fusion.resample import lose_detail_planes
 from fusion.upscaler import Upscaler
@@ -32,15 +33,14 @@ MULTIPLE = 16
 """Height and width must be multiples of this many pixels."""
 
 _TAPS = 25
-_PLANES = 15
+_PLANES = 16
 _FOLD = 4
 _WIDTHS = (48, 72, 96)
 _SLOPE = 0.1
 _FLOW_UNIT = 20.0
 _ERROR_GAIN = 4.0
+_NOISE_GAIN = 10.0
 _START_BLEND = -4.0
-_DETAIL_SHARE = 2.0
-_FLOOR = 0.007
 _LEAST_ERROR = 1e-4
 _MOST_LOGIT = 5.0
 
@@ -102,7 +102,7 @@ class LiveNet(nn.Module):
 
     def __init__(self, scale: float = 4.0) -> None:
         super().__init__()
-        self.tolerance = nn.Parameter(torch.tensor([_DETAIL_SHARE / scale, _FLOOR]).log())
+        self.tolerance = nn.Parameter(torch.tensor([DETAIL_SHARE / scale, FLOOR, NOISE_TOLERANCE]).log())
         first, second, third = _WIDTHS
         self.head = nn.Conv2d(_PLANES * _FOLD**2, first, 3, padding=1)
         self.encoder = nn.ModuleList([_pair(first), _pair(second), _pair(third)])
@@ -128,18 +128,22 @@ class LiveNet(nn.Module):
             assert self.tail.bias is not None
             self.tail.bias.copy_(bias.flatten())
 
-    def forward(self, lsr_up: Tensor, references: Sequence[LiveReference]) -> LiveFused:
+    def forward(
+        self, lsr_up: Tensor, references: Sequence[LiveReference], noise: float | Tensor = 0.0
+    ) -> LiveFused:
         """Fuse the references into one upscaled frame.
 
         Args:
             lsr_up: (B, 3, H, W) in 0..1; H and W multiples of 16.
             references: One or more.
+            noise: Standard deviation of the LSR frame's noise, of values in 0..1, or (B, 1, 1, 1) of them.
 
         Returns:
             The fused picture and the shares of the references.
 
         """
-        found = [self._look(lsr_up, reference) for reference in references]
+        noise = torch.zeros_like(lsr_up[:, :1]) + noise
+        found = [self._look(lsr_up, reference, noise) for reference in references]
         detail = _shares(torch.cat([one.detail for one in found], dim=1))
         blend = _shares(torch.cat([one.blend for one in found], dim=1))
         guess = self.guess(lsr_up)
@@ -151,12 +155,20 @@ class LiveNet(nn.Module):
             weight = weight + share * one.gain
         return LiveFused(out, detail, blend, weight, lsr_up + guess)
 
-    def _look(self, lsr_up: Tensor, reference: LiveReference) -> _Found:
+    def _look(self, lsr_up: Tensor, reference: LiveReference, noise: Tensor) -> _Found:
         sharp, matched = reference.sharp, reference.matched
         difference = matched - lsr_up
-        agreement = self._agreement(sharp - matched, difference)
-        planes = (lsr_up, sharp, difference, difference.abs() * _ERROR_GAIN, reference.flow / _FLOW_UNIT)
-        raw = self._taps_and_masks(torch.cat((*planes, agreement.detach() / _MOST_LOGIT), dim=1))
+        agreement = self._agreement(sharp - matched, difference, noise)
+        planes = (
+            lsr_up,
+            sharp,
+            difference,
+            difference.abs() * _ERROR_GAIN,
+            reference.flow / _FLOW_UNIT,
+            agreement.detach() / _MOST_LOGIT,
+            noise * _NOISE_GAIN,
+        )
+        raw = self._taps_and_masks(torch.cat(planes, dim=1))
         taps, detail, blend = raw[:, :_TAPS], raw[:, _TAPS : _TAPS + 1] + agreement, raw[:, _TAPS + 1 :]
         if reference.there is not None:
             detail, blend = (x.masked_fill(~reference.there, -torch.inf) for x in (detail, blend))
@@ -168,10 +180,10 @@ class LiveNet(nn.Module):
             gain=taps.sum(dim=1, keepdim=True),
         )
 
-    def _agreement(self, detail: Tensor, difference: Tensor) -> Tensor:
+    def _agreement(self, detail: Tensor, difference: Tensor, noise: Tensor) -> Tensor:
         """Logit (B, 1, H, W) of the confidence that `classical` has in a reference's detail."""
         tolerance = self.tolerance.exp()
-        allowed = tolerance[0] * _local_mean(detail) + tolerance[1]
+        allowed = tolerance[0] * _local_mean(detail) + tolerance[1] + tolerance[2] * noise
         logit = 2 * (allowed.log() - (_local_mean(difference) + _LEAST_ERROR).log())
         return torch.clamp(logit, -_MOST_LOGIT, _MOST_LOGIT)
 

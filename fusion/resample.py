@@ -12,10 +12,11 @@ from torch import Tensor
 FloatImage = npt.NDArray[np.float32]
 ByteImage = npt.NDArray[np.uint8]
 
-NOISE_FREE = 1e-4
-"""Variance of the LSR noise, of values in 0..1, below which frames count as clean."""
+BACK_PROJECTIONS = 2
+"""Corrections after which further ones change little."""
 
-_BACK_PROJECTIONS = 2
+_HALF_TRUSTED = 1.5e-5
+_LEAST_GAIN = 0.02
 
 
 def upscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatImage:
@@ -69,22 +70,29 @@ def to_bytes(image: FloatImage) -> ByteImage:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def back_projections_for(noise_variance: float) -> int:
-    """Corrections with `back_project` that do good: none where the LSR frame is noisy."""
-    return _BACK_PROJECTIONS if noise_variance < NOISE_FREE else 0
+def lsr_trust(noise_variance: float) -> float:
+    """Share of an LSR frame's disagreement with the result that is worth correcting, for `back_project`.
+
+    All of it where the frame is clean, half where its noise is as strong as the result's own error, nothing
+    where noise is all there is. The variance is of values in 0..1.
+    """
+    trust = _HALF_TRUSTED / (_HALF_TRUSTED + noise_variance)
+    return trust if trust >= _LEAST_GAIN else 0.0
 
 
-def back_project(planes: Tensor, lsr: Tensor, times: int) -> Tensor:
-    """Correct a picture so that, reduced, it gives the LSR frame (Irani and Peleg 1991).
+def back_project(planes: Tensor, lsr: Tensor, trust: float | Tensor) -> Tensor:
+    """Correct a picture so that, reduced, it comes nearer to the LSR frame (Irani and Peleg 1991).
 
     Args:
         planes: (B, 3, H, W).
         lsr: (B, 3, h, w) in the same range.
-        times: Number of corrections; 0 changes nothing.
+        trust: Share in 0..1 of the disagreement to correct, or (B, 1, 1, 1) of them; see `lsr_trust`.
 
     """
-    for _ in range(times):
+    if isinstance(trust, float) and not trust:
+        return planes
+    for _ in range(BACK_PROJECTIONS):
         small = F.interpolate(planes, size=lsr.shape[-2:], mode="bicubic", antialias=True)
         missing = F.interpolate(lsr - small, size=planes.shape[-2:], mode="bicubic", align_corners=False)
-        planes = planes + missing
+        planes = planes + trust * missing
     return planes

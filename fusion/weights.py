@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fusion.errors import WeightsError
-from fusion.resample import NOISE_FREE
 
 FOLDER = Path(__file__).parent / "weights"
 
 _FARTHEST_SCALE = 1.25
 _FARTHEST_GUESS = 1.5
 _FARTHEST_NOISE = 2.0
+_CLEAN = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class ModelCard:
         method: The network: "awnet" or "live".
         scale: Output pixels per LSR pixel that it was trained for.
         noise_variance: Largest variance of the LSR noise seen in training, of values in 0..1.
+        noise_from: Least variance at which it beats the models made for less.
         references: Numbers of references that it was trained for.
         default: Whether it beats the learning-free method on clips it never saw.
 
@@ -42,6 +43,7 @@ class ModelCard:
     method: str
     scale: float
     noise_variance: float
+    noise_from: float
     references: tuple[int, ...]
     default: bool
 
@@ -85,15 +87,17 @@ def own(path: Path) -> ModelCard:
 def nearest(
     cards: list[ModelCard], *, scale: float, noise_variance: float, references: int | None
 ) -> ModelCard | None:
-    """The card nearest in noise first, then in scale (as a ratio), then with the most references.
+    """The card made for such noise first, then nearest in scale (as a ratio), then with the most references.
 
     None without any for `references`; None as that number takes them all.
     """
     fitting = [card for card in cards if references is None or references in card.references]
 
-    def distance(card: ModelCard) -> tuple[float, float, int, str]:
-        noise = abs(math.sqrt(card.noise_variance) - math.sqrt(noise_variance))
-        return noise, abs(math.log(card.scale / scale)), -max(card.references), card.name
+    def distance(card: ModelCard) -> tuple[bool, float, float, int, str]:
+        # Of those whose noise begins no later than here the one made for the most, else the least eager.
+        late = card.noise_from > noise_variance
+        order = card.noise_from if late else -card.noise_from
+        return late, order, abs(math.log(card.scale / scale)), -max(card.references), card.name
 
     return min(fitting, key=distance, default=None)
 
@@ -101,17 +105,12 @@ def nearest(
 def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool:
     """Whether a model may run unasked: it beat the learning-free method on input like this.
 
-    Scales more than a quarter larger or smaller, and noise less than half or more than twice as strong
-    as in training, are another matter.
+    Scales more than a quarter larger or smaller, and noise more than twice as strong as in training, are
+    another matter.
     """
     near = abs(math.log(card.scale / scale)) <= math.log(_FARTHEST_SCALE)
-    if card.noise_variance < NOISE_FREE:
-        alike = noise_variance < NOISE_FREE
-    else:
-        alike = (
-            card.noise_variance / _FARTHEST_NOISE <= noise_variance <= card.noise_variance * _FARTHEST_NOISE
-        )
-    return card.default and near and alike
+    most = max(card.noise_variance * _FARTHEST_NOISE, _CLEAN)
+    return card.default and near and card.noise_from <= noise_variance <= most
 
 
 def upscaler_for(scale: float, noise_variance: float) -> ModelCard:
@@ -190,6 +189,7 @@ def _read_card(path: Path) -> ModelCard:
             method=str(card["method"]),
             scale=float(card["scale"]),
             noise_variance=float(card["noise_variance"]),
+            noise_from=float(card.get("noise_from", 0.0)),
             references=tuple(int(count) for count in card["references"]),
             default=bool(card["default"]),
         )

@@ -15,7 +15,8 @@ from app.gui.alignment_lock import Lock, find_frame
 from app.gui.mailbox import Mailbox
 from app.gui.preview import RgbImage
 from app.gui.priorities import lower_priority
-from calibration.grid import homography_map, inside, remap
+from calibration.grid import gray, homography_map, inside, remap
+from calibration.noise import spatial_noise, view_mismatch
 from drivers import Frame, OverwrittenError, RingBuffer, Role, to_rgb8
 from fusion import Fuser
 from fusion.gop import prepare_reference
@@ -23,6 +24,8 @@ from fusion.motion import DisFlow
 
 _MARGIN = 8
 _IDLE_S = 0.1
+_SAME_NOISE = 1.5
+_LEAST_NOISE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ class LiveFusion:
         self._choice: Choice | None = None
         self._changed = threading.Event()
         self._stop = threading.Event()
-        self._fuser: tuple[tuple[str, float, int, bool], Fuser] | None = None
+        self._fuser: tuple[tuple[str, float, int, bool], float, Fuser] | None = None
         self._last = (-1, "")
         self._thread = threading.Thread(target=self._run, name="live fusion", daemon=True)
         self._thread.start()
@@ -222,7 +225,7 @@ class LiveFusion:
         view = LiveView(lock, choice.region, gop.sharp[0].image.shape[:2], frame.image.shape[:2])
         lsr = [view.crop(each) for each in gop.fast]
         sharp = [match_moments(view.reference(each), lsr[0]) for each in gop.sharp]
-        fuser = self._fuser_for(choice, view.scale)
+        noise, fuser = self._fuser_for(choice, view.scale, lsr_noise(lsr[0], sharp[0], view))
         # Without recursion only the last frame is wanted; the first one is there to match brightness.
         wanted = slice(0, None) if choice.recurrent else slice(-1, None)
         distances = gop.distances[wanted]
@@ -249,7 +252,7 @@ class LiveFusion:
             image=made.image,
             upscaled=upscaled,
             weight=made.weight,
-            flow=flow_to(sharp[0], view, upscaled, lsr[-1]) if choice.flow else None,
+            flow=flow_to(sharp[0], view, upscaled, lsr[-1], noise) if choice.flow else None,
             distance=made.distance,
             lsr_frame_id=frame.frame_id,
             region=choice.region,
@@ -261,13 +264,26 @@ class LiveFusion:
             note=fuser.note,
         )
 
-    def _fuser_for(self, choice: Choice, scale: float) -> Fuser:
+    def _fuser_for(self, choice: Choice, scale: float, sigma: float) -> tuple[float, Fuser]:
+        """The noise [variance of 0..1] that fusion is told of, and the fuser.
+
+        Every frame measures it a little differently; as long as it is about the same nothing is changed.
+        """
         key = (choice.method, scale, choice.references, choice.recurrent)
-        if self._fuser is None or self._fuser[0] != key:
-            recursion = "recurrent" if choice.recurrent else "direct"
-            fuser = Fuser(choice.method, scale=scale, references=choice.references, recursion=recursion)
-            self._fuser = (key, fuser)
-        return self._fuser[1]
+        if self._fuser is not None and self._fuser[0] == key:
+            noise, fuser = self._fuser[1:]
+            if 1 / _SAME_NOISE < sigma / (255 * noise**0.5) < _SAME_NOISE:
+                return noise, fuser
+        noise = (sigma / 255) ** 2
+        fuser = Fuser(
+            choice.method,
+            scale=scale,
+            references=choice.references,
+            noise_variance=noise,
+            recursion="recurrent" if choice.recurrent else "direct",
+        )
+        self._fuser = (key, noise, fuser)
+        return noise, fuser
 
 
 def read_gop(
@@ -293,14 +309,26 @@ def read_gop(
     )
 
 
-def flow_to(sharp: RgbImage, view: LiveView, upscaled: RgbImage, lsr: RgbImage) -> npt.NDArray[np.float32]:
+def lsr_noise(lsr: RgbImage, sharp: RgbImage, view: LiveView) -> float:
+    """Standard deviation of the LSR picture's noise and errors [0..255], at least 1.
+
+    Texture makes too much of what one picture shows by itself, and parallax of what sets the two apart: the
+    smaller one is nearer to the truth.
+    """
+    alone = spatial_noise(gray(lsr).astype(np.float32))
+    return max(_LEAST_NOISE, min(alone, view_mismatch(sharp, lsr, view.valid)))
+
+
+def flow_to(
+    sharp: RgbImage, view: LiveView, upscaled: RgbImage, lsr: RgbImage, noise_variance: float
+) -> npt.NDArray[np.float32]:
     """Where in the sharp frame each pixel of the enlarged LSR frame lies, (H, W, 2) [px].
 
     It is measured as the fast methods measure it, between pictures of the same sharpness.
     """
     enlarged = upscaled.astype(np.float32)
     reference = prepare_reference(sharp, view.valid, (lsr.shape[0], lsr.shape[1]), enlarged)
-    return DisFlow(view.scale)(enlarged, reference)
+    return DisFlow(view.scale, noise_variance)(enlarged, reference)
 
 
 def match_moments(reference: RgbImage, lsr: RgbImage) -> RgbImage:

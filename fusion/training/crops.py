@@ -16,7 +16,7 @@ from fusion.resample import ByteImage, FloatImage, downscale, to_bytes
 from fusion.training.clips import Clip
 
 NOISE_PLACES = ("lsr", "upscaled")
-"""Where noise is put: on the LSR frame as its sensor does, or on the upscaled one (paper 3.4)."""
+"""Where noise is put: on the LSR frame, behind a real lens and mosaic, or on the upscaled one (paper 3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class SampleOptions:
 
     Attributes:
         scale: Output pixels per LSR pixel.
-        noise_variance: Gaussian noise on the LSR frame, of values in 0..1; half of the samples get less.
+        noise_variance: Most Gaussian noise on the LSR frame, of values in 0..1; most samples get less.
         crop: Rows and columns of the crops [px].
         farthest: Most frames between the target and its reference.
         references: 1, or 2: one before and one after the target, at distances of their own.

@@ -1,4 +1,8 @@
-"""What the LSR camera leaves of a picture, on any device: reduction, noise, 8 bits, enlargement."""
+"""What the LSR camera leaves of a picture, on any device: reduction, noise, 8 bits, enlargement.
+
+A noisy camera is a real one: its lens and mosaic soften what it sees, and the mosaic's filling smooths its
+noise as well.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,13 @@ from torch import Tensor
 from fusion.resample import lose_detail_planes
 from fusion.training.crops import Crops, SampleOptions
 
+LEAST_SHARE = 1e-3
+"""Least of the noise variance that a sample gets."""
+
+_FULL = 0.25
+_KNOWN = 0.3
+_SOFTEST = 0.2
+
 
 class Pictures(NamedTuple):
     """A batch ready for a network; all (B, 3, H, W) in 0..1 except `lsr`.
@@ -21,6 +32,7 @@ class Pictures(NamedTuple):
         lsr_up: The same, upscaled.
         references: Sharp pictures of other moments.
         matched: These after the LSR camera's loss of detail.
+        variance: (B,) of the LSR frames' noise, of values in 0..1, as well as it is known in use.
 
     """
 
@@ -29,6 +41,7 @@ class Pictures(NamedTuple):
     lsr_up: Tensor
     references: list[Tensor]
     matched: list[Tensor]
+    variance: Tensor
 
 
 def degrade(crops: Crops, options: SampleOptions) -> Pictures:
@@ -36,15 +49,28 @@ def degrade(crops: Crops, options: SampleOptions) -> Pictures:
     target = crops.target.float() / 255
     references = [image.float() / 255 for image in crops.references]
     generator = torch.Generator(target.device).manual_seed(crops.seed)
-    sigma = _sigma(len(target), options.noise_variance, generator)
+    variance = _variance(len(target), options.noise_variance, generator)
+    sigma = variance.sqrt()
     small = reduce(target, options.scale)
-    if options.noise_on == "lsr":
-        small = small + sigma * _normal(small, generator)
+    if options.noise_on == "lsr" and options.noise_variance:
+        optics, mosaic = _SOFTEST * torch.rand(
+            2, len(target), 1, 1, 1, generator=generator, device=target.device
+        )
+        small = _soften(small, optics)
+        small = small + sigma * _soften(_normal(small, generator), mosaic) / _left_of_noise(mosaic)
     lsr = to_8_bits(small)
     lsr_up = enlarge(lsr, target)
     if options.noise_on == "upscaled":
         lsr_up = lsr_up + sigma * _normal(lsr_up, generator)
-    return Pictures(target, lsr, lsr_up, references, [match(image, options.scale) for image in references])
+    known = variance * torch.exp(_KNOWN * _normal(variance, generator))
+    return Pictures(
+        target,
+        lsr,
+        lsr_up,
+        references,
+        [match(image, options.scale) for image in references],
+        known.flatten(),
+    )
 
 
 def match(image: Tensor, scale: int) -> Tensor:
@@ -68,10 +94,22 @@ def to_8_bits(image: Tensor) -> Tensor:
     return (image.clamp(0, 1) * 255).round() / 255
 
 
-def _sigma(batch: int, variance: float, generator: torch.Generator) -> Tensor:
+def _variance(batch: int, most: float, generator: torch.Generator) -> Tensor:
+    """(B, 1, 1, 1): some get all of it, the others anything down to `LEAST_SHARE`, each decade alike."""
     draws = torch.rand(2, batch, 1, 1, 1, generator=generator, device=generator.device)
-    share = torch.where(draws[0] < 0.5, draws[1], torch.ones_like(draws[1]))
-    return torch.sqrt(variance * share)
+    return most * torch.where(draws[0] < _FULL, torch.ones_like(draws[1]), LEAST_SHARE ** draws[1])
+
+
+def _soften(image: Tensor, share: Tensor) -> Tensor:
+    """Give each pixel's neighbours (B, 1, 1, 1) shares of it, along rows and along columns."""
+    wide = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    wide = (1 - 2 * share) * wide[..., 1:-1, :] + share * (wide[..., :-2, :] + wide[..., 2:, :])
+    return (1 - 2 * share) * wide[..., 1:-1] + share * (wide[..., :-2] + wide[..., 2:])
+
+
+def _left_of_noise(share: Tensor) -> Tensor:
+    """What `_soften` leaves of the standard deviation of white noise."""
+    return (1 - 2 * share) ** 2 + 2 * share**2
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from fusion.inference import LiveSynthesiser
 from fusion.live import LAYOUT, LiveNet, move_reference
-from fusion.resample import back_project, back_projections_for
+from fusion.resample import back_project, lsr_trust
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
+from fusion.training.degrade import LEAST_SHARE
 from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.samples import Batch, Sampler
@@ -25,17 +26,19 @@ _RATE = 0.005
 """Makes gradients about as long as those of the L1 norm, for which rate and clipping were chosen."""
 
 
-def live_loss(network: nn.Module, batch: Batch, back_projections: int) -> Tensor:
+def live_loss(network: nn.Module, batch: Batch) -> Tensor:
     """Mean logarithm of each sample's squared error, corrected as in use: what PSNR is made of.
 
     A share of it judges the detail guessed without references by itself: behind a good reference it would
     learn nothing.
     """
     size = (batch.lsr.shape[-2], batch.lsr.shape[-1])
-    fused = network(batch.lsr_up, [move_reference(image, flow, size) for image, _, flow in batch.references])
+    moved = [move_reference(image, flow, size) for image, _, flow in batch.references]
+    fused = network(batch.lsr_up, moved, batch.variance.sqrt().reshape(-1, 1, 1, 1))
+    trust = batch.variance.new_tensor([lsr_trust(v) for v in batch.variance.tolist()]).reshape(-1, 1, 1, 1)
 
     def wrong(made: Tensor) -> Tensor:
-        difference = back_project(made, batch.lsr, back_projections) - batch.target
+        difference = back_project(made, batch.lsr, trust) - batch.target
         return _RATE * ((difference**2).mean(dim=(1, 2, 3)) + _LEAST_ERROR).log().mean()
 
     loss: Tensor = wrong(fused.out) + _GUESS_SHARE * wrong(fused.guess)
@@ -74,7 +77,6 @@ def train_live(
     network = LiveNet(samples.scale)
     if start:
         load_weights(start, network, layout=LAYOUT)
-    corrections = back_projections_for(samples.noise_variance)
 
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:
         assert isinstance(averaged, LiveNet)
@@ -85,7 +87,7 @@ def train_live(
         return judge(synthesiser, validation, samples.scale, picture, noise_variance=noise)
 
     identity = {
-        "network": LAYOUT,
+        "network": f"{LAYOUT}, {sum(p.numel() for p in network.parameters())} parameters",
         "samples": asdict(samples),
         "batch": batch,
         "seed": seed,
@@ -95,7 +97,7 @@ def train_live(
     return Trainer(
         network,
         Sampler(clips, samples, batch=batch, seed=seed),
-        lambda net, given: live_loss(net, given, corrections),
+        live_loss,
         folder,
         loop,
         identity=identity,
@@ -129,6 +131,7 @@ def card(method: str, samples: SampleOptions) -> dict[str, object]:
         "method": method,
         "scale": samples.scale,
         "noise_variance": samples.noise_variance,
+        "noise_from": samples.noise_variance * LEAST_SHARE,
         "references": list(range(1, samples.references + 1)) if method == "live" else [samples.references],
         "default": False,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ class Batch(NamedTuple):
         lsr: (B, 3, h, w) what the LSR camera saw of it.
         lsr_up: (B, 3, H, W) the same, upscaled.
         references: For each reference its image, its matched image and its flow.
+        variance: (B,) of the LSR frames' noise, as well as it is known in use.
 
     """
 
@@ -31,6 +32,7 @@ class Batch(NamedTuple):
     lsr: Tensor
     lsr_up: Tensor
     references: list[tuple[Tensor, Tensor, Tensor]]
+    variance: Tensor
 
 
 class Sampler:
@@ -49,32 +51,29 @@ class Sampler:
     ) -> None:
         self._crops = CropSampler(clips, options, batch=batch, seed=seed)
         self._options = options
-        self._flow: DisFlow | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """OpenCV's flow object does not travel to other processes; each makes its own."""
-        return self.__dict__ | {"_flow": None}
 
     def __call__(self, step: int) -> Batch:
         """The batch of one step."""
-        if self._flow is None:
-            self._flow = DisFlow(self._options.scale, self._options.noise_variance)
         pictures = degrade(self._crops(step), self._options)
         # The network takes any number of references and has to manage with the first one alone.
         count = 1 + step % self._options.references
         references = [
-            (image, matched, dis_flow(self._flow, pictures, image, matched))
+            (image, matched, dis_flow(self._options.scale, pictures, image, matched))
             for image, matched in zip(pictures.references[:count], pictures.matched[:count], strict=True)
         ]
-        return Batch(pictures.target, pictures.lsr, pictures.lsr_up, references)
+        return Batch(pictures.target, pictures.lsr, pictures.lsr_up, references, pictures.variance)
 
 
-def dis_flow(method: DisFlow, pictures: Pictures, image: Tensor, matched: Tensor) -> Tensor:
+def dis_flow(scale: float, pictures: Pictures, image: Tensor, matched: Tensor) -> Tensor:
     """(B, 2, H, W) flow from a batch of frames into a batch of references (B, 3, H, W), on the CPU."""
     size = (pictures.lsr.shape[-2], pictures.lsr.shape[-1])
-    samples = zip(_arrays(pictures.lsr_up), _arrays(image), _arrays(matched), strict=True)
-    flows = np.stack([method(up, Reference(sharp, soft, None, size)) for up, sharp, soft in samples])
-    return torch.from_numpy(flows).permute(0, 3, 1, 2).contiguous()
+    samples = zip(
+        pictures.variance.tolist(), _arrays(pictures.lsr_up), _arrays(image), _arrays(matched), strict=True
+    )
+    flows = [
+        DisFlow(scale, noise)(up, Reference(sharp, soft, None, size)) for noise, up, sharp, soft in samples
+    ]
+    return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous()
 
 
 def _arrays(planes: Tensor) -> np.ndarray:

@@ -13,7 +13,7 @@ from fusion.errors import TrainingError, WeightsError
 from fusion.live import LiveNet
 from fusion.resample import downscale, to_bytes, upscale
 from fusion.training.clips import Clip, find_clips, load_clip
-from fusion.training.crops import CropSampler, SampleOptions
+from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import degrade
 from fusion.training.loading import batches
 from fusion.training.pack import PackOptions, write_pack
@@ -125,6 +125,24 @@ def test_noise_can_be_put_on_the_upscaled_frame_as_in_the_paper():
     assert 0.002 < float((noisy.lsr_up - clean.lsr_up).var()) < 0.0105
     with pytest.raises(TrainingError, match="choose lsr or upscaled"):
         CropSampler([], SampleOptions(noise_on="screen"))
+
+
+def test_a_noisy_camera_has_every_strength_of_noise_and_says_roughly_which():
+    grey = Crops(torch.full((32, 3, 256, 256), 128, dtype=torch.uint8), [], 7)
+    made = degrade(grey, SampleOptions(noise_variance=0.01))
+    found = made.lsr.var(dim=(1, 2, 3))
+    assert float(found.min()) < 1e-4
+    assert 0.008 < float(found.max()) < 0.012
+    assert float((found > 0.008).float().mean()) < 0.5
+    ratio = made.variance / found
+    assert 0.4 < float(ratio.min()) < 0.9
+    assert 1.1 < float(ratio.max()) < 2.5
+
+
+def test_a_real_camera_is_softer_than_a_mere_reduction():
+    grain = torch.randint(0, 256, (8, 3, 96, 96), dtype=torch.uint8)
+    ideal, real = (degrade(Crops(grain, [], 7), SampleOptions(noise_variance=v)).lsr for v in (0.0, 1e-9))
+    assert bool((real.std(dim=(1, 2, 3)) < ideal.std(dim=(1, 2, 3))).all())
 
 
 def test_crops_too_large_for_the_footage_are_refused():

@@ -34,11 +34,11 @@ def test_weights_survive_the_round_trip(tmp_path, half):
         )
 
 
-def test_the_model_nearest_in_noise_and_then_in_scale_is_taken(stored):
+def test_the_model_made_for_such_noise_and_then_nearest_in_scale_is_taken(stored):
     for scale, noise in ((8, 0.0), (4, 0.01)):
         path = stored.with_name(f"live_x{scale}_{noise}.safetensors")
         path.write_bytes(stored.read_bytes())
-        save_card(path, {**CARD, "scale": scale, "noise_variance": noise})
+        save_card(path, {**CARD, "scale": scale, "noise_variance": noise, "noise_from": noise / 1000})
     cards = shipped(stored.parent)
     assert len(cards) == 3
 
@@ -48,6 +48,8 @@ def test_the_model_nearest_in_noise_and_then_in_scale_is_taken(stored):
 
     assert choice(3, 0.0) == (4, 0.0)
     assert choice(6, 0.0) == (8, 0.0)
+    assert choice(4, 9e-6) == (4, 0.0)
+    assert choice(4, 1e-5) == (4, 0.01)
     assert choice(8, 0.008) == (4, 0.01)
     assert choice(4, 0.0, references=2) is None
     save_card(stored, {**CARD, "references": [1, 2]})
@@ -64,14 +66,9 @@ def test_a_default_runs_unasked_only_on_input_like_that_it_was_judged_on(stored,
     card = shipped(stored.parent)[0]
     assert trustworthy(card, scale=scale, noise_variance=noise) == trusted
     assert not trustworthy(replace(card, default=False), scale=scale, noise_variance=noise)
-    noisy = replace(card, noise_variance=0.01)
-    assert [
-        v for v in (0.0, 0.001, 0.005, 0.01, 0.02, 0.03) if trustworthy(noisy, scale=4, noise_variance=v)
-    ] == [
-        0.005,
-        0.01,
-        0.02,
-    ]
+    noisy = replace(card, noise_variance=0.01, noise_from=1e-5)
+    variances = (0.0, 5e-6, 1e-5, 0.001, 0.02, 0.03)
+    assert [v for v in variances if trustworthy(noisy, scale=4, noise_variance=v)] == [1e-5, 0.001, 0.02]
 
 
 def test_missing_damaged_and_foreign_weights_are_refused(stored):

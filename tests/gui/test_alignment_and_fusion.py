@@ -11,14 +11,14 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.gui.alignment_lock import Geometry, LockState, make_lock
+from app.gui.alignment_lock import Geometry, Lock, LockState, make_lock
 from app.gui.fused_pane import Show, compose
-from app.gui.live_fusion import REGIONS, Fused, LiveView, match_moments
+from app.gui.live_fusion import REGIONS, Fused, LiveView, lsr_noise, match_moments
 from app.gui.main_window import MainWindow
 from app.gui.messages import Severity
 from app.gui.method_box import MethodBox, not_runnable
 from app.gui.overlay_worker import OverlayMode, lay_over, residual_shift
-from calibration import CalibrationError
+from calibration import CalibrationError, identity_alignment
 from drivers import Frame, PixelFormat, Role
 from fusion import METHODS
 from pictures import textured
@@ -218,6 +218,18 @@ def test_aligned_views_lie_on_each_other(mosaic: bool) -> None:
     assert np.abs(blend - small[inner]).mean() < 4
     shifted = to_hsr @ np.array([[1.0, 0, 3], [0, 1, 0], [0, 0, 1]])
     assert np.abs(np.diff(lay_over(hsr, lsr, shifted, OverlayMode.ANAGLYPH)[:, :, :2].astype(int))).mean() > 8
+
+
+@pytest.mark.parametrize(("sigma", "shift"), [(0.0, 0), (6.0, 0), (6.0, 5)])
+def test_fusion_is_told_the_noise_that_both_pictures_agree_on(sigma: float, shift: int) -> None:
+    """Texture or parallax alone would pass for noise."""
+    sharp = textured(192, 240, cell=24)
+    small = cv2.resize(np.roll(sharp, shift, axis=1), (60, 48), interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(1).normal(0.0, 1.0, small.shape) * sigma
+    lsr = np.clip(np.rint(small + noise), 0, 255).astype(np.uint8)
+    lock = Lock(identity_alignment((192, 240), (48, 60)), np.diag([4.0, 4.0, 1.0]), Geometry())
+    view = LiveView(lock, REGIONS["Whole view"], (192, 240), (48, 60))
+    assert max(1.0, 0.5 * sigma) <= lsr_noise(lsr, sharp, view) < 1.5 * sigma + 2.0
 
 
 def test_moments_are_matched() -> None:
