@@ -110,6 +110,10 @@ def command(
         ),
     ] = Stages.ALL,
     scale: Annotated[int, typer.Option(min=2, max=16, help="Output pixels per LSR pixel.")] = 4,
+    least_scale: Annotated[
+        float | None,
+        typer.Option(min=1.0, max=16.0, help="Also train for all scales from this one up to --scale."),
+    ] = None,
     noise_variance: Annotated[
         float, typer.Option(min=0.0, max=0.1, help="Most noise on LSR frames, of values in 0..1.")
     ] = 0.0,
@@ -203,6 +207,7 @@ def command(
         minutes = _MINUTES
     samples = SampleOptions(
         scale=scale,
+        least_scale=least_scale,
         noise_variance=noise_variance,
         references=refs,
         noise_on=noise_on.value,

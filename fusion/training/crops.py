@@ -18,6 +18,8 @@ from fusion.training.clips import Clip
 NOISE_PLACES = ("lsr", "upscaled")
 """Where noise is put: on the LSR frame, behind a real lens and mosaic, or on the upscaled one (paper 3.4)."""
 
+_FULL_SCALE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class SampleOptions:
@@ -25,6 +27,7 @@ class SampleOptions:
 
     Attributes:
         scale: Output pixels per LSR pixel.
+        least_scale: Half of the batches get a scale between this one and `scale`; None for `scale` alone.
         noise_variance: Most Gaussian noise on the LSR frame, of values in 0..1; most samples get less.
         crop: Rows and columns of the crops [px].
         farthest: Most frames between the target and its reference.
@@ -37,6 +40,7 @@ class SampleOptions:
     """
 
     scale: int = 4
+    least_scale: float | None = None
     noise_variance: float = 0.0
     crop: tuple[int, int] = (192, 192)
     farthest: int = 4
@@ -54,12 +58,14 @@ class Crops(NamedTuple):
         target: (B, 3, H, W) uint8, the frame to make.
         references: For each reference (B, 3, H, W) uint8.
         seed: For all further draws.
+        scale: Output pixels per LSR pixel of this batch, where the options leave it open.
 
     """
 
     target: Tensor
     references: list[Tensor]
     seed: int
+    scale: float | None = None
 
 
 class CropSampler:
@@ -72,7 +78,8 @@ class CropSampler:
         seed: First part of every draw's seed.
 
     Raises:
-        TrainingError: No clip has frames as large as the crop, or the noise has no such place.
+        TrainingError: No clip has frames as large as the crop, the noise has no such place, or the least
+            scale is no smaller one.
 
     """
 
@@ -81,6 +88,10 @@ class CropSampler:
     ) -> None:
         if options.noise_on not in NOISE_PLACES:
             raise TrainingError(f"noise on {options.noise_on!r}: choose {' or '.join(NOISE_PLACES)}")
+        if options.least_scale is not None and not 1 <= options.least_scale < options.scale:
+            raise TrainingError(
+                f"least scale {options.least_scale:g}: give one from 1 to below the scale {options.scale}"
+            )
         height, width = options.crop
         self._clips = [c for c in clips if min(c.frames.shape[1:3]) >= min(height, width)]
         self._clips = [c for c in self._clips if c.frames.shape[1] >= height and c.frames.shape[2] >= width]
@@ -98,13 +109,21 @@ class CropSampler:
     def __call__(self, step: int) -> Crops:
         """The crops of one step."""
         drawn = [self._draw(np.random.default_rng((self._seed, step, k))) for k in range(self._batch)]
+        rng = np.random.default_rng((self._seed, step))
         return Crops(
             target=_stack([target for target, _ in drawn]),
             references=[
                 _stack([references[k] for _, references in drawn]) for k in range(self._options.references)
             ],
-            seed=int(np.random.default_rng((self._seed, step)).integers(2**62)),
+            seed=int(rng.integers(2**62)),
+            scale=self._scale(rng),
         )
+
+    def _scale(self, rng: np.random.Generator) -> float | None:
+        options = self._options
+        if options.least_scale is None or rng.random() < _FULL_SCALE:
+            return None
+        return float(rng.uniform(options.least_scale, options.scale))
 
     def _draw(self, rng: np.random.Generator) -> tuple[ByteImage, list[ByteImage]]:
         options = self._options

@@ -19,8 +19,11 @@ LEAST_SHARE = 1e-3
 """Least of the noise variance that a sample gets."""
 
 _FULL = 0.25
+"""Share of samples with all of it."""
 _KNOWN = 0.3
+"""How far the logarithm of the variance is off where it is measured."""
 _SOFTEST = 0.2
+"""Most of a pixel's light or noise that each neighbour gets."""
 
 
 class Pictures(NamedTuple):
@@ -49,9 +52,10 @@ def degrade(crops: Crops, options: SampleOptions) -> Pictures:
     target = crops.target.float() / 255
     references = [image.float() / 255 for image in crops.references]
     generator = torch.Generator(target.device).manual_seed(crops.seed)
+    scale = crops.scale or options.scale
     variance = _variance(len(target), options.noise_variance, generator)
     sigma = variance.sqrt()
-    small = reduce(target, options.scale)
+    small = reduce(target, scale)
     if options.noise_on == "lsr" and options.noise_variance:
         optics, mosaic = _SOFTEST * torch.rand(
             2, len(target), 1, 1, 1, generator=generator, device=target.device
@@ -68,20 +72,23 @@ def degrade(crops: Crops, options: SampleOptions) -> Pictures:
         lsr,
         lsr_up,
         references,
-        [match(image, options.scale) for image in references],
+        [match(image, scale) for image in references],
         known.flatten(),
     )
 
 
-def match(image: Tensor, scale: int) -> Tensor:
+def match(image: Tensor, scale: float) -> Tensor:
     """A picture after the LSR camera's loss of detail, at its own size."""
-    return lose_detail_planes(image, (image.shape[-2] // scale, image.shape[-1] // scale))
+    return lose_detail_planes(image, _lsr_size(image, scale))
 
 
-def reduce(image: Tensor, scale: int) -> Tensor:
-    """As `fusion.resample.downscale`, by an integer, for (B, C, H, W)."""
-    size = (image.shape[-2] // scale, image.shape[-1] // scale)
-    return F.interpolate(image, size=size, mode="bicubic", antialias=True)
+def reduce(image: Tensor, scale: float) -> Tensor:
+    """As `fusion.resample.downscale`, for (B, C, H, W); what is left over of its sides makes pixels wider."""
+    return F.interpolate(image, size=_lsr_size(image, scale), mode="bicubic", antialias=True)
+
+
+def _lsr_size(image: Tensor, scale: float) -> tuple[int, int]:
+    return int(image.shape[-2] // scale), int(image.shape[-1] // scale)
 
 
 def enlarge(image: Tensor, like: Tensor) -> Tensor:

@@ -58,15 +58,16 @@ class Sampler:
         # The network takes any number of references and has to manage with the first one alone.
         count = 1 + step % self._options.references
         references = [
-            (image, matched, dis_flow(self._options.scale, pictures, image, matched))
+            (image, matched, dis_flow(pictures, image, matched))
             for image, matched in zip(pictures.references[:count], pictures.matched[:count], strict=True)
         ]
         return Batch(pictures.target, pictures.lsr, pictures.lsr_up, references, pictures.variance)
 
 
-def dis_flow(scale: float, pictures: Pictures, image: Tensor, matched: Tensor) -> Tensor:
+def dis_flow(pictures: Pictures, image: Tensor, matched: Tensor) -> Tensor:
     """(B, 2, H, W) flow from a batch of frames into a batch of references (B, 3, H, W), on the CPU."""
     size = (pictures.lsr.shape[-2], pictures.lsr.shape[-1])
+    scale = pictures.target.shape[-2] / size[0]
     samples = zip(
         pictures.variance.tolist(), _arrays(pictures.lsr_up), _arrays(image), _arrays(matched), strict=True
     )

@@ -74,6 +74,14 @@ def test_a_batch_has_the_shapes_and_the_noise_asked_for(scale, references, noise
     assert difference == 0 if noise == 0 else 0.1 * noise < difference < 1.5 * noise
 
 
+def test_batches_of_scales_in_between_are_as_large_as_their_lsr_frames_say():
+    sampler = Sampler([clip()], SampleOptions(scale=4, least_scale=2.5, crop=(48, 48)), batch=1)
+    sides = {sampler(step).lsr.shape[-1] for step in range(12)}
+    assert {12} < sides <= set(range(12, 20))
+    with pytest.raises(TrainingError, match="least scale 4: give one from 1 to below the scale 4"):
+        Sampler([clip()], SampleOptions(scale=4, least_scale=4.0, crop=(48, 48)))
+
+
 def test_the_loss_counts_decibels_of_the_result_and_of_the_guess():
     # Told to be noise alone, the LSR frame corrects nothing.
     batch = Sampler([clip()], SAMPLES, batch=2)(0)._replace(variance=torch.ones(2))
