@@ -1,7 +1,7 @@
 """What the LSR camera leaves of a picture, on any device: reduction, noise, 8 bits, enlargement.
 
-A noisy camera is a real one: its lens and mosaic soften what it sees, and the mosaic's filling smooths its
-noise as well.
+A noisy camera is a real one: its lens softens what it sees. Half of them see one colour in each pixel, and so
+does the sharp camera beside them; the others' noise is smoothed as a codec or a filter does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fusion.resample import lose_detail_planes
 from fusion.training.crops import Crops, SampleOptions
+from fusion.training.mosaic import fill, sample
 
 LEAST_SHARE = 1e-3
 """Least of the noise variance that a sample gets."""
@@ -22,6 +23,9 @@ _FULL = 0.25
 """Share of samples with all of it."""
 _KNOWN = 0.3
 """How far the logarithm of the variance is off where it is measured."""
+_MOSAICS = 0.5
+"""Share of samples seen through a colour mosaic."""
+_MAD = 1.4826
 _SOFTEST = 0.2
 """Most of a pixel's light or noise that each neighbour gets."""
 
@@ -35,7 +39,8 @@ class Pictures(NamedTuple):
         lsr_up: The same, upscaled.
         references: Sharp pictures of other moments.
         matched: These after the LSR camera's loss of detail.
-        variance: (B,) of the LSR frames' noise, of values in 0..1, as well as it is known in use.
+        variance: (B,) of what sets the LSR frames apart from the reduced target, of values in 0..1: noise,
+            lens and mosaic, as well as it is known in use.
 
     """
 
@@ -53,28 +58,38 @@ def degrade(crops: Crops, options: SampleOptions) -> Pictures:
     references = [image.float() / 255 for image in crops.references]
     generator = torch.Generator(target.device).manual_seed(crops.seed)
     scale = crops.scale or options.scale
-    variance = _variance(len(target), options.noise_variance, generator)
-    sigma = variance.sqrt()
     small = reduce(target, scale)
-    if options.noise_on == "lsr" and options.noise_variance:
-        optics, mosaic = _SOFTEST * torch.rand(
-            2, len(target), 1, 1, 1, generator=generator, device=target.device
-        )
-        small = _soften(small, optics)
-        small = small + sigma * _soften(_normal(small, generator), mosaic) / _left_of_noise(mosaic)
-    lsr = to_8_bits(small)
+    lsr, variance = small, torch.zeros(len(target), device=target.device)
+    sigma = _variance(len(target), options.noise_variance, generator).sqrt()
+    if options.noise_variance and options.noise_on == "lsr":
+        mosaic = torch.rand(sigma.shape, generator=generator, device=target.device) < _MOSAICS
+        lsr = _seen(small, sigma, mosaic, generator)
+        references = [torch.where(mosaic, fill(sample(image)).clamp(0, 1), image) for image in references]
+    lsr = to_8_bits(lsr)
     lsr_up = enlarge(lsr, target)
-    if options.noise_on == "upscaled":
-        lsr_up = lsr_up + sigma * _normal(lsr_up, generator)
-    known = variance * torch.exp(_KNOWN * _normal(variance, generator))
-    return Pictures(
-        target,
-        lsr,
-        lsr_up,
-        references,
-        [match(image, scale) for image in references],
-        known.flatten(),
-    )
+    if options.noise_variance:
+        if options.noise_on == "upscaled":
+            lsr_up = lsr_up + sigma * _normal(lsr_up, generator)
+            variance = sigma.flatten() ** 2
+        else:
+            variance = _mismatch(lsr, small) ** 2
+        variance = variance * torch.exp(_KNOWN * _normal(variance, generator))
+    matched = [match(image, scale) for image in references]
+    return Pictures(target, lsr, lsr_up, references, matched, variance)
+
+
+def _seen(small: Tensor, sigma: Tensor, mosaic: Tensor, generator: torch.Generator) -> Tensor:
+    """What a real camera sees of (B, 3, h, w); `mosaic` (B, 1, 1, 1) says which have one."""
+    optics, codec = _SOFTEST * torch.rand(2, *sigma.shape, generator=generator, device=small.device)
+    soft = _soften(small, optics)
+    noise = sigma * _normal(small, generator)
+    filtered = soft + _soften(noise, codec) / _left_of_noise(codec)
+    return torch.where(mosaic, fill(sample(soft + noise)), filtered)
+
+
+def _mismatch(lsr: Tensor, small: Tensor) -> Tensor:
+    """Robust standard deviation (B,) between two pictures, as `calibration.noise.view_mismatch` has it."""
+    return _MAD * (lsr - small).abs().flatten(1).median(dim=1).values
 
 
 def match(image: Tensor, scale: float) -> Tensor:
