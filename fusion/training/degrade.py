@@ -1,7 +1,7 @@
 """What the LSR camera leaves of a picture, on any device: reduction, noise, 8 bits, enlargement.
 
-A noisy camera is a real one: its lens softens what it sees. Half of them see one colour in each pixel, and so
-does the sharp camera beside them; the others' noise is smoothed as a codec or a filter does.
+A noisy camera is a real one: its lens softens what it sees. A fifth of them see one colour in each pixel,
+and so does the sharp camera beside them; the others' noise is smoothed as a codec or a filter does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FULL = 0.25
 """Share of samples with all of it."""
 _KNOWN = 0.3
 """How far the logarithm of the variance is off where it is measured."""
-_MOSAICS = 0.5
+_MOSAICS = 0.2
 """Share of samples seen through a colour mosaic."""
 _MAD = 1.4826
 _SOFTEST = 0.2

@@ -31,11 +31,11 @@ def test_every_pixel_keeps_what_it_saw_and_gets_the_rest_better_than_by_averagin
     assert errors[0] < 0.7 * errors[1]
 
 
-def test_half_of_the_noisy_cameras_have_a_mosaic_and_so_has_the_sharp_one_beside_them():
-    grain = torch.randint(0, 256, (16, 3, 64, 64), dtype=torch.uint8)
+def test_some_noisy_cameras_have_a_mosaic_and_so_has_the_sharp_one_beside_them():
+    grain = torch.randint(0, 256, (40, 3, 64, 64), dtype=torch.uint8)
     made = degrade(Crops(grain, [grain], 3), SampleOptions(noise_variance=1e-9))
     changed = (made.references[0] != made.target).flatten(1).any(dim=1)
-    assert 3 <= int(changed.sum()) <= 13
+    assert 2 <= int(changed.sum()) <= 20
     assert float(made.variance[changed].mean()) > 2 * float(made.variance[~changed].mean())
 
 
