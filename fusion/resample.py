@@ -16,7 +16,7 @@ BACK_PROJECTIONS = 2
 """Corrections after which further ones change little."""
 
 _HALF_TRUSTED = 1.5e-5
-_LEAST_GAIN = 0.02
+_LEAST_GAIN = 0.1
 
 
 def upscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatImage:

@@ -87,17 +87,16 @@ def own(path: Path) -> ModelCard:
 def nearest(
     cards: list[ModelCard], *, scale: float, noise_variance: float, references: int | None
 ) -> ModelCard | None:
-    """The card made for such noise first, then nearest in scale (as a ratio), then with the most references.
+    """Of the cards made for such noise the nearest in scale (as a ratio), for the most noise and references.
 
     None without any for `references`; None as that number takes them all.
     """
     fitting = [card for card in cards if references is None or references in card.references]
 
     def distance(card: ModelCard) -> tuple[bool, float, float, int, str]:
-        # Of those whose noise begins no later than here the one made for the most, else the least eager.
-        late = card.noise_from > noise_variance
-        order = card.noise_from if late else -card.noise_from
-        return late, order, abs(math.log(card.scale / scale)), -max(card.references), card.name
+        ratio = abs(math.log(card.scale / scale))
+        foreign = not _made_for(card, noise_variance)
+        return foreign, ratio, -card.noise_from, -max(card.references), card.name
 
     return min(fitting, key=distance, default=None)
 
@@ -109,8 +108,11 @@ def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool
     another matter.
     """
     near = abs(math.log(card.scale / scale)) <= math.log(_FARTHEST_SCALE)
-    most = max(card.noise_variance * _FARTHEST_NOISE, _CLEAN)
-    return card.default and near and card.noise_from <= noise_variance <= most
+    return card.default and near and _made_for(card, noise_variance)
+
+
+def _made_for(card: ModelCard, noise_variance: float) -> bool:
+    return card.noise_from <= noise_variance <= max(card.noise_variance * _FARTHEST_NOISE, _CLEAN)
 
 
 def upscaler_for(scale: float, noise_variance: float) -> ModelCard:

@@ -51,6 +51,12 @@ def test_the_model_made_for_such_noise_and_then_nearest_in_scale_is_taken(stored
     assert choice(4, 9e-6) == (4, 0.0)
     assert choice(4, 1e-5) == (4, 0.01)
     assert choice(8, 0.008) == (4, 0.01)
+    save_card(stored.with_name("live_x8_0.0.safetensors"), {**CARD, "scale": 8, "noise_variance": 0.01})
+    cards = shipped(stored.parent)
+    assert choice(8, 0.008) == (8, 0.01)
+    assert choice(8, 0.05) == (8, 0.01)
+    save_card(stored.with_name("live_x8_0.0.safetensors"), {**CARD, "scale": 8})
+    cards = shipped(stored.parent)
     assert choice(4, 0.0, references=2) is None
     save_card(stored, {**CARD, "references": [1, 2]})
     cards = shipped(stored.parent)
