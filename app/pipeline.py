@@ -22,9 +22,10 @@ from calibration import (
     ColorMap,
     TooFewFeaturesError,
     ViewError,
-    lsr_noise_variance,
+    estimate_noise_sigma,
     match_colors,
     smooth_colors,
+    view_mismatch,
 )
 from drivers import FrameSource, Gop, Pairing, StreamPair, pair_streams, to_rgb8
 from fusion import Fuser
@@ -217,12 +218,19 @@ class Pipeline:
         raise refused
 
     def _noise_variance(self) -> float:
+        """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
+
+        That is sensor noise, and between two cameras also the errors of mosaic, lens and colours; the paper
+        trains for both with one noise level (3.3).
+        """
         gop = self._whole(self._typical)
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
-        if self.aligner.same_view:
-            return lsr_noise_variance(lsr)
-        together = lsr[gop.lsr_indices.index(nearest_lsr(gop))]
-        return lsr_noise_variance(lsr, together, *self._reference(self._offset + self._typical))
+        noise = estimate_noise_sigma(lsr)
+        sigma = noise.sigma if noise.reliable else 0.0
+        if not self.aligner.same_view:
+            reference, valid = self._reference(self._offset + self._typical)
+            sigma = max(sigma, view_mismatch(reference, lsr[gop.lsr_indices.index(nearest_lsr(gop))], valid))
+        return (sigma / 255) ** 2
 
     def _hsr(self, index: int) -> RgbImage:
         return self._read(self.pair.hsr, "HSR", index)

@@ -25,7 +25,7 @@ from calibration.errors import (
 )
 from calibration.features import Matches, match_features
 from calibration.metric import BoardPair, StereoFit, calibrate_pair, find_pairs, make_rig
-from calibration.noise import NoiseEstimate, estimate_noise_sigma, lsr_noise_variance
+from calibration.noise import NoiseEstimate, estimate_noise_sigma, view_mismatch
 from calibration.photometric import ColorMap, match_colors, smooth_colors
 from calibration.quality import Quality, assess
 from calibration.report import draw_report, write_report
@@ -70,7 +70,6 @@ __all__ = [
     "find_pairs",
     "identity_alignment",
     "load_rig",
-    "lsr_noise_variance",
     "make_rig",
     "match_colors",
     "match_features",
@@ -80,5 +79,6 @@ __all__ = [
     "register_views",
     "relock",
     "smooth_colors",
+    "view_mismatch",
     "write_report",
 ]

@@ -70,50 +70,21 @@ def estimate_noise_sigma(frames: Sequence[npt.NDArray[np.uint8]]) -> NoiseEstima
     return NoiseEstimate(temporal, "temporal", True)
 
 
-def lsr_noise_variance(
-    frames: Sequence[npt.NDArray[np.uint8]],
-    together: npt.NDArray[np.uint8] | None = None,
-    reference: npt.NDArray[np.uint8] | None = None,
-    valid: npt.NDArray[np.bool_] | None = None,
-) -> float:
-    """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
-
-    That is sensor noise, and between two cameras also the errors of mosaic, lens and colours; the paper
-    trains for both with one noise level (3.3).
-
-    Args:
-        frames: 1..16 successive (h, w, 3) LSR frames.
-        together: Between two cameras, the LSR frame of the reference's instant.
-        reference: (H, W, 3) in the LSR camera's view and colours.
-        valid: (H, W), where the reference shows the scene; None for everywhere.
-
-    Raises:
-        ViewError: See `estimate_noise_sigma`.
-
-    """
-    noise = estimate_noise_sigma(frames)
-    sigma = noise.sigma if noise.reliable else 0.0
-    if together is not None and reference is not None:
-        sigma = max(sigma, view_mismatch(reference, together, valid))
-    return (sigma / 255) ** 2
-
-
 def view_mismatch(
-    reference: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None
+    reference: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_]
 ) -> float:
     """Robust standard deviation [0..255] between an LSR frame and the reference reduced to its size.
 
     Args:
         reference: (H, W, 3) in the LSR camera's view and colours.
         lsr: (h, w, 3) of the same instant.
-        valid: (H, W), where the reference shows the scene; None for everywhere.
+        valid: (H, W), where the reference shows the scene.
 
     """
     size = (lsr.shape[1], lsr.shape[0])
-    difference = np.asarray(cv2.resize(reference, size, interpolation=cv2.INTER_AREA), np.float32) - lsr
-    if valid is not None:
-        seen = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0.999
-        difference = difference[seen]
+    reduced = np.asarray(cv2.resize(reference, size, interpolation=cv2.INTER_AREA), np.float32)
+    seen = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0.999
+    difference = (reduced - lsr)[seen]
     if not difference.size:
         return 0.0
     return float(_MAD * np.median(np.abs(difference - np.median(difference))))

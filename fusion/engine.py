@@ -142,7 +142,7 @@ class Fuser:
                 "installation and is never run untrained; use classical"
             )
         self.model, self.weights = card.name, card.path
-        if abs(card.scale / scale - 1) > 0.01:
+        if not 0.99 * card.least_scale <= scale <= 1.01 * card.scale:
             self.note = f"no model for scale {scale:.3g}: using {card.name}, made for scale {card.scale:g}"
         if self.method == "awnet":
             return AWnetSynthesiser(load_awnet(card.path), self.device)

@@ -16,7 +16,7 @@ BACK_PROJECTIONS = 2
 """Corrections after which further ones change little."""
 
 _HALF_TRUSTED = 1.5e-5
-_LEAST_GAIN = 0.1
+_LEAST_TRUST = 0.1
 
 
 def upscale(image: ByteImage | FloatImage, height: int, width: int) -> FloatImage:
@@ -77,7 +77,7 @@ def lsr_trust(noise_variance: float) -> float:
     where noise is all there is. The variance is of values in 0..1.
     """
     trust = _HALF_TRUSTED / (_HALF_TRUSTED + noise_variance)
-    return trust if trust >= _LEAST_GAIN else 0.0
+    return trust if trust >= _LEAST_TRUST else 0.0
 
 
 def back_project(planes: Tensor, lsr: Tensor, trust: float | Tensor) -> Tensor:

@@ -21,7 +21,8 @@ FOLDER = Path(__file__).parent / "weights"
 _FARTHEST_SCALE = 1.25
 _FARTHEST_GUESS = 1.5
 _FARTHEST_NOISE = 2.0
-_CLEAN = 1e-4
+_CLEAN = 5e-5
+"""What a model made for clean frames can take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class ModelCard:
         path: The weights file.
         method: The network: "awnet" or "live".
         scale: Output pixels per LSR pixel that it was trained for.
+        least_scale: The smallest one, where it was trained for several.
         noise_variance: Largest variance of the LSR noise seen in training, of values in 0..1.
         noise_from: Least variance at which it beats the models made for less.
         references: Numbers of references that it was trained for.
@@ -42,6 +44,7 @@ class ModelCard:
     path: Path
     method: str
     scale: float
+    least_scale: float
     noise_variance: float
     noise_from: float
     references: tuple[int, ...]
@@ -190,6 +193,7 @@ def _read_card(path: Path) -> ModelCard:
             path=weights,
             method=str(card["method"]),
             scale=float(card["scale"]),
+            least_scale=float(card.get("least_scale", card["scale"])),
             noise_variance=float(card["noise_variance"]),
             noise_from=float(card.get("noise_from", 0.0)),
             references=tuple(int(count) for count in card["references"]),

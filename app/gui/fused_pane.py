@@ -13,7 +13,8 @@ from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSlider, QSp
 from superqt import QElidingLabel
 
 from app.gui.image_view import ImageView
-from app.gui.live_fusion import REGIONS, Choice, Fused
+from app.gui.live_fusion import Choice, Fused
+from app.gui.live_region import REGIONS
 from app.gui.method_box import MethodBox
 from app.gui.overlay_worker import Overlay, OverlayMode
 from app.gui.preview import RgbImage

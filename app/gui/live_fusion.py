@@ -12,45 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from app.gui.alignment_lock import Lock, find_frame
+from app.gui.live_region import REGIONS, LiveView, Region, lsr_noise, match_moments
 from app.gui.mailbox import Mailbox
 from app.gui.preview import RgbImage
 from app.gui.priorities import lower_priority
-from calibration.grid import gray, homography_map, inside, remap
-from calibration.noise import spatial_noise, view_mismatch
-from drivers import Frame, OverwrittenError, RingBuffer, Role, to_rgb8
+from drivers import Frame, OverwrittenError, RingBuffer
 from fusion import Fuser
 from fusion.gop import prepare_reference
 from fusion.motion import DisFlow
 
-_MARGIN = 8
 _IDLE_S = 0.1
 _SAME_NOISE = 1.5
-_LEAST_NOISE = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """The part of the LSR view that is fused, as fractions of its sides.
-
-    Attributes:
-        x: Left edge.
-        y: Upper edge.
-        size: Width and height.
-
-    """
-
-    x: float
-    y: float
-    size: float
-
-
-REGIONS = {
-    "Centre, an eighth": Region(7 / 16, 7 / 16, 1 / 8),
-    "Centre, a quarter": Region(3 / 8, 3 / 8, 1 / 4),
-    "Centre, half": Region(1 / 4, 1 / 4, 1 / 2),
-    "Whole view": Region(0.0, 0.0, 1.0),
-}
-"""Regions to choose from: the smaller, the more pictures per second."""
+_NOISE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +122,7 @@ class LiveFusion:
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._fuser: tuple[tuple[str, float, int, bool], float, Fuser] | None = None
+        self._noise_measured = 0.0
         self._last = (-1, "")
         self._thread = threading.Thread(target=self._run, name="live fusion", daemon=True)
         self._thread.start()
@@ -225,7 +199,7 @@ class LiveFusion:
         view = LiveView(lock, choice.region, gop.sharp[0].image.shape[:2], frame.image.shape[:2])
         lsr = [view.crop(each) for each in gop.fast]
         sharp = [match_moments(view.reference(each), lsr[0]) for each in gop.sharp]
-        noise, fuser = self._fuser_for(choice, view.scale, lsr_noise(lsr[0], sharp[0], view))
+        noise, fuser = self._fuser_for(choice, view, lsr[0], sharp[0])
         # Without recursion only the last frame is wanted; the first one is there to match brightness.
         wanted = slice(0, None) if choice.recurrent else slice(-1, None)
         distances = gop.distances[wanted]
@@ -264,20 +238,27 @@ class LiveFusion:
             note=fuser.note,
         )
 
-    def _fuser_for(self, choice: Choice, scale: float, sigma: float) -> tuple[float, Fuser]:
+    def _fuser_for(
+        self, choice: Choice, view: LiveView, lsr: RgbImage, sharp: RgbImage
+    ) -> tuple[float, Fuser]:
         """The noise [variance of 0..1] that fusion is told of, and the fuser.
 
-        Every frame measures it a little differently; as long as it is about the same nothing is changed.
+        Noise changes slowly and every frame measures it a little differently: it is looked at now and then,
+        and as long as it is about the same nothing is changed.
         """
-        key = (choice.method, scale, choice.references, choice.recurrent)
-        if self._fuser is not None and self._fuser[0] == key:
-            noise, fuser = self._fuser[1:]
-            if 1 / _SAME_NOISE < sigma / (255 * noise**0.5) < _SAME_NOISE:
-                return noise, fuser
+        key = (choice.method, view.scale, choice.references, choice.recurrent)
+        old = self._fuser if self._fuser is not None and self._fuser[0] == key else None
+        now = time.monotonic()
+        if old is not None and now - self._noise_measured < _NOISE_EVERY_S:
+            return old[1:]
+        self._noise_measured = now
+        sigma = lsr_noise(lsr, sharp, view)
+        if old is not None and 1 / _SAME_NOISE < sigma / (255 * old[1] ** 0.5) < _SAME_NOISE:
+            return old[1:]
         noise = (sigma / 255) ** 2
         fuser = Fuser(
             choice.method,
-            scale=scale,
+            scale=view.scale,
             references=choice.references,
             noise_variance=noise,
             recursion="recurrent" if choice.recurrent else "direct",
@@ -309,16 +290,6 @@ def read_gop(
     )
 
 
-def lsr_noise(lsr: RgbImage, sharp: RgbImage, view: LiveView) -> float:
-    """Standard deviation of the LSR picture's noise and errors [0..255], at least 1.
-
-    Texture makes too much of what one picture shows by itself, and parallax of what sets the two apart: the
-    smaller one is nearer to the truth.
-    """
-    alone = spatial_noise(gray(lsr).astype(np.float32))
-    return max(_LEAST_NOISE, min(alone, view_mismatch(sharp, lsr, view.valid)))
-
-
 def flow_to(
     sharp: RgbImage, view: LiveView, upscaled: RgbImage, lsr: RgbImage, noise_variance: float
 ) -> npt.NDArray[np.float32]:
@@ -329,73 +300,3 @@ def flow_to(
     enlarged = upscaled.astype(np.float32)
     reference = prepare_reference(sharp, view.valid, (lsr.shape[0], lsr.shape[1]), enlarged)
     return DisFlow(view.scale, noise_variance)(enlarged, reference)
-
-
-def match_moments(reference: RgbImage, lsr: RgbImage) -> RgbImage:
-    """The reference with the mean and the spread of each channel of the LSR picture.
-
-    In a small region with depth the pictures are not aligned to the pixel, and a regression between them
-    would lower the contrast; moments do not care.
-
-    Args:
-        reference: (H, W, 3) uint8.
-        lsr: (h, w, 3) uint8 of the same field.
-
-    """
-    small = np.asarray(cv2.resize(reference, (lsr.shape[1], lsr.shape[0]), interpolation=cv2.INTER_AREA))
-    table = np.empty((256, 3), np.uint8)
-    codes = np.arange(256, dtype=np.float64)
-    for channel in range(3):
-        ours, theirs = small[:, :, channel], lsr[:, :, channel]
-        gain = float(np.clip(theirs.std() / max(float(ours.std()), 1e-3), 0.2, 5.0))
-        table[:, channel] = np.clip((codes - ours.mean()) * gain + theirs.mean() + 0.5, 0, 255)
-    return np.asarray(cv2.LUT(reference, table[None]), np.uint8)
-
-
-class LiveView:
-    """Where the pixels of one region lie in both frames.
-
-    Args:
-        lock: The alignment.
-        region: Part of the LSR view.
-        hsr_shape: (H, W) of the HSR frame.
-        lsr_shape: (h, w) of the LSR frame.
-
-    Attributes:
-        scale: Output px per LSR px.
-        valid: (Ho, Wo), where the HSR camera sees the region.
-
-    """
-
-    def __init__(
-        self, lock: Lock, region: Region, hsr_shape: tuple[int, ...], lsr_shape: tuple[int, ...]
-    ) -> None:
-        height, width = lsr_shape[:2]
-        self._x, self._y = (int(region.x * width) // 2 * 2, int(region.y * height) // 2 * 2)
-        self._w = max(16, min(int(region.size * width), width - self._x) // 2 * 2)
-        self._h = max(16, min(int(region.size * height), height - self._y) // 2 * 2)
-        self.scale = lock.alignment.scale
-        out_w, out_h = 2 * round(self._w * self.scale / 2), 2 * round(self._h * self.scale / 2)
-        sx, sy = self._w / out_w, self._h / out_h
-        to_lsr = np.array([[sx, 0, self._x + 0.5 * sx - 0.5], [0, sy, self._y + 0.5 * sy - 0.5], [0, 0, 1.0]])
-        self._map = homography_map(lock.lsr_to_hsr @ to_lsr, out_w, out_h)
-        self.valid = inside(self._map, hsr_shape[1], hsr_shape[0], margin=1.0)
-        self._hsr_size = (hsr_shape[1], hsr_shape[0])
-
-    def crop(self, lsr: Frame) -> RgbImage:
-        """The region of an LSR frame, RGB."""
-        return np.ascontiguousarray(to_rgb8(lsr)[self._y : self._y + self._h, self._x : self._x + self._w])
-
-    def reference(self, hsr: Frame) -> RgbImage:
-        """The HSR frame in the region, (Ho, Wo, 3); only the part that is needed is demosaiced."""
-        width, height = self._hsr_size
-        low = np.floor(self._map.reshape(-1, 2).min(axis=0)).astype(int) - _MARGIN
-        high = np.ceil(self._map.reshape(-1, 2).max(axis=0)).astype(int) + _MARGIN
-        x0, y0 = (int(np.clip(v, 0, most - 2)) // 2 * 2 for v, most in zip(low, (width, height), strict=True))
-        x1, y1 = (
-            int(np.clip(v, start + 2, most)) // 2 * 2
-            for v, start, most in zip(high, (x0, y0), (width, height), strict=True)
-        )
-        part = Frame(hsr.image[y0:y1, x0:x1], hsr.pixel_format, Role.HSR, hsr.frame_id, hsr.mid_exposure_ns)
-        moved = self._map - np.array([x0, y0], np.float32)
-        return np.asarray(remap(to_rgb8(part), moved), np.uint8)

@@ -130,6 +130,7 @@ def card(method: str, samples: SampleOptions) -> dict[str, object]:
     return {
         "method": method,
         "scale": samples.scale,
+        "least_scale": samples.least_scale or samples.scale,
         "noise_variance": samples.noise_variance,
         "noise_from": samples.noise_variance * LEAST_SHARE,
         "references": list(range(1, samples.references + 1)) if method == "live" else [samples.references],

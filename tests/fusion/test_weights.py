@@ -111,6 +111,13 @@ def test_weights_of_the_users_own_run_unasked_and_say_which_they_are(stored):
     fuser = Fuser(scale=3, weights=mine)
     assert (fuser.method, fuser.model, fuser.weights) == ("live", "mine", mine)
     assert "made for scale 4" in fuser.note
+    save_card(mine, {**CARD, "least_scale": 3})
+    assert [bool(Fuser(weights=mine, scale=scale).note) for scale in (2.9, 3.3, 4.0, 4.2)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
     before = fingerprint(mine)
     save_weights(mine, LiveNet(), layout="live")
     assert fingerprint(mine) != before

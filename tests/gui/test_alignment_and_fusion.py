@@ -13,7 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from app.gui.alignment_lock import Geometry, Lock, LockState, make_lock
 from app.gui.fused_pane import Show, compose
-from app.gui.live_fusion import REGIONS, Fused, LiveView, lsr_noise, match_moments
+from app.gui.live_fusion import Fused
+from app.gui.live_region import REGIONS, LiveView, lsr_noise, match_moments
 from app.gui.main_window import MainWindow
 from app.gui.messages import Severity
 from app.gui.method_box import MethodBox, not_runnable
