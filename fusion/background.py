@@ -65,8 +65,17 @@ def _plane_motion(flow: FlowArray, scale: float) -> FlowArray | None:
     sampled = cv2.perspectiveTransform(places[None], homography)[0] - places
     if np.mean(np.linalg.norm(sampled - moved, axis=1) < _NEAR * scale) < _LEAST_SHARE:
         return None
-    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
-    return np.asarray(cv2.perspectiveTransform(grid, homography) - grid, dtype=np.float32)
+    return _displacement(homography.astype(np.float32), height, width)
+
+
+def _displacement(homography: npt.NDArray[np.float32], height: int, width: int) -> FlowArray:
+    """Where a homography moves every pixel, as an offset (H, W, 2) [px]."""
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    along_x, along_y, depth = (row[0] * x + row[1] * y + row[2] for row in homography)
+    out = np.empty((height, width, 2), np.float32)
+    np.divide(along_x - x * depth, depth, out=out[..., 0])
+    np.divide(along_y - y * depth, depth, out=out[..., 1])
+    return out
 
 
 def _boundary(flow: FlowArray, scale: float) -> npt.NDArray[np.bool_]:
@@ -74,7 +83,7 @@ def _boundary(flow: FlowArray, scale: float) -> npt.NDArray[np.bool_]:
     side = 2 * max(1, round(_REACH * scale)) + 1
     window = np.ones((side, side), np.uint8)
     spread = cv2.dilate(flow, window) - cv2.erode(flow, window)
-    return np.asarray(np.linalg.norm(spread, axis=2) > _STEP * scale)
+    return np.asarray(np.einsum("hwc,hwc->hw", spread, spread) > (_STEP * scale) ** 2)
 
 
 def _mismatch(

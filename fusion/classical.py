@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from fusion.gop import Mask, Reference, Synthesis
-from fusion.motion import DisFlow, FlowSource, reaches, warp_array
+from fusion.motion import DisFlow, FlowSource, reaches, side_by_side, warp_array
 from fusion.resample import (
     BACK_PROJECTIONS,
     ByteImage,
@@ -63,8 +63,8 @@ class Classical:
         detail = np.zeros_like(upscaled)
         total = np.zeros((*upscaled.shape[:2], 1), np.float32)
         best = np.zeros_like(total)
-        for reference in references:
-            warped, confidence, weight = self._detail(upscaled, reference)
+        found = side_by_side(lambda reference: self._detail(upscaled, reference), references)
+        for warped, confidence, weight in found:
             detail += weight * confidence * warped
             total += weight
             best = np.maximum(best, confidence)

@@ -15,7 +15,7 @@ from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveNet, LiveReference, move_reference
-from fusion.motion import DisFlow, FlowSource, reaches
+from fusion.motion import DisFlow, FlowSource, reaches, side_by_side
 from fusion.resample import ByteImage, FloatImage, back_project, lsr_trust, to_bytes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp
@@ -125,8 +125,8 @@ class LiveSynthesiser:
         size = upscaled.shape[:2]
         up = pad_to_multiple(to_planes(upscaled, self._device), LIVE_MULTIPLE)
         prepared, seen = [], []
-        for reference in references:
-            flow = self._flow(upscaled, reference)
+        flows = side_by_side(lambda reference: self._flow(upscaled, reference), references)
+        for reference, flow in zip(references, flows, strict=True):
             planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(self._device)
             moved = move_reference(to_planes(reference.image, self._device), planes, reference.lsr_size)
             sharp, matched, shift = (

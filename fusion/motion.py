@@ -7,7 +7,9 @@ taken from the frame, and the motion found again.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +18,8 @@ import numpy.typing as npt
 from fusion.background import FlowArray, GreyImage, restore_background
 from fusion.gop import Mask, Reference
 from fusion.resample import FloatImage, lose_detail, to_bytes
+
+_T = TypeVar("_T")
 
 _SMALLEST = 64
 _COARSE_SCALE = 6.0
@@ -40,6 +44,8 @@ class FlowSource(Protocol):
 class DisFlow:
     """Dense inverse search optical flow (Kroeger et al., ECCV 2016) for pictures that lost detail.
 
+    Threads may share one.
+
     Args:
         scale: LSR pixels are this many output pixels wide. What is finer than they are is no evidence of
             motion, so strongly blurred pictures are matched at a coarser size.
@@ -50,26 +56,43 @@ class DisFlow:
 
     def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
         self._scale = scale
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._dis.setVariationalRefinementIterations(10)
-        self._dis.setFinestScale(2 if scale >= _COARSE_SCALE else 1)
-        _, side, stride, searches = next(row for row in _SEARCHES if noise_variance >= row[0])
+        _, self._side, self._stride, searches = next(row for row in _SEARCHES if noise_variance >= row[0])
         self._searches = searches if scale >= _TWICE_SCALE else 1
-        self._dis.setPatchSize(side)
-        self._dis.setPatchStride(stride)
+        self._idle: list[cv2.DISOpticalFlow] = []
 
     def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
         """See `FlowSource`."""
+        # One searcher keeps its buffers from picture to picture, so no two threads may have the same.
+        dis = self._idle.pop() if self._idle else self._searcher()
+        flow = self._search(dis, upscaled, reference)
+        self._idle.append(dis)
+        return flow
+
+    def _searcher(self) -> cv2.DISOpticalFlow:
+        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        dis.setVariationalRefinementIterations(10)
+        dis.setFinestScale(2 if self._scale >= _COARSE_SCALE else 1)
+        dis.setPatchSize(self._side)
+        dis.setPatchStride(self._stride)
+        return dis
+
+    def _search(self, dis: cv2.DISOpticalFlow, upscaled: FloatImage, reference: Reference) -> FlowArray:
         frame, matched = luma(upscaled), luma(reference.matched)
         seen, sought = to_bytes(frame), to_bytes(matched)
-        flow = search(self._dis, seen, sought)
+        flow = search(dis, seen, sought)
         for _ in range(1, self._searches):
             # Searching for the rest of the motion in `shown` instead would follow noise: how smooth the rest
             # is says nothing of the whole.
             shown = lose_detail(warp_array(luma(reference.image), flow), reference.lsr_size)
             seen = to_bytes(frame - (shown - warp_array(matched, flow)))
-            flow = search(self._dis, seen, sought)
+            flow = search(dis, seen, sought)
         return restore_background(flow, seen, sought, self._scale)
+
+
+def side_by_side(work: Callable[[Reference], _T], references: Sequence[Reference]) -> list[_T]:
+    """`work` done on all references at once: one search alone leaves most of a large machine idle."""
+    with ThreadPoolExecutor(len(references)) as threads:
+        return list(threads.map(work, references))
 
 
 def search(dis: cv2.DISOpticalFlow, image: GreyImage, reference: GreyImage) -> FlowArray:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fusion.background import restore_background
+from fusion.background import _displacement, restore_background
 from fusion.classical import Classical
 from fusion.gop import Reference, prepare_reference
 from fusion.motion import DisFlow
@@ -85,3 +85,11 @@ def test_small_and_empty_pictures_are_taken(size: tuple[int, int], scale: float)
     flat = np.full((*size, 3), 90, np.float32)
     reference = Reference(flat, flat, None, (max(1, round(size[0] / scale)), max(1, round(size[1] / scale))))
     np.testing.assert_array_equal(DisFlow(scale)(flat, reference), 0)
+
+
+def test_a_homographys_motion_is_that_of_opencv():
+    homography = np.array([[1.01, 0.02, -3.0], [-0.015, 0.99, 2.0], [1e-5, -2e-5, 1.0]])
+    grid = np.stack(np.meshgrid(np.arange(300.0), np.arange(200.0)), axis=-1)
+    expected = cv2.perspectiveTransform(grid, homography) - grid
+    found = _displacement(homography.astype(np.float32), 200, 300)
+    np.testing.assert_allclose(found, expected, atol=1e-3)

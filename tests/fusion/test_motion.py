@@ -8,7 +8,7 @@ import torch
 from fusion_scene import pan, reduce
 
 from fusion.gop import prepare_reference
-from fusion.motion import DisFlow, search
+from fusion.motion import DisFlow, search, side_by_side
 from fusion.resample import lose_detail, lose_detail_planes, upscale
 
 
@@ -58,3 +58,15 @@ def test_detail_is_lost_alike_in_arrays_and_planes() -> None:
     np.testing.assert_allclose(lost, there, atol=0.01)
     np.testing.assert_allclose(lose_detail(picture[..., 0], (9, 13)), lost[..., 0], atol=1e-3)
     assert lost.std() < 0.7 * picture.std()
+
+
+def test_threads_that_share_a_search_find_what_each_would_alone():
+    frames = pan(4, 160, 224, (1.5, -1))
+    lsr = reduce(frames, 4)
+    up = upscale(lsr[0], 160, 224)
+    references = [prepare_reference(frame, None, lsr[0].shape[:2]) for frame in frames[1:]]
+    shared = DisFlow(4.0)
+    together = side_by_side(lambda reference: shared(up, reference), references * 4)
+    alone = [DisFlow(4.0)(up, reference) for reference in references]
+    for found, expected in zip(together, alone * 4, strict=True):
+        np.testing.assert_array_equal(found, expected)
