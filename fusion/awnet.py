@@ -16,14 +16,15 @@ from fusion.errors import FusionInputError, WeightsError
 from fusion.flownet import NORMALISED, PUBLISHED, FlowNet
 from fusion.fusionnet import FusionNet
 from fusion.upscaler import Upscaler
-from fusion.warp import backward_warp
+from fusion.warp import backward_warp, backward_warp_border
 from fusion.weights import load_weights
 
 TAPS = 25
 MULTIPLE = 64
 """Height and width must be multiples of this many pixels."""
 
-_OPTIONS = ("matched", "direct", "sisr")
+_OPTIONS = ("matched", "direct", "sisr", "refined")
+_COLOURS = 3
 
 
 class Fused(NamedTuple):
@@ -37,6 +38,8 @@ class Fused(NamedTuple):
         flow: (B, 2 N) offsets into the references [px].
         weight: (B, 1) total weight W of the references (paper eq. 12): mask times the sum of the taps.
             Nothing keeps it inside 0..1.
+        guess: (B, 3) what the picture is without any reference: the upscaled frame, with the detail guessed
+            where the layout has any.
 
     """
 
@@ -46,6 +49,7 @@ class Fused(NamedTuple):
     taps: Tensor
     flow: Tensor
     weight: Tensor
+    guess: Tensor
 
 
 def check_inputs(images: Sequence[Tensor], multiple: int = MULTIPLE) -> None:
@@ -82,17 +86,33 @@ class AWnet(nn.Module):
         direct: The ablation ConvDP (paper Table 6): the U-Net writes the picture itself, without filters.
         sisr: The frame gets the detail that a learned upscaler guesses (paper Table 4) before it is fused.
             The upscaler was trained before and learns no more; FlowNet sees the frame without guesses.
+        refined: Beyond the paper, as in `live`: the U-Net also writes the detail that the frame lacks where
+            no reference shows it (the published model is there only as sharp as the upscaler); references
+            are moved bicubically, beyond their edges count the outermost pixels, and the mask learns what
+            they are worth; the result is corrected by the LSR frame, in training as in use.
+
+    Raises:
+        FusionInputError: `direct` and `refined`, which both write the picture.
 
     """
 
     def __init__(
-        self, references: int = 1, *, matched: bool = False, direct: bool = False, sisr: bool = False
+        self,
+        references: int = 1,
+        *,
+        matched: bool = False,
+        direct: bool = False,
+        sisr: bool = False,
+        refined: bool = False,
     ) -> None:
         super().__init__()
+        if direct and refined:
+            raise FusionInputError("awnet: the direct ablation writes the whole picture; leave out refined")
         self.references, self.matched, self.direct, self.sisr = references, matched, direct, sisr
+        self.refined = refined
         self.flow = FlowNet(NORMALISED if matched else PUBLISHED)
         masks = 1 if references == 1 else references + 1
-        outputs = 3 if direct else TAPS * references + masks
+        outputs = _COLOURS if direct else TAPS * references + masks + _COLOURS * refined
         self.fusion = FusionNet(inputs=3 + 8 * references, outputs=outputs, direct=direct)
         self.upscaler = Upscaler() if sisr else None
 
@@ -117,11 +137,13 @@ class AWnet(nn.Module):
 
     def start_at_plain_warp(self) -> None:
         """Let an untrained network filter nothing and mix the warped references and the frame evenly."""
+        first = _COLOURS * (self.references + 1)
+        self.fusion.start_with_signal(range(first, first + 2 * self.references))
         if self.direct:
             return
         tail = self.fusion.tail
         assert tail.bias is not None
-        nn.init.normal_(tail.weight, std=1e-3)
+        nn.init.normal_(tail.weight, std=1e-4)
         nn.init.zeros_(tail.bias)
         with torch.no_grad():
             tail.bias[TAPS // 2 : TAPS * self.references : TAPS] = 1.0
@@ -150,19 +172,28 @@ class AWnet(nn.Module):
         if len(matched) != (self.references if self.matched else 0):
             raise FusionInputError(f"{self.layout} given {len(matched)} matched reference(s)")
         check_inputs([*references, lsr_up, *matched])
-        flows = [self.flow(lsr_up, image) for image in matched or references]
-        pairs = [backward_warp(image, flow) for image, flow in zip(references, flows, strict=True)]
+        seen = matched or references
+        # Together they need fewer launches, which training is made of; one by one they need less memory.
+        learning = torch.is_grad_enabled()
+        flows = self.flow.towards(lsr_up, seen) if learning else [self.flow(lsr_up, one) for one in seen]
+        move = _move_all if self.refined else backward_warp
+        pairs = [move(image, flow) for image, flow in zip(references, flows, strict=True)]
         warped = [pair[0] for pair in pairs]
         if self.upscaler is not None:
             with torch.no_grad():
                 lsr_up = lsr_up + self.upscaler(lsr_up)
         differences = [image - lsr_up for image in warped]
         stack = torch.cat((*warped, lsr_up, *flows, *differences), dim=1).detach()
-        raw = self.fusion(stack)
+        raw = self.fusion(stack) if learning else self.fusion.in_tiles(stack)
         if self.direct:
             empty = lsr_up[:, :0]
             nothing = torch.zeros_like(lsr_up[:, :1])
-            return Fused(raw, torch.cat(warped, dim=1), empty, empty, torch.cat(flows, dim=1), nothing)
+            return Fused(
+                raw, torch.cat(warped, dim=1), empty, empty, torch.cat(flows, dim=1), nothing, lsr_up
+            )
+        if self.refined:
+            raw, detail = raw[:, :-_COLOURS], raw[:, -_COLOURS:]
+            lsr_up = lsr_up + detail
         return blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
 
 
@@ -173,7 +204,7 @@ def blend(
 
     Args:
         warped: For each of N references (B, 3, H, W), warped.
-        lsr_up: (B, 3, H, W) upscaled frame.
+        lsr_up: (B, 3, H, W) upscaled frame, with guessed detail if any.
         raw: FusionNet's output (B, 25 N + masks, H, W). One reference has one mask, before its sigmoid; more
             have N + 1, before their softmax, the upscaled frame's last.
         valid: For each reference (B, 1, H, W), 1 where it is defined after warping.
@@ -191,7 +222,14 @@ def blend(
         share = shares[:, index : index + 1]
         out = out + share * dynamic_filter(image, own)
         weight = weight + share * own.sum(dim=1, keepdim=True)
-    return Fused(out, torch.cat(list(warped), dim=1), shares, taps, torch.cat(list(flow), dim=1), weight)
+    return Fused(
+        out, torch.cat(list(warped), dim=1), shares, taps, torch.cat(list(flow), dim=1), weight, lsr_up
+    )
+
+
+def _move_all(image: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """As `backward_warp`, with nothing out of reach."""
+    return backward_warp_border(image, flow), torch.ones_like(flow[:, :1])
 
 
 def load_awnet(path: Path) -> AWnet:

@@ -73,12 +73,21 @@ class _WholeRows(Function):
             share = scaled[:, dy * side : (dy + 1) * side]
             windows = padded[..., dy : dy + height, :].unfold(3, width, 1)
             first_gradient += (share.transpose(1, 2).unsqueeze(1) * windows).sum(dim=3)
-            room = F.pad(share, (side - 1, side - 1))
-            moved = torch.stack(
-                [room[:, i, :, side - 1 - i : side - 1 - i + wide] for i in range(side)], dim=2
-            )
+            moved = _staggered(F.pad(share, (side - 1, side - 1)), wide)
             padded_gradient[..., dy : dy + height, :] += (moved.unsqueeze(1) * shifted).sum(dim=3)
         return first_gradient, padded_gradient, None
+
+
+def _staggered(planes: Tensor, wide: int) -> Tensor:
+    """(B, S, H, W) as (B, H, S, wide), a view: plane i begins at column S - 1 - i."""
+    planes = planes.contiguous()
+    batch, side, height, _ = planes.shape
+    per_sample, per_plane, per_row, _ = planes.stride()
+    return planes.as_strided(
+        (batch, height, side, wide),
+        (per_sample, per_row, per_plane - 1, 1),
+        planes.storage_offset() + side - 1,
+    )
 
 
 def _displacements(radius: int, height: int, width: int) -> Iterator[tuple[int, slice, slice]]:

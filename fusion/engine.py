@@ -17,7 +17,7 @@ from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
 from fusion.live import load_live
 from fusion.motion import FlowSource
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import ModelCard, nearest, own, shipped, trustworthy
+from fusion.weights import FOLDER, ModelCard, nearest, own, shipped, trustworthy
 
 METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
 """Fusion methods by name; which of the networks can run depends on the weights that are there."""
@@ -142,10 +142,9 @@ class Fuser:
                 "installation and is never run untrained; use classical"
             )
         self.model, self.weights = card.name, card.path
-        if not 0.99 * card.least_scale <= scale <= 1.01 * card.scale:
-            self.note = f"no model for scale {scale:.3g}: using {card.name}, made for scale {card.scale:g}"
+        self.note = _what_to_know(card, scale)
         if self.method == "awnet":
-            return AWnetSynthesiser(load_awnet(card.path), self.device)
+            return AWnetSynthesiser(load_awnet(card.path), self.device, noise_variance=noise_variance)
         live = load_live(card.path)
         return LiveSynthesiser(live, scale, self.device, noise_variance=noise_variance, flow=flow)
 
@@ -185,6 +184,7 @@ class Fuser:
 
         Raises:
             FusionInputError: Frames that are not 8-bit RGB, differ in size, or do not fit the distances.
+            DeviceError: The GPU has too little memory for such frames.
 
         """
         _check_frames(lsr, distances, reference, valid)
@@ -196,7 +196,7 @@ class Fuser:
                     "the two references differ in size; align both to the same output view"
                 )
             references.append((next_reference, next_valid))
-        return synthesise_gop(
+        frames = synthesise_gop(
             self._synthesiser,
             lsr,
             distances,
@@ -205,6 +205,26 @@ class Fuser:
             cancelled=cancelled or _never,
             same_view=same_view,
         )
+        return _within_memory(frames, reference)
+
+
+def _within_memory(frames: Iterator[FusedFrame], reference: ByteImage) -> Iterator[FusedFrame]:
+    try:
+        yield from frames
+    except torch.OutOfMemoryError as error:
+        height, width = reference.shape[:2]
+        raise DeviceError(
+            f"the GPU has too little free memory for frames of {width}x{height}; close what else uses it, "
+            "or use the device cpu"
+        ) from error
+
+
+def _what_to_know(card: ModelCard, scale: float) -> str:
+    if not 0.99 * card.least_scale <= scale <= 1.01 * card.most_scale:
+        return f"no model for scale {scale:.3g}: using {card.name}, made for scale {card.scale:g}"
+    if card.path.parent == FOLDER and not card.default:
+        return f"{card.name} is behind classical on clips it never saw; other methods make better pictures"
+    return ""
 
 
 def _most_references(method: str, card: ModelCard | None) -> int:

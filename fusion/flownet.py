@@ -207,7 +207,14 @@ class FlowNet(nn.Module):
             (B, 2, H, W): where in `reference` each pixel of `image` is found, as an offset [px].
 
         """
-        return full_size(self.coarse_to_fine(self.features(image), self.features(reference))[-1])
+        return self.towards(image, [reference])[0]
+
+    def towards(self, image: Tensor, references: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Flow into each of several references, in one go; see `forward`."""
+        count = len(references)
+        first = [level.repeat(count, 1, 1, 1) for level in self.features(image)]
+        second = self.features(torch.cat(list(references)))
+        return full_size(self.coarse_to_fine(first, second)[-1]).chunk(count)
 
     def coarse_to_fine(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
         """Flow at every level from two feature pyramids.

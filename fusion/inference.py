@@ -24,19 +24,23 @@ _SEEN = 0.999
 
 
 class AWnetSynthesiser:
-    """The published network with trained weights.
+    """AWnet, in whichever layout it was trained.
 
     Args:
         network: An AWnet.
         device: "cpu" or "cuda".
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1; matters to the refined layout.
+
+    Attributes:
+        recursion: "recurrent" as published; "direct" where refined.
 
     """
 
-    recursion = "recurrent"
-
-    def __init__(self, network: AWnet, device: str = "cpu") -> None:
+    def __init__(self, network: AWnet, device: str = "cpu", *, noise_variance: float = 0.0) -> None:
         self._network = network.to(device).eval()
         self._device = device
+        self._lsr_trust = lsr_trust(noise_variance) if network.refined else 0.0
+        self.recursion = "direct" if network.refined else "recurrent"
 
     @torch.inference_mode()
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
@@ -51,6 +55,9 @@ class AWnetSynthesiser:
             if self._network.matched
         ]
         fused = self._network(images[0], up, *images[1:], matched=matched)
+        made = crop(fused.out, *size)
+        made = back_project(made, to_planes(lsr.astype(np.float32), self._device), self._lsr_trust)
+        weight = crop(fused.weight, *size)
         seen = []
         for index, reference in enumerate(references):
             if reference.valid is not None:
@@ -58,12 +65,12 @@ class AWnetSynthesiser:
                 flow = fused.flow[:, 2 * index : 2 * index + 2]
                 seen.append(backward_warp(pad_to_multiple(there, MULTIPLE), flow)[0] >= _SEEN)
         if len(seen) < len(references):
-            return _synthesis(fused.out, fused.weight, size, None)
+            return _synthesis(made, weight, size, None)
         # Where one of them ends it is filled from the LSR stream: the network sees that it has no detail.
-        reached = torch.stack(seen).any(dim=0)
-        out = torch.where(reached, fused.out, up)
-        valid = crop(reached, *size)[0, 0].cpu().numpy()
-        return _synthesis(out, fused.weight * reached, size, np.ascontiguousarray(valid))
+        reached = crop(torch.stack(seen).any(dim=0), *size)
+        out = torch.where(reached, made, crop(up, *size))
+        valid = reached[0, 0].cpu().numpy()
+        return _synthesis(out, weight * reached, size, np.ascontiguousarray(valid))
 
 
 class LearnedFlow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,8 @@ from torch import Tensor
 
 FloatImage = npt.NDArray[np.float32]
 ByteImage = npt.NDArray[np.uint8]
+
+_Number = TypeVar("_Number", float, Tensor)
 
 BACK_PROJECTIONS = 2
 """Corrections after which further ones change little."""
@@ -70,14 +74,14 @@ def to_bytes(image: FloatImage) -> ByteImage:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def lsr_trust(noise_variance: float) -> float:
+def lsr_trust(noise_variance: _Number) -> _Number:
     """Share of an LSR frame's disagreement with the result that is worth correcting, for `back_project`.
 
     All of it where the frame is clean, half where its noise is as strong as the result's own error, nothing
     where noise is all there is. The variance is of values in 0..1.
     """
     trust = _HALF_TRUSTED / (_HALF_TRUSTED + noise_variance)
-    return trust if trust >= _LEAST_TRUST else 0.0
+    return trust * (trust >= _LEAST_TRUST)
 
 
 def back_project(planes: Tensor, lsr: Tensor, trust: float | Tensor) -> Tensor:

@@ -34,6 +34,7 @@ class ModelCard:
         method: The network: "awnet" or "live".
         scale: Output pixels per LSR pixel that it was trained for.
         least_scale: The smallest one, where it was trained for several.
+        most_scale: The greatest one, likewise.
         noise_variance: Largest variance of the LSR noise seen in training, of values in 0..1.
         noise_from: Least variance at which it beats the models made for less.
         references: Numbers of references that it was trained for.
@@ -45,6 +46,7 @@ class ModelCard:
     method: str
     scale: float
     least_scale: float
+    most_scale: float
     noise_variance: float
     noise_from: float
     references: tuple[int, ...]
@@ -194,6 +196,7 @@ def _read_card(path: Path) -> ModelCard:
             method=str(card["method"]),
             scale=float(card["scale"]),
             least_scale=float(card.get("least_scale", card["scale"])),
+            most_scale=float(card.get("most_scale", card["scale"])),
             noise_variance=float(card["noise_variance"]),
             noise_from=float(card.get("noise_from", 0.0)),
             references=tuple(int(count) for count in card["references"]),

@@ -37,6 +37,7 @@ _WIDTH = 640
 _JUDGED_WIDTH, _JUDGED_FRAMES = 448, 60
 _MINUTES = 30.0
 _TELL_SECONDS = 20.0
+_ALONE = 1 / 3
 
 
 class Model(str, Enum):
@@ -114,8 +115,15 @@ def command(
         float | None,
         typer.Option(min=1.0, max=16.0, help="Also train for all scales from this one up to --scale."),
     ] = None,
+    most_scale: Annotated[
+        float | None,
+        typer.Option(min=2.0, max=16.0, help="Also train for all scales from --scale up to this one."),
+    ] = None,
     noise_variance: Annotated[
         float, typer.Option(min=0.0, max=0.1, help="Most noise on LSR frames, of values in 0..1.")
+    ] = 0.0,
+    clean: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="With noise: share of samples without any.")
     ] = 0.0,
     noise_on: Annotated[
         NoisePlace, typer.Option(help="Noise on the LSR frame, or on the upscaled one as in the paper.")
@@ -131,6 +139,14 @@ def command(
     direct: Annotated[
         bool, typer.Option("--direct", help="awnet: the ablation that writes pixels without filters.")
     ] = False,
+    refined: Annotated[
+        bool,
+        typer.Option(
+            "--refined/--plain",
+            help="awnet: guesses detail where no reference shows it and is corrected by the LSR frame, as "
+            "live is; or plain, as in the paper.",
+        ),
+    ] = True,
     upscaler: Annotated[
         UpscalerName,
         typer.Option(
@@ -205,11 +221,16 @@ def command(
     clips, judged = _footage(data, validate or [], validation, out)
     if steps is None and minutes is None and not published:
         minutes = _MINUTES
+    refined = refined and model is Model.AWNET and not direct and not published
     samples = SampleOptions(
         scale=scale,
         least_scale=least_scale,
+        most_scale=most_scale,
         noise_variance=noise_variance,
+        clean=clean,
         references=refs,
+        # The published form is made for one number of references.
+        alone=_ALONE if refined and refs > 1 else 0.0,
         noise_on=noise_on.value,
         crop=_size(crop or ("384x256" if model is Model.AWNET else "192x192")),
     )
@@ -252,7 +273,13 @@ def command(
         else:
             from fusion.training.runs import train_awnet
 
-            common |= {"matched": matched, "direct": direct, "calm": not published, "upscaler": learned}
+            common |= {
+                "matched": matched,
+                "direct": direct,
+                "refined": refined,
+                "calm": not published,
+                "upscaler": learned,
+            }
             weights = train_awnet(data, clips, judged, out, samples, loops, **common)
     say(f"{weights}: done; curves and pictures are in {out}", quiet=json)
     emit(

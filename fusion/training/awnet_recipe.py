@@ -22,21 +22,43 @@ from fusion.resample import ByteImage
 from fusion.training.clips import Clip
 from fusion.training.crops import CropSampler, SampleOptions
 from fusion.training.degrade import Pictures, degrade
-from fusion.training.flow_lessons import FlowLessons, FlowLevels, judge_warp, warp_loss
+from fusion.training.flow_lessons import (
+    FlowLessons,
+    FlowLevels,
+    judge_warp,
+    teacher_loss,
+    warp_loss,
+)
 from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, Trainer
+from fusion.training.losses import GUESS_SHARE, corrected_error, fetched_error
 from fusion.training.recipe import described
+from fusion.training.samples import Sampler
 from fusion.training.synthetic import SynthesisOptions
 
+_FETCH_SHARE = 0.2
 
-def fusion_loss(network: nn.Module, pictures: Pictures, *, matched: bool) -> Tensor:
-    """L1 between the fused picture and the truth (paper eq. 11)."""
+
+def fusion_loss(network: nn.Module, pictures: Pictures, *, matched: bool, refined: bool = False) -> Tensor:
+    """L1 between the fused picture and the truth (paper eq. 11).
+
+    The refined network learns from the error that `live` learns from, since its result is corrected as there,
+    and from a share of what the flow fetches: where the mask has given a reference up, its flow would learn
+    nothing.
+    """
     fused = network(
         pictures.references[0],
         pictures.lsr_up,
         *pictures.references[1:],
         matched=pictures.matched if matched else (),
     )
+    if refined:
+        flows = fused.flow.split(2, dim=1)
+        return (
+            corrected_error(fused.out, pictures)
+            + GUESS_SHARE * corrected_error(fused.guess, pictures)
+            + _FETCH_SHARE * fetched_error(pictures.references, flows, pictures.target)
+        )
     error: Tensor = (fused.out - pictures.target).abs().mean()
     return error
 
@@ -54,8 +76,10 @@ class AWnetRecipe:
         synthesis: What synthetic pairs look like; their size is the crops'.
         batch: Samples in a step.
         seed: Of all draws.
-        calm: The last layer learns as slowly as FlowNet does: a small step of every tap at once is a large
-            step of their sum. Not so in the paper.
+        taught: In step 1 DIS on the resolution-matched pair teaches FlowNet besides eq. 10, where its flow
+            finds again what the frame shows. Not so in the paper.
+        calm: Layers that cannot bear large steps (`FusionNet.sensitive`) learn as slowly as FlowNet does. Not
+            so in the paper.
         upscaler: SHA-256 of the learned upscaler's weights; a run goes on with the same one only.
 
     """
@@ -72,10 +96,12 @@ class AWnetRecipe:
         synthesis: SynthesisOptions | None = None,
         batch: int = 4,
         seed: int = 0,
+        taught: bool = False,
         calm: bool = True,
         upscaler: str | None = None,
     ) -> None:
         self.network, self._calm, self._upscaler = network, calm, upscaler
+        self._taught = taught
         self._clips, self._validation = clips, validation
         self._samples = samples
         self._lessons = FlowLessons(
@@ -101,6 +127,7 @@ class AWnetRecipe:
             "seed": self._seed,
             "clips": described(self._clips),
             "upscaler": self._upscaler,
+            "taught": self._taught and stage == 1,
         }
         learns, sampler, loss, validate = self._parts(stage, folder)
         network.requires_grad_(True)
@@ -122,7 +149,7 @@ class AWnetRecipe:
     def _slow(self, stage: int) -> list[nn.Parameter]:
         slow = list(self.network.flow.parameters()) if stage == 3 else []
         if self._calm and stage >= 2:
-            slow += list(self.network.fusion.tail.parameters())
+            slow += self.network.fusion.sensitive()
         return slow
 
     def _parts(
@@ -136,30 +163,39 @@ class AWnetRecipe:
                 self._lessons.loss,
                 lambda averaged, _step: self._judge_flow(averaged.flow),
             )
-        crops = CropSampler(self._clips, samples, batch=self._batch, seed=self._seed + stage)
+        seed = self._seed + stage
+        crops = CropSampler(self._clips, samples, batch=self._batch, seed=seed)
         if stage == 1:
+            judge_flow = (lambda averaged, _step: self._judge_warp(averaged)) if self._validation else None
+            if self._taught:
+                alone = replace(samples, references=1)
+                pairs = Sampler(self._clips, alone, batch=self._batch, seed=seed)
+                return self.network.flow, pairs, teacher_loss, judge_flow
             return (
                 self.network.flow,
                 crops,
                 lambda net, given: warp_loss(net, degrade(given, samples), matched=matched),
-                (lambda averaged, _step: self._judge_warp(averaged)) if self._validation else None,
+                judge_flow,
             )
 
         def validate(averaged: nn.Module, step: int) -> dict[str, float]:
             assert isinstance(averaged, AWnet)
             device = next(averaged.parameters()).device.type
+            noise = 0.0 if samples.clean else samples.noise_variance
             return judge(
-                AWnetSynthesiser(averaged, device),
+                AWnetSynthesiser(averaged, device, noise_variance=noise),
                 self._validation,
                 samples.scale,
                 folder / f"step_{step:06d}.png",
-                noise_variance=samples.noise_variance,
+                noise_variance=noise,
             )
 
         return (
             self.network,
             crops,
-            lambda net, given: fusion_loss(net, degrade(given, samples), matched=matched),
+            lambda net, given: fusion_loss(
+                net, degrade(given, samples), matched=matched, refined=self.network.refined
+            ),
             validate if self._validation else None,
         )
 

@@ -18,7 +18,7 @@ from fusion.training.clips import Clip
 NOISE_PLACES = ("lsr", "upscaled")
 """Where noise is put: on the LSR frame, behind a real lens and mosaic, or on the upscaled one (paper 3.4)."""
 
-_FULL_SCALE = 0.5
+_NAMED_SCALE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,14 @@ class SampleOptions:
 
     Attributes:
         scale: Output pixels per LSR pixel.
-        least_scale: Half of the batches get a scale between this one and `scale`; None for `scale` alone.
+        least_scale: Half of the batches get any scale from this one on; None for `scale`.
+        most_scale: These go up to this one, and the other half gets it and `scale` in turn; None for `scale`.
         noise_variance: Most Gaussian noise on the LSR frame, of values in 0..1; most samples get less.
+        clean: Share of samples without any noise, where there is noise.
         crop: Rows and columns of the crops [px].
         farthest: Most frames between the target and its reference.
         references: 1, or 2: one before and one after the target, at distances of their own.
+        alone: Share of samples with the first reference in the place of the second, as at a clip's end.
         zoom: Share of samples taken from a larger field and reduced: sharper and faster.
         jitter: Share of samples whose reference was exposed and coloured a little differently.
         blur: Share of samples whose reference is motion-blurred (mean of neighbouring frames, paper eq. 1).
@@ -41,10 +44,13 @@ class SampleOptions:
 
     scale: int = 4
     least_scale: float | None = None
+    most_scale: float | None = None
     noise_variance: float = 0.0
+    clean: float = 0.0
     crop: tuple[int, int] = (192, 192)
     farthest: int = 4
     references: int = 1
+    alone: float = 0.0
     zoom: float = 0.4
     jitter: float = 0.2
     blur: float = 0.1
@@ -68,6 +74,16 @@ class Crops(NamedTuple):
     scale: float | None = None
 
 
+def draw_scale(options: SampleOptions, rng: np.random.Generator) -> float | None:
+    """Output pixels per LSR pixel of one batch; None where the options leave nothing open."""
+    least, most = options.least_scale or options.scale, options.most_scale or options.scale
+    if least == most:
+        return None
+    if rng.random() < _NAMED_SCALE:
+        return float(rng.choice((options.scale, most)))
+    return float(least * (most / least) ** rng.random())
+
+
 class CropSampler:
     """Draws crops; the same seed and step always give the same ones, on any machine.
 
@@ -78,8 +94,8 @@ class CropSampler:
         seed: First part of every draw's seed.
 
     Raises:
-        TrainingError: No clip has frames as large as the crop, the noise has no such place, or the least
-            scale is no smaller one.
+        TrainingError: No clip has frames as large as the crop, the noise has no such place, the least scale
+            is no smaller one, or the greatest no greater one.
 
     """
 
@@ -91,6 +107,10 @@ class CropSampler:
         if options.least_scale is not None and not 1 <= options.least_scale < options.scale:
             raise TrainingError(
                 f"least scale {options.least_scale:g}: give one from 1 to below the scale {options.scale}"
+            )
+        if options.most_scale is not None and options.most_scale <= options.scale:
+            raise TrainingError(
+                f"greatest scale {options.most_scale:g}: give one above the scale {options.scale}"
             )
         height, width = options.crop
         self._clips = [c for c in clips if min(c.frames.shape[1:3]) >= min(height, width)]
@@ -116,14 +136,8 @@ class CropSampler:
                 _stack([references[k] for _, references in drawn]) for k in range(self._options.references)
             ],
             seed=int(rng.integers(2**62)),
-            scale=self._scale(rng),
+            scale=draw_scale(self._options, rng),
         )
-
-    def _scale(self, rng: np.random.Generator) -> float | None:
-        options = self._options
-        if options.least_scale is None or rng.random() < _FULL_SCALE:
-            return None
-        return float(rng.uniform(options.least_scale, options.scale))
 
     def _draw(self, rng: np.random.Generator) -> tuple[ByteImage, list[ByteImage]]:
         options = self._options
@@ -153,6 +167,8 @@ class CropSampler:
                 gain = 1 + rng.uniform(-0.08, 0.08) + rng.uniform(-0.03, 0.03, 3)
                 image = np.asarray(image * gain + rng.uniform(-4, 4), dtype=np.float32)
             references.append(_bytes(image))
+        if options.references > 1 and rng.random() < options.alone:
+            references = references[:1] * options.references
         return _bytes(self._fit(frames[target][window], turn)), references
 
     def _window(

@@ -63,7 +63,9 @@ def degrade(crops: Crops, options: SampleOptions) -> Pictures:
     sigma = _variance(len(target), options.noise_variance, generator).sqrt()
     if options.noise_variance and options.noise_on == "lsr":
         mosaic = torch.rand(sigma.shape, generator=generator, device=target.device) < _MOSAICS
-        lsr = _seen(small, sigma, mosaic, generator)
+        clean = torch.rand(sigma.shape, generator=generator, device=target.device) < options.clean
+        mosaic, sigma = mosaic & ~clean, sigma * ~clean
+        lsr = torch.where(clean, small, _seen(small, sigma, mosaic, generator))
         references = [torch.where(mosaic, fill(sample(image)).clamp(0, 1), image) for image in references]
     lsr = to_8_bits(lsr)
     lsr_up = enlarge(lsr, target)

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.errors import TrainingError
 from fusion.flownet import FLOW_UNIT, FlowNet
+from fusion.live import move_reference
 from fusion.resample import ByteImage
 from fusion.training.clips import Clip
-from fusion.training.crops import Crops, SampleOptions
+from fusion.training.crops import Crops, SampleOptions, draw_scale
 from fusion.training.degrade import Pictures, degrade
+from fusion.training.losses import fetched_error
+from fusion.training.samples import Batch
 from fusion.training.synthetic import FlowSynthesis, SynthesisOptions, texture_bank
 from fusion.warp import backward_warp
 
@@ -26,6 +30,8 @@ _TEXTURES = 256
 _TEXTURE_MARGIN = 1.5
 _JUDGED_PAIRS = 8
 _MULTIPLE = 64
+_TRUST = 0.02
+_FETCH_SHARE = 1.0
 
 
 class Seed(NamedTuple):
@@ -68,13 +74,27 @@ def level_loss(levels: Sequence[Tensor], truth: Tensor) -> Tensor:
 
 def warp_loss(network: nn.Module, pictures: Pictures, *, matched: bool) -> Tensor:
     """L1 between the warped references and the truth, where a reference reaches (paper eq. 10)."""
-    total = pictures.target.new_zeros(())
     seen = pictures.matched if matched else pictures.references
-    for image, given in zip(pictures.references, seen, strict=True):
-        warped, valid = backward_warp(image, network(pictures.lsr_up, given))
-        error = (warped - pictures.target).abs() * valid
-        total = total + error.sum() / (3 * valid.sum()).clamp(min=1)
-    return total / len(pictures.references)
+    flows = [network(pictures.lsr_up, given) for given in seen]
+    return fetched_error(pictures.references, flows, pictures.target)
+
+
+def teacher_loss(network: nn.Module, batch: Batch) -> Tensor:
+    """Distance from DIS's flow where it can be trusted, and L1 of what the flow fetches.
+
+    The trust is 1 where DIS fetches exactly what the frame shows, and falls with the square of its error.
+    """
+    total = torch.zeros((), device=batch.target.device)
+    for image, matched, teacher in batch.references:
+        own = network(batch.lsr_up, matched)
+        fetched = move_reference(image, teacher, (batch.lsr.shape[-2], batch.lsr.shape[-1])).matched
+        error = (fetched - batch.lsr_up).abs().mean(dim=1, keepdim=True)
+        trust = torch.exp(-((error / _TRUST) ** 2))
+        distance = torch.linalg.vector_norm(own - teacher, dim=1, keepdim=True) / FLOW_UNIT
+        warped, valid = backward_warp(image, own)
+        missed = ((warped - batch.target).abs() * valid).sum() / (3 * valid.sum()).clamp(min=1)
+        total = total + (trust * distance).mean() + _FETCH_SHARE * missed
+    return total / len(batch.references)
 
 
 class FlowLessons:
@@ -139,7 +159,8 @@ class FlowLessons:
             cutouts = None if self._cutouts is None else self._cutouts.to(device)
             self._made[device] = FlowSynthesis(textures, self.synthesis, cutouts)
         pair = self._made[device](batch, seed)
-        seen = degrade(Crops(255 * pair.first, [255 * pair.second], seed), self._samples)
+        scale = draw_scale(self._samples, np.random.default_rng(abs(seed)))
+        seen = degrade(Crops(255 * pair.first, [255 * pair.second], seed, scale), self._samples)
         return seen.lsr_up, (seen.matched if self._matched else seen.references)[0], pair.flow
 
 

@@ -14,38 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from fusion.errors import TrainingError
-from fusion.flownet import FLOW_UNIT, SMALL, SMALL_LAYOUT, FlowNet
-from fusion.live import move_reference
+from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
 from fusion.resample import ByteImage
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
-from fusion.training.flow_lessons import FlowLessons, FlowLevels, judge_warp
+from fusion.training.flow_lessons import FlowLessons, FlowLevels, judge_warp, teacher_loss
 from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.recipe import described
-from fusion.training.samples import Batch, Sampler
-from fusion.warp import backward_warp
+from fusion.training.samples import Sampler
 from fusion.weights import load_weights, save_weights
-
-_TRUST = 0.02
-_FETCH_SHARE = 1.0
-
-
-def teacher_loss(network: nn.Module, batch: Batch) -> Tensor:
-    """Distance from DIS's flow where it can be trusted, and L1 of what the flow fetches.
-
-    The trust is 1 where DIS fetches exactly what the frame shows, and falls with the square of its error.
-    """
-    total = torch.zeros((), device=batch.target.device)
-    for image, matched, teacher in batch.references:
-        own = network(batch.lsr_up, matched)
-        fetched = move_reference(image, teacher, (batch.lsr.shape[-2], batch.lsr.shape[-1])).matched
-        error = (fetched - batch.lsr_up).abs().mean(dim=1, keepdim=True)
-        trust = torch.exp(-((error / _TRUST) ** 2))
-        distance = torch.linalg.vector_norm(own - teacher, dim=1, keepdim=True) / FLOW_UNIT
-        warped, valid = backward_warp(image, own)
-        missed = ((warped - batch.target).abs() * valid).sum() / (3 * valid.sum()).clamp(min=1)
-        total = total + (trust * distance).mean() + _FETCH_SHARE * missed
-    return total / len(batch.references)
 
 
 def train_live_flow(

@@ -11,38 +11,22 @@ from torch import Tensor, nn
 
 from fusion.inference import LiveSynthesiser
 from fusion.live import LAYOUT, LiveNet, move_reference
-from fusion.resample import back_project, lsr_trust
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.degrade import LEAST_SHARE
 from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, Trainer
+from fusion.training.losses import GUESS_SHARE, corrected_error
 from fusion.training.samples import Batch, Sampler
 from fusion.weights import load_weights, save_card, save_weights
 
-_GUESS_SHARE = 0.2
-_LEAST_ERROR = 1e-5
-_RATE = 0.005
-"""Makes gradients about as long as those of the L1 norm, for which rate and clipping were chosen."""
-
 
 def live_loss(network: nn.Module, batch: Batch) -> Tensor:
-    """Mean logarithm of each sample's squared error, corrected as in use: what PSNR is made of.
-
-    A share of it judges the detail guessed without references by itself: behind a good reference it would
-    learn nothing.
-    """
+    """Error of the fused pictures, and a share of that of the detail guessed without references."""
     size = (batch.lsr.shape[-2], batch.lsr.shape[-1])
     moved = [move_reference(image, flow, size) for image, _, flow in batch.references]
     fused = network(batch.lsr_up, moved, batch.variance.sqrt().reshape(-1, 1, 1, 1))
-    trust = batch.variance.new_tensor([lsr_trust(v) for v in batch.variance.tolist()]).reshape(-1, 1, 1, 1)
-
-    def wrong(made: Tensor) -> Tensor:
-        difference = back_project(made, batch.lsr, trust) - batch.target
-        return _RATE * ((difference**2).mean(dim=(1, 2, 3)) + _LEAST_ERROR).log().mean()
-
-    loss: Tensor = wrong(fused.out) + _GUESS_SHARE * wrong(fused.guess)
-    return loss
+    return corrected_error(fused.out, batch) + GUESS_SHARE * corrected_error(fused.guess, batch)
 
 
 def train_live(
@@ -120,20 +104,23 @@ def finish(trainer: Trainer, folder: Path, samples: SampleOptions, loop: LoopOpt
 
 def model_name(method: str, samples: SampleOptions) -> str:
     """Name of the weights file, without its ending."""
-    noise = "_noise" if samples.noise_variance else ""
-    references = f"_refs{samples.references}" if method != "live" and samples.references > 1 else ""
+    noise = "_noise" if samples.noise_variance and not samples.clean else ""
+    one_count = method != "live" and samples.references > 1 and not samples.alone
+    references = f"_refs{samples.references}" if one_count else ""
     return f"{method}_x{samples.scale}{noise}{references}"
 
 
 def card(method: str, samples: SampleOptions) -> dict[str, object]:
     """The part of a model card that the program reads."""
+    any_count = method == "live" or samples.alone > 0
     return {
         "method": method,
         "scale": samples.scale,
         "least_scale": samples.least_scale or samples.scale,
+        "most_scale": samples.most_scale or samples.scale,
         "noise_variance": samples.noise_variance,
-        "noise_from": samples.noise_variance * LEAST_SHARE,
-        "references": list(range(1, samples.references + 1)) if method == "live" else [samples.references],
+        "noise_from": 0.0 if samples.clean else samples.noise_variance * LEAST_SHARE,
+        "references": list(range(1, samples.references + 1)) if any_count else [samples.references],
         "default": False,
     }
 

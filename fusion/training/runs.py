@@ -35,6 +35,7 @@ def train_awnet(
     stages: Sequence[int],
     matched: bool = True,
     direct: bool = False,
+    refined: bool = False,
     upscaler: ModelCard | None = None,
     calm: bool = True,
     batch: int = 4,
@@ -48,15 +49,16 @@ def train_awnet(
         data: The data folder, for photos and cut-outs.
         clips: Footage to learn from.
         validation: Footage never trained on; may be empty.
-        folder: Gets a folder and a weights file for each step, those of steps 0 and 1 with FlowNet alone, and
-            after later ones the model with its card.
+        folder: Gets a folder and a weights file for each step, those of steps 0 and 1 with FlowNet alone
+            unless they start from a whole model, and after later ones the model with its card.
         samples: What samples look like.
         loops: How each chosen step goes.
         stages: Numbers of steps, 0 to 3, ascending.
         matched: As in `AWnet`.
         direct: As in `AWnet`.
+        refined: As in `AWnet`.
         upscaler: A `live` model whose guessed detail the frame gets first (`sisr` in `AWnet`), or None.
-        calm: As in `AWnetRecipe`.
+        calm: As in `AWnetRecipe`; with `matched`, step 1 has a teacher too.
         batch: Samples in a step.
         seed: Of the first weights and of all draws.
         start: Weights to start from; where left out, those of the step before the first chosen one.
@@ -71,7 +73,9 @@ def train_awnet(
 
     """
     torch.manual_seed(seed)
-    network = AWnet(samples.references, matched=matched, direct=direct, sisr=upscaler is not None)
+    network = AWnet(
+        samples.references, matched=matched, direct=direct, sisr=upscaler is not None, refined=refined
+    )
     network.start_at_plain_warp()
     network.flow.start_at_zero_flow()
     before = folder / f"stage{stages[0] - 1}.safetensors"
@@ -81,8 +85,7 @@ def train_awnet(
                 f"{before}: missing; train step {stages[0] - 1} first, or give weights to start"
             )
         start = before
-    if start:
-        _take_over(network, start)
+    whole = bool(start and _take_over(network, start))
     if network.upscaler is not None and upscaler is not None:
         # The one for this scale and noise, whatever the weights to start from were trained with.
         network.upscaler.load_state_dict(load_live(upscaler.path).guess.state_dict())
@@ -95,6 +98,7 @@ def train_awnet(
         cutouts=load_cutouts(data),
         batch=batch,
         seed=seed,
+        taught=matched and calm,
         calm=calm,
         upscaler=fingerprint(upscaler.path) if upscaler else None,
     )
@@ -109,7 +113,7 @@ def train_awnet(
         trainer.load_averaged(trainer.network)
         told[f"stage{number}"] = trainer.described(loop)
         saved = folder / f"stage{number}.safetensors"
-        whole = number >= _FUSION
+        whole = whole or number >= _FUSION
         learnt, layout = (network, network.layout) if whole else (network.flow, _flow_layout(network))
         if trainer.leads:
             save_weights(saved, learnt, layout=layout, half=True)
@@ -123,15 +127,15 @@ def train_awnet(
     return path
 
 
-def _take_over(network: AWnet, start: Path) -> None:
-    """Start from other weights: whole where the layout is the same, else FlowNet alone.
+def _take_over(network: AWnet, start: Path) -> bool:
+    """Start from other weights: whole (True) where the layout is the same, else FlowNet alone.
 
     FlowNet is the same whatever the number of references, so a model with two starts from one with one.
     """
     layout = layout_of(start)
     if layout == _flow_layout(network):
         load_weights(start, network.flow, layout=layout)
-        return
+        return False
     given = None if layout.startswith(_FLOW) else load_awnet(start)
     if given is None or given.matched != network.matched:
         raise WeightsError(
@@ -140,8 +144,9 @@ def _take_over(network: AWnet, start: Path) -> None:
         )
     if given.layout == network.layout:
         network.load_state_dict(given.state_dict())
-    else:
-        network.flow.load_state_dict(given.flow.state_dict())
+        return True
+    network.flow.load_state_dict(given.flow.state_dict())
+    return False
 
 
 def _flow_layout(network: AWnet) -> str:

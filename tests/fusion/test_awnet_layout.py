@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from fusion_scene import pan, reduce
+from fusion_scene import pan, reduce, texture
 
 from fusion import AWnet, FusionError
 from fusion.awnet import blend
@@ -15,7 +15,7 @@ from fusion.fusionnet import FusionNet
 from fusion.gop import prepare_reference
 from fusion.inference import AWnetSynthesiser, crop, pad_to_multiple
 from fusion.resample import upscale
-from fusion.warp import backward_warp
+from fusion.warp import backward_warp, backward_warp_border
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +160,81 @@ def test_two_references_have_fifty_taps_and_three_masks():
     assert float(fused.mask.sum(dim=1).max()) <= 1 + 1e-6
     with pytest.raises(FusionError, match="made for 2"):
         network(images[0], images[1])
+
+
+def test_the_refined_network_adds_guessed_detail_and_fetches_beyond_the_edges():
+    network = AWnet(2, refined=True).eval()
+    assert network.layout == "awnet-2-refined"
+    assert network.fusion.tail.out_channels == 56
+    torch.nn.init.zeros_(network.fusion.tail.weight)
+    with torch.no_grad():
+        network.fusion.tail.bias.zero_()
+        network.fusion.tail.bias[[12, 25 + 12]] = 1.0
+        network.fusion.tail.bias[-3:] = torch.tensor([0.1, 0.2, 0.3])
+    shift = torch.tensor([3.5, -2.0])[:, None, None]
+    network.flow.forward = lambda *_: shift.expand(1, 2, 64, 64)
+    first, second, up = torch.rand(3, 1, 3, 64, 64)
+    with torch.inference_mode():
+        fused = network(first, up, second)
+    moved = [backward_warp_border(image, shift[None].expand(1, 2, 64, 64)) for image in (first, second)]
+    guess = up + torch.tensor([0.1, 0.2, 0.3])[:, None, None]
+    torch.testing.assert_close(fused.guess, guess)
+    torch.testing.assert_close(fused.out, (guess + moved[0] + moved[1]) / 3)
+    # Of the last columns nothing is in the picture; the mask has them all the same.
+    assert float(fused.mask[..., -1].min()) == pytest.approx(1 / 3)
+
+
+def test_the_refined_network_is_corrected_by_a_clean_frame_and_not_by_a_noisy_one():
+    network = AWnet(matched=True, refined=True)
+    network.start_at_plain_warp()
+    network.flow.start_at_zero_flow()
+    target, other = (texture(60, 100, seed) for seed in range(2))
+    lsr = reduce([target], 4)[0]
+    reference = prepare_reference(other, None, lsr.shape[:2])
+
+    def missed(noise):
+        synthesiser = AWnetSynthesiser(network, noise_variance=noise)
+        made = synthesiser.synthesise(lsr, upscale(lsr, 60, 100), [reference])
+        assert made.valid is None
+        return np.abs(reduce([made.image], 4)[0].astype(float) - lsr).mean()
+
+    assert missed(0.0) < 0.3 * missed(0.01)
+
+
+def test_an_untrained_u_net_lets_pictures_through_to_its_smallest_scale_and_no_further():
+    network = AWnet(matched=True)
+    network.start_at_plain_warp()
+    coarse, fine = [], []
+    network.fusion.encoder[-1].register_forward_hook(lambda *given: coarse.append(given[-1]))
+    network.fusion.decoder[-1].register_forward_hook(lambda *given: fine.append(given[-1]))
+    with torch.inference_mode():
+        for picture in torch.rand(2, 1, 11, 64, 64):
+            network.fusion(picture)
+    assert float((coarse[0] - coarse[1]).std()) > 0.3 * float(coarse[0].std())
+    assert not torch.cat(fine).any()
+
+
+@pytest.mark.parametrize("size", [(64, 256), (256, 192), (448, 384)])
+def test_the_u_net_does_large_pictures_in_parts(size):
+    network = FusionNet(width=8).eval()
+    x = torch.rand(2, 11, *size)
+    seen = []
+    network.head.register_forward_hook(lambda _, given, __: seen.append(given[0].shape[-2:]))
+    with torch.inference_mode():
+        whole, parts = network(x), network.in_tiles(x, 128)
+    assert len(seen) == 1 + -(-size[0] // 128) * -(-size[1] // 128)
+    assert max(side for shape in seen[1:] for side in shape) <= 128 + 2 * 112
+    # The parts' bilinear steps lie a little elsewhere; noise is the worst they can be given.
+    assert float((whole - parts).abs().mean()) < 0.05 * float(whole.std())
+
+
+def test_flow_into_several_references_is_that_into_each():
+    network = FlowNet()
+    image, *references = torch.rand(3, 2, 3, 64, 128)
+    with torch.inference_mode():
+        together = network.towards(image, references)
+        for flow, reference in zip(together, references, strict=True):
+            torch.testing.assert_close(flow, network(image, reference), rtol=1e-4, atol=1e-4)
 
 
 def test_a_single_centre_tap_leaves_the_picture_as_it_is():

@@ -7,7 +7,9 @@ import torch
 from fusion_scene import pan, psnr, reduce, texture
 
 from fusion import METHODS, FusedFrame, Fuser, FusionError
+from fusion.errors import WeightsError
 from fusion.resample import to_bytes, upscale
+from fusion.weights import shipped
 
 M = 8
 BEFORE = 3
@@ -162,13 +164,36 @@ def test_the_fuser_says_what_it_runs():
         ({"method": "classical", "scale": 4, "references": 3}, "choose 1 or 2"),
         ({"method": "classical", "scale": 4, "recursion": "sideways"}, "recurrent or direct"),
         ({"method": "classical", "scale": 4, "noise_variance": -1.0}, "noise variance"),
-        ({"method": "awnet", "scale": 4, "references": 2}, "no trained weights"),
     ],
 )
 def test_wrong_options_are_refused_in_one_sentence(options, message):
     with pytest.raises(FusionError, match=message) as caught:
         Fuser(**options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_is_never_run_untrained(monkeypatch):
+    monkeypatch.setattr("fusion.engine.shipped", list)
+    with pytest.raises(WeightsError, match=r"awnet has no trained weights for 2 reference\(s\)"):
+        Fuser("awnet", scale=4, references=2)
+
+
+def test_a_full_gpu_is_told_in_one_sentence(monkeypatch):
+    def full(*_arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 17.00 GiB.")
+
+    fuser = Fuser("bicubic", scale=4)
+    monkeypatch.setattr(fuser.synthesiser, "synthesise", full)
+    frames = pan(2, 64, 96, (1, 0))
+    with pytest.raises(FusionError, match="too little free memory for frames of 96x64; close what else"):
+        list(fuser.fuse_gop(reduce(frames, 4), [0, 1], frames[0], same_view=False))
+
+
+def test_a_model_behind_the_learning_free_method_says_so():
+    behind = {card.method for card in shipped() if not card.default}
+    for method in ("awnet", "live"):
+        note = Fuser(method, scale=4).note
+        assert ("is behind classical" in note) == (method in behind)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

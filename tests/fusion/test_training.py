@@ -18,7 +18,7 @@ from fusion import FusionError
 from fusion.errors import TrainingError
 from fusion.live import LiveFused
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
-from fusion.training.crops import SampleOptions
+from fusion.training.crops import CropSampler, SampleOptions, draw_scale
 from fusion.training.loop import LoopOptions
 from fusion.training.recipe import live_loss, train_live
 from fusion.training.samples import Sampler
@@ -80,6 +80,33 @@ def test_batches_of_scales_in_between_are_as_large_as_their_lsr_frames_say():
     assert {12} < sides <= set(range(12, 20))
     with pytest.raises(TrainingError, match="least scale 4: give one from 1 to below the scale 4"):
         Sampler([clip()], SampleOptions(scale=4, least_scale=4.0, crop=(48, 48)))
+    with pytest.raises(TrainingError, match="greatest scale 4: give one above the scale 4"):
+        Sampler([clip()], SampleOptions(scale=4, most_scale=4.0, crop=(48, 48)))
+
+
+def test_scales_go_from_the_least_to_the_greatest_and_favour_the_named_ones():
+    options = SampleOptions(scale=4, least_scale=3.0, most_scale=8.0)
+    drawn = [draw_scale(options, np.random.default_rng(seed)) for seed in range(400)]
+    assert min(drawn) < 3.2
+    assert 7.5 < max(s for s in drawn if s < 8) < max(drawn) == 8
+    assert all(80 < drawn.count(scale) < 120 for scale in (4, 8))
+
+
+def test_some_samples_of_a_noisy_batch_have_none_and_are_told_so():
+    options = SampleOptions(noise_variance=0.01, clean=0.5, crop=(48, 48))
+    noisy = Sampler([clip()], options, batch=16)(0)
+    alike = Sampler([clip()], replace(options, noise_variance=0.0), batch=16)(0)
+    untouched = [torch.equal(a, b) for a, b in zip(noisy.lsr, alike.lsr, strict=True)]
+    assert 3 < sum(untouched) < 13
+    assert float(noisy.variance[untouched].max()) < 1e-5
+    assert [float(v) > 5e-6 for v in noisy.variance] == [not same for same in untouched]
+
+
+def test_where_the_second_reference_is_missing_the_first_one_stands_in():
+    options = SampleOptions(references=2, alone=0.4, crop=(48, 48))
+    crops = CropSampler([clip()], options, batch=32)(0)
+    alone = sum(torch.equal(a, b) for a, b in zip(*crops.references, strict=True))
+    assert 6 < alone < 22
 
 
 def test_the_loss_counts_decibels_of_the_result_and_of_the_guess():

@@ -7,21 +7,22 @@ import pytest
 import torch
 from fusion_scene import pan, texture
 
-from fusion.awnet import AWnet, load_awnet
+from fusion.awnet import AWnet, Fused, load_awnet
 from fusion.errors import FusionInputError, TrainingError, WeightsError
 from fusion.flownet import NORMALISED, PUBLISHED, SMALL, FlowNet
-from fusion.training.awnet_recipe import AWnetRecipe
+from fusion.training.awnet_recipe import AWnetRecipe, fusion_loss
 from fusion.training.clips import Clip
-from fusion.training.crops import SampleOptions
-from fusion.training.flow_lessons import FlowLevels, level_loss
-from fusion.training.live_flow import teacher_loss, train_live_flow
+from fusion.training.crops import CropSampler, SampleOptions
+from fusion.training.degrade import degrade
+from fusion.training.flow_lessons import FlowLevels, level_loss, teacher_loss
+from fusion.training.live_flow import train_live_flow
 from fusion.training.loop import LoopOptions
 from fusion.training.runs import train_awnet
 from fusion.training.samples import Sampler
 from fusion.training.schedule import Schedule
 from fusion.training.stages import LIVE_FLOW, SHORT, stage_loops
 from fusion.training.stages import PUBLISHED as PUBLISHED_STEPS
-from fusion.weights import load_weights, save_weights
+from fusion.weights import load_weights, own, save_weights
 
 SAMPLES = SampleOptions(crop=(64, 64))
 STEADY = Schedule(cooldown=0.0, warm_up=1)
@@ -53,7 +54,7 @@ def recipe(network, **options):
     )
 
 
-@pytest.mark.parametrize(("stage", "steps", "rate", "fall"), [(0, 8, 3e-4, 0.97), (2, 7, 5e-4, 0.98)])
+@pytest.mark.parametrize(("stage", "steps", "rate", "fall"), [(0, 8, 3e-4, 0.97), (2, 8, 3e-4, 0.97)])
 def test_a_step_of_the_recipe_overfits_one_sample(stage, steps, rate, fall, tmp_path):
     network = untrained()
     loop = LoopOptions(steps=steps, learning_rate=rate, schedule=Schedule(cooldown=0.5, warm_up=3))
@@ -110,6 +111,52 @@ def test_the_teacher_is_believed_where_it_finds_what_the_frame_shows():
     assert loss(wrong, flow) - loss(flow, flow) < 0.1 * float(
         torch.linalg.vector_norm(wrong - flow, dim=1).mean() / 20
     )
+
+
+def test_a_teacher_shows_the_flow_where_it_is_wanted(tmp_path):
+    for taught in (False, True):
+        network = untrained()
+        trainer = recipe(network, batch=1, taught=taught).trainer(
+            1, tmp_path / str(taught), LoopOptions(steps=1, schedule=STEADY)
+        )
+        assert len(getattr(trainer._sampler(0), "references", ())) == 1
+        assert hasattr(trainer._sampler(0), "variance") == taught
+        trainer.run()
+
+
+def test_the_refined_network_is_trained_for_one_and_two_references_and_goes_on_whole(tmp_path):
+    samples = SampleOptions(
+        crop=(64, 64), references=2, alone=0.3, most_scale=8.0, noise_variance=0.01, clean=0.5
+    )
+    options = {"refined": True, "batch": 1}
+    loops = stage_loops([0, 3], LoopOptions(steps=1), SHORT)
+    path = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, samples, loops, stages=[0, 3], **options)
+    assert path.name == "awnet_x4.safetensors"
+    card = own(path)
+    assert (card.references, card.most_scale, card.noise_from) == ((1, 2), 8.0, 0.0)
+    before = load_awnet(path)
+    assert before.layout == "awnet-2-matched-refined"
+    further = train_awnet(
+        tmp_path, [clip()], [], tmp_path / "on", samples, loops[:1], stages=[0], start=path, **options
+    )
+    after = load_awnet(further)
+    assert all(
+        torch.equal(a, b) for a, b in zip(before.fusion.parameters(), after.fusion.parameters(), strict=True)
+    )
+    assert not torch.equal(before.flow.context[-1].weight, after.flow.context[-1].weight)
+
+
+def test_the_refined_loss_counts_the_result_the_guess_and_what_the_flow_fetches():
+    crops = CropSampler([clip()], SAMPLES, batch=2)(0)
+    pictures = degrade(crops, SAMPLES)._replace(variance=torch.ones(2))
+
+    def loss(wrong, guess, far):
+        made, guessed = (pictures.target + error for error in (wrong, guess))
+        fused = Fused(made, *[made] * 3, torch.full_like(made[:, :2], far), made, guessed)
+        return float(fusion_loss(lambda *_, **__: fused, pictures, matched=False, refined=True))
+
+    assert loss(0.3, 0.1, 0) - loss(0.03, 0.1, 0) > loss(0.1, 0.3, 0) - loss(0.1, 0.03, 0) > 0
+    assert loss(0.1, 0.1, 20.0) > loss(0.1, 0.1, 0.0)
 
 
 def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
@@ -197,6 +244,8 @@ def test_layouts_have_names_and_foreign_ones_are_refused(tmp_path):
         AWnet.from_layout("live-1")
     with pytest.raises(WeightsError, match="not a whole"):
         load_awnet(tmp_path / "gone.safetensors")
+    with pytest.raises(FusionInputError, match="leave out refined"):
+        AWnet(direct=True, refined=True)
     with pytest.raises(FusionInputError, match="0 matched"):
         AWnet(matched=True)(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
 
