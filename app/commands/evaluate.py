@@ -126,14 +126,16 @@ def command(
 
 
 def _say_rows(rows: Sequence[Row], *, quiet: bool) -> None:
+    models = [row.model if row.flow == "own" else f"{row.model} ({row.flow})" for row in rows]
+    width = max(20, *(len(model) + 2 for model in models))
     say(
-        f"{'method':<12}{'model':<20}{'refs':>5}{'noise':>7}{'frames':>7}{'PSNR dB':>9}{'SSIM':>8}{'W':>7}"
-        f"{'s/frame':>9}",
+        f"{'method':<12}{'model':<{width}}{'refs':>5}{'noise':>7}{'frames':>7}{'PSNR dB':>9}"
+        f"{'SSIM':>8}{'W':>7}{'s/frame':>9}",
         quiet=quiet,
     )
-    for row in rows:
+    for row, model in zip(rows, models, strict=True):
         say(
-            f"{row.method:<12}{row.model:<20}{row.references:>5}{row.noise_variance:>7g}{row.frames:>7}"
+            f"{row.method:<12}{model:<{width}}{row.references:>5}{row.noise_variance:>7g}{row.frames:>7}"
             f"{row.psnr:>9.2f}{row.ssim:>8.4f}{row.weight:>7.3f}{row.seconds:>9.3f}",
             quiet=quiet,
         )

@@ -145,6 +145,8 @@ def evaluate(
             f"{protocol} has one reference; two are for the protocols {' and '.join(_TWO_SIDED)}"
         )
 
+    names = dict(zip(weights, _told_apart(weights), strict=True))
+
     def candidate(count: int, method: str | None, file: Path | None) -> _Candidate:
         if method == PLAIN:
             return _Candidate(PLAIN, "none", "own", Plain(), recursion or Plain.recursion, count)
@@ -160,7 +162,8 @@ def evaluate(
             flow=flow if takes_flow else None,
         )
         motion = fuser.flow.stem if fuser.flow else "own"
-        return _Candidate(fuser.method, fuser.model, motion, fuser.synthesiser, fuser.recursion, count)
+        model = names[file] if file else fuser.model
+        return _Candidate(fuser.method, model, motion, fuser.synthesiser, fuser.recursion, count)
 
     candidates = [_upscaler(scale, noise_variance)] if upscaler else []
     candidates += [
@@ -185,6 +188,15 @@ def evaluate(
     if not all(one.figures for one in candidates):
         raise FusionInputError(f"{folder}: nothing in it that {protocol} could judge")
     return [_row(one, protocol, scale, noise_variance) for one in candidates]
+
+
+def _told_apart(files: Sequence[Path]) -> list[str]:
+    """Names of weights files, with as many of their folders as it takes: runs of one kind name them alike."""
+    paths = [file.resolve().with_suffix("") for file in files]
+    depth = 1
+    while len({path.parts[-depth:] for path in paths}) < len(set(paths)):
+        depth += 1
+    return ["/".join(path.parts[-depth:]) for path in paths]
 
 
 def _upscaler(scale: float, noise_variance: float) -> _Candidate:

@@ -13,6 +13,7 @@ from fusion.evaluation.protocols import lsr_frame, psnr, ssim
 from fusion.live import LiveNet
 from fusion.weights import save_card, save_weights
 
+CARD = {"method": "live", "scale": 4, "noise_variance": 0, "references": [1], "default": False}
 PLAIN_PSNR = 35.148
 """Of the yardstick on the moving textures of this file."""
 
@@ -111,10 +112,20 @@ def test_two_references_beat_one_between_two_sharp_frames(footage):
 def test_own_weights_are_judged_beside_the_methods(footage, tmp_path):
     path = tmp_path / "mine.safetensors"
     save_weights(path, LiveNet(), layout="live")
-    save_card(path, {"method": "live", "scale": 4, "noise_variance": 0, "references": [1], "default": False})
+    save_card(path, CARD)
     bicubic, mine = evaluate(footage, scale=4, methods=["bicubic"], weights=[path])
     assert (mine.method, mine.model) == ("live", "mine")
     assert mine.psnr > bicubic.psnr + 4
+
+
+def test_weights_of_one_name_are_told_apart_by_their_folders(footage, tmp_path):
+    paths = [tmp_path / run / "live_x4.safetensors" for run in ("short", "long")]
+    for path in paths:
+        path.parent.mkdir()
+        save_weights(path, LiveNet(4), layout="live")
+        save_card(path, CARD)
+    rows = evaluate(footage, scale=4, weights=[*paths, paths[0]])
+    assert [row.model for row in rows] == ["short/live_x4", "long/live_x4", "short/live_x4"]
 
 
 def write_view(path, image):
