@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fusion.dynamic_filter import dynamic_filter
@@ -17,7 +16,7 @@ from fusion.flownet import NORMALISED, PUBLISHED, FlowNet
 from fusion.fusionnet import FusionNet
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp, backward_warp_border
-from fusion.weights import load_weights
+from fusion.weights import layout_of, load_weights
 
 TAPS = 25
 MULTIPLE = 64
@@ -25,6 +24,7 @@ MULTIPLE = 64
 
 _OPTIONS = ("matched", "direct", "sisr", "refined")
 _COLOURS = 3
+_SLOPE = 0.1
 
 
 class Fused(NamedTuple):
@@ -89,7 +89,8 @@ class AWnet(nn.Module):
         refined: Beyond the paper, as in `live`: the U-Net also writes the detail that the frame lacks where
             no reference shows it (the published model is there only as sharp as the upscaler); references
             are moved bicubically, beyond their edges count the outermost pixels, and the mask learns what
-            they are worth; the result is corrected by the LSR frame, in training as in use.
+            they are worth; the result is corrected by the LSR frame, in training as in use. The U-Net's
+            activations let a tenth of negative values through: with none, whole scales of it died.
 
     Raises:
         FusionInputError: `direct` and `refined`, which both write the picture.
@@ -113,7 +114,8 @@ class AWnet(nn.Module):
         self.flow = FlowNet(NORMALISED if matched else PUBLISHED)
         masks = 1 if references == 1 else references + 1
         outputs = _COLOURS if direct else TAPS * references + masks + _COLOURS * refined
-        self.fusion = FusionNet(inputs=3 + 8 * references, outputs=outputs, direct=direct)
+        slope = _SLOPE if refined else 0.0
+        self.fusion = FusionNet(inputs=3 + 8 * references, outputs=outputs, direct=direct, slope=slope)
         self.upscaler = Upscaler() if sisr else None
 
     @property
@@ -246,19 +248,3 @@ def load_awnet(path: Path) -> AWnet:
         raise WeightsError(f"{path}: made for {error}") from error
     load_weights(path, network, layout=layout)
     return network
-
-
-def layout_of(path: Path) -> str:
-    """Name of the layout that a weights file was made for.
-
-    Raises:
-        WeightsError: The file is missing or damaged.
-
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return str((file.metadata() or {}).get("layout", "an unnamed layout"))
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path}: not a whole safetensors file ({error}); copy or train it again"
-        ) from error

@@ -11,7 +11,7 @@ import torch
 from fusion.awnet import load_awnet
 from fusion.classical import Classical
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
-from fusion.flownet import load_small_flow
+from fusion.flownet import load_flow
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
 from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
 from fusion.live import load_live
@@ -131,7 +131,7 @@ class Fuser:
             raise MethodError(
                 f"{self.method} takes no flow network; leave it out, or choose {' or '.join(TAKES_FLOW)}"
             )
-        flow: FlowSource | None = LearnedFlow(load_small_flow(self.flow), self.device) if self.flow else None
+        flow: FlowSource | None = LearnedFlow(load_flow(self.flow), self.device) if self.flow else None
         if self.method == "bicubic":
             return _Bicubic()
         if self.method == "classical":

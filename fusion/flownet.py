@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from fusion.correlation import correlation
 from fusion.warp import backward_warp
-from fusion.weights import load_weights
+from fusion.weights import layout_of, load_weights
 
 FLOW_UNIT = 20.0
 """Pixels of the full frame per unit of the flow inside the network."""
@@ -81,6 +81,9 @@ SMALL = FlowLayout(
 
 SMALL_LAYOUT = "flownet-small"
 """Name of `SMALL` in weights files."""
+
+MATCHED_LAYOUT = "flownet-matched"
+"""Name of `NORMALISED`, trained on pictures of equal sharpness."""
 
 
 def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -263,13 +266,14 @@ def full_size(flow: Tensor) -> Tensor:
     return FLOW_UNIT * F.interpolate(flow, scale_factor=_FINEST, mode="bilinear", align_corners=False)
 
 
-def load_small_flow(path: Path) -> FlowNet:
-    """The small flow network of a weights file.
+def load_flow(path: Path) -> FlowNet:
+    """The flow network of a weights file, made for pictures of equal sharpness.
 
     Raises:
         WeightsError: The file is missing, damaged, or for another network.
 
     """
-    network = FlowNet(SMALL)
-    load_weights(path, network, layout=SMALL_LAYOUT)
+    matched = path.is_file() and layout_of(path) == MATCHED_LAYOUT
+    network = FlowNet(NORMALISED if matched else SMALL)
+    load_weights(path, network, layout=MATCHED_LAYOUT if matched else SMALL_LAYOUT)
     return network

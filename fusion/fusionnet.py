@@ -27,13 +27,14 @@ _OVERLAP = 112
 
 
 class _Block(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, slope: float) -> None:
         super().__init__()
+        self.slope = slope
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.second(F.relu(self.first(x)))
+        out: Tensor = self.second(F.leaky_relu(self.first(x), self.slope))
         return out
 
 
@@ -45,20 +46,31 @@ class FusionNet(nn.Module):
         outputs: Channels out: 25 taps and one mask for one reference.
         width: Channels at full size; doubled at each of the three smaller scales.
         direct: Write the picture itself (ConvDP); `outputs` is then 3.
+        slope: What the blocks' activation leaves of negative values; none in the published model.
 
     """
 
-    def __init__(self, inputs: int = 11, outputs: int = 26, width: int = 64, *, direct: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: int = 11,
+        outputs: int = 26,
+        width: int = 64,
+        *,
+        direct: bool = False,
+        slope: float = 0.0,
+    ) -> None:
         super().__init__()
+
+        def pair(before: int, after: int) -> nn.Sequential:
+            return nn.Sequential(_Block(before, after, slope), _Block(after, after, slope))
+
         self.head = nn.Conv2d(inputs, width, 3, padding=1)
         widths = [width * 2**scale for scale in range(_SCALES + 1)]
-        self.encoder = nn.ModuleList([nn.Sequential(_Block(w, w), _Block(w, w)) for w in widths])
+        self.encoder = nn.ModuleList([pair(w, w) for w in widths])
         self.down = nn.ModuleList(
             [nn.Conv2d(w, 2 * w, 3, stride=2, padding=1) for w in widths[:-1]],
         )
-        self.decoder = nn.ModuleList(
-            [nn.Sequential(_Block(2 * w, w), _Block(w, w)) for w in reversed(widths[:-1])],
-        )
+        self.decoder = nn.ModuleList([pair(2 * w, w) for w in reversed(widths[:-1])])
         self.tail = nn.Conv2d(width, width if direct else outputs, 3, padding=1)
         self.picture = _picture(width, outputs) if direct else None
 
@@ -81,7 +93,7 @@ class FusionNet(nn.Module):
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
         for block in (module for module in self.modules() if isinstance(module, _Block)):
-            nn.init.kaiming_normal_(block.first.weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(block.first.weight, block.slope, nonlinearity="leaky_relu")
         self.head.weight[:, list(flows)] /= _FLOW_UNIT
         for blocks in self.decoder:
             *_, last = blocks.children()

@@ -187,6 +187,22 @@ def load_weights(path: Path, network: nn.Module, *, layout: str) -> None:
     network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()})
 
 
+def layout_of(path: Path) -> str:
+    """Name of the layout that a weights file was made for.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
+
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {}).get("layout", "an unnamed layout"))
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path}: not a whole safetensors file ({error}); copy or train it again"
+        ) from error
+
+
 def _read_card(path: Path) -> ModelCard:
     weights = path.with_suffix(".safetensors")
     try:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fusion.awnet import AWnet, layout_of, load_awnet
+from fusion.awnet import AWnet, load_awnet
 from fusion.errors import TrainingError, WeightsError
+from fusion.flownet import MATCHED_LAYOUT
 from fusion.live import load_live
 from fusion.training.awnet_recipe import AWnetRecipe
 from fusion.training.clips import Clip
@@ -18,7 +19,7 @@ from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import card, model_name
-from fusion.weights import ModelCard, fingerprint, load_weights, save_card, save_weights
+from fusion.weights import ModelCard, fingerprint, layout_of, load_weights, save_card, save_weights
 
 _FUSION = 2
 _FLOW = "flownet"
@@ -150,4 +151,4 @@ def _take_over(network: AWnet, start: Path) -> bool:
 
 
 def _flow_layout(network: AWnet) -> str:
-    return f"{_FLOW}-matched" if network.matched else f"{_FLOW}-sharp"
+    return MATCHED_LAYOUT if network.matched else f"{_FLOW}-sharp"

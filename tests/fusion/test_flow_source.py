@@ -8,7 +8,7 @@ from fusion_scene import pan, psnr, reduce
 
 from fusion import Fuser, FusionError
 from fusion.evaluation import evaluate
-from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
+from fusion.flownet import MATCHED_LAYOUT, NORMALISED, SMALL, SMALL_LAYOUT, FlowNet, load_flow
 from fusion.gop import Reference
 from fusion.inference import LearnedFlow
 from fusion.live import LiveNet
@@ -71,6 +71,19 @@ def test_only_methods_without_a_flow_of_their_own_take_one(constant, tmp_path):
         Fuser("classical", scale=4, flow=other)
     with pytest.raises(FusionError, match="no such weights file"):
         Fuser("classical", scale=4, flow=tmp_path / "gone.safetensors")
+
+
+def test_awnets_flow_network_is_taken_as_well(tmp_path):
+    network = FlowNet(NORMALISED)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    path = tmp_path / "stage1.safetensors"
+    save_weights(path, network, layout=MATCHED_LAYOUT, half=True)
+    found = load_flow(path)
+    assert found.layout is NORMALISED
+    frames = pan(2, 64, 96, (0, 0))
+    (made,) = Fuser("classical", scale=4, flow=path).fuse_gop(reduce(frames[:1], 4), [-1], frames[1])
+    assert psnr(made.image, frames[0]) > 35
 
 
 def test_figures_are_told_apart_by_the_flow_network(constant, tmp_path):
