@@ -18,6 +18,9 @@ from fusion.errors import WeightsError
 
 FOLDER = Path(__file__).parent / "weights"
 
+SHIPPED_FLOW = FOLDER / "flow" / "flownet.safetensors"
+"""AWnet's FlowNet; how far to trust it is in the card beside it."""
+
 _FARTHEST_SCALE = 1.25
 _FARTHEST_GUESS = 1.5
 _FARTHEST_NOISE = 2.0
@@ -132,6 +135,11 @@ def upscaler_for(scale: float, noise_variance: float) -> ModelCard:
     if card is None or abs(math.log(card.scale / scale)) > math.log(_FARTHEST_GUESS):
         raise WeightsError(f"no learned upscaler for scale {scale:g} is shipped; use bicubic")
     return card
+
+
+def flow_file(wish: Path | None) -> Path | None:
+    """The flow network that an operator means: a file, or with the word `shipped` `SHIPPED_FLOW`."""
+    return SHIPPED_FLOW if wish == Path("shipped") and not wish.exists() else wish
 
 
 def fingerprint(path: Path) -> str:

@@ -57,7 +57,7 @@ def command(
     ] = None,
     flow: Annotated[
         Path | None,
-        typer.Option(help="live, classical: motion from a network of your own, not from DIS."),
+        typer.Option(help="live, classical: motion from a network (a file, or shipped), not from DIS."),
     ] = None,
     refs: Annotated[
         list[int] | None, typer.Option(min=1, max=2, help="gop, ends: 1 or 2 sharp frames; repeatable.")
@@ -89,6 +89,7 @@ def command(
     """Judge fusion methods against truth: every frame is reduced, fused again and compared."""
     from fusion.engine import runnable
     from fusion.evaluation import evaluate
+    from fusion.weights import flow_file
 
     references: Sequence[int] = refs or [1]
     noises: Sequence[float] = [noise_variance]
@@ -107,7 +108,7 @@ def command(
                 scale=scale,
                 methods=methods,
                 weights=weights or [],
-                flow=flow,
+                flow=flow_file(flow),
                 upscaler=table is Table.FOUR,
                 references=references,
                 protocol=protocol.value,

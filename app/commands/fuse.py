@@ -92,7 +92,8 @@ def command(
     flow: Annotated[
         Path | None,
         typer.Option(
-            help="live, classical: motion from a network of your own (train --model live-flow), not from DIS."
+            help="live, classical: motion from a network, not from DIS: a file of your own (train --model "
+            "live-flow), or shipped for AWnet's: faster on a GPU, but less exact (docs/fusion.md)."
         ),
     ] = None,
     codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
@@ -111,6 +112,7 @@ def command(
     """Fuse a sharp slow stream and a coarse fast one into a sharp fast clip."""
     from app.fuse import FuseJob, run_job
     from app.pipeline import FusionOptions
+    from fusion.weights import flow_file
 
     job = FuseJob(
         inputs=tuple(inputs),
@@ -122,7 +124,7 @@ def command(
             align=align,
             device=device.value,
             weights=weights,
-            flow=flow,
+            flow=flow_file(flow),
             start_s=start,
             end_s=end,
         ),

@@ -1,5 +1,8 @@
 """A flow network of one's own in place of DIS: the fuser takes it, fusion follows it, misfits are refused."""
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from fusion.flownet import MATCHED_LAYOUT, NORMALISED, SMALL, SMALL_LAYOUT, Flow
 from fusion.gop import Reference
 from fusion.inference import LearnedFlow
 from fusion.live import LiveNet
-from fusion.weights import save_weights
+from fusion.weights import flow_file, save_weights
 
 SHIFT = (8.0, -4.0)
 
@@ -84,6 +87,21 @@ def test_awnets_flow_network_is_taken_as_well(tmp_path):
     frames = pan(2, 64, 96, (0, 0))
     (made,) = Fuser("classical", scale=4, flow=path).fuse_gop(reduce(frames[:1], 4), [-1], frames[1])
     assert psnr(made.image, frames[0]) > 35
+
+
+def test_the_shipped_one_finds_motion_and_has_a_card():
+    assert flow_file(None) is None
+    assert flow_file(Path("mine.safetensors")) == Path("mine.safetensors")
+    path = flow_file(Path("shipped"))
+    assert json.loads(path.with_suffix(".json").read_text())["training_clips_and_licences"]
+    frames = pan(2, 128, 192, SHIFT)
+    lsr = reduce(frames[:1], 4)
+    made = {
+        (method, flow): next(Fuser(method, scale=4, flow=flow).fuse_gop(lsr, [-1], frames[1])).image
+        for method, flow in (("classical", path), ("bicubic", None))
+    }
+    by_network, bicubic = (psnr(image[16:-16, 16:-16], frames[0][16:-16, 16:-16]) for image in made.values())
+    assert by_network > bicubic + 6
 
 
 def test_figures_are_told_apart_by_the_flow_network(constant, tmp_path):
