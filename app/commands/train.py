@@ -218,6 +218,8 @@ def command(
     if upscaler is UpscalerName.LEARNED and model is not Model.AWNET:
         raise typer.BadParameter(f"--upscaler: {model.value} takes bicubic frames; it is for awnet")
     learned = upscaler_for(scale, noise_variance) if upscaler is UpscalerName.LEARNED else None
+    if clean and not noise_variance:
+        raise typer.BadParameter("--clean is the share of noisy samples without noise; give --noise-variance")
     clips, judged = _footage(data, validate or [], validation, out)
     if steps is None and minutes is None and not published:
         minutes = _MINUTES

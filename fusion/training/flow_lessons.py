@@ -91,8 +91,7 @@ def teacher_loss(network: nn.Module, batch: Batch) -> Tensor:
         error = (fetched - batch.lsr_up).abs().mean(dim=1, keepdim=True)
         trust = torch.exp(-((error / _TRUST) ** 2))
         distance = torch.linalg.vector_norm(own - teacher, dim=1, keepdim=True) / FLOW_UNIT
-        warped, valid = backward_warp(image, own)
-        missed = ((warped - batch.target).abs() * valid).sum() / (3 * valid.sum()).clamp(min=1)
+        missed = fetched_error([image], [own], batch.target)
         total = total + (trust * distance).mean() + _FETCH_SHARE * missed
     return total / len(batch.references)
 

@@ -92,6 +92,7 @@ def test_a_pack_is_made_and_awnet_s_flow_trained_on_it(twinrate, data, tmp_path)
         (["--data", "DATA", "--out", "OUT", "--crop", "wide"], 2, "not a size such as 384x256"),
         (["--data", "DATA", "--out", "OUT", "--steps", "1"], 1, "no clip has frames of 192x192"),
         (["--data", "DATA", "--out", "OUT", "--validate", "cow"], 1, "no clip named cow"),
+        (["--data", "DATA", "--out", "OUT", "--clean", "0.5"], 2, "give --noise-variance"),
         (["--data", "DATA", "--out", "OUT", "--model", "awnet", "--crop", "60x64"], 1, "multiples of 64 px"),
         (["--data", "DATA", "--out", "OUT", "--model", "live-flow", "--stage", "3"], 2, "has steps 0 to 1"),
         (
