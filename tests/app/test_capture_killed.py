@@ -13,6 +13,7 @@ from drivers import Role, Take
 KILLS = 30
 ROW_BYTES = 64
 # One process draws the scene once and forks the recordings; OpenCV's threads would not survive a fork.
+# The moments are counted in frames, so that they differ on a machine that falls behind as well.
 SCRIPT = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -28,10 +29,10 @@ for number in range(int(sys.argv[2])):
     if child == 0:
         run_job(CaptureJob(folder, 60, emulate=True, hsr_size=(192, 160), lsr_size=(96, 80)))
         os._exit(0)
-    index = folder / "lsr" / "index.bin"
-    while not (index.exists() and index.stat().st_size > 64):
+    index, rows = folder / "lsr" / "index.bin", rng.randrange(2, 160)
+    while not (index.exists() and index.stat().st_size >= 64 * rows):
         time.sleep(0.002)
-    time.sleep(rng.uniform(0, 0.12))
+    time.sleep(rng.uniform(0, 0.01))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 """
