@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fusion.correlation import correlation
+from fusion.errors import WeightsError
 from fusion.warp import backward_warp
 from fusion.weights import layout_of, load_weights
 
@@ -84,6 +85,8 @@ SMALL_LAYOUT = "flownet-small"
 
 MATCHED_LAYOUT = "flownet-matched"
 """Name of `NORMALISED`, trained on pictures of equal sharpness."""
+
+_LAYOUTS = {SMALL_LAYOUT: SMALL, MATCHED_LAYOUT: NORMALISED}
 
 
 def _conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -273,7 +276,12 @@ def load_flow(path: Path) -> FlowNet:
         WeightsError: The file is missing, damaged, or for another network.
 
     """
-    matched = path.is_file() and layout_of(path) == MATCHED_LAYOUT
-    network = FlowNet(NORMALISED if matched else SMALL)
-    load_weights(path, network, layout=MATCHED_LAYOUT if matched else SMALL_LAYOUT)
+    layout = layout_of(path) if path.is_file() else SMALL_LAYOUT
+    if layout not in _LAYOUTS:
+        raise WeightsError(
+            f"{path}: made for {layout}, which is no flow network; give one written by twinrate train "
+            "--model live-flow, or the word shipped"
+        )
+    network = FlowNet(_LAYOUTS[layout])
+    load_weights(path, network, layout=layout)
     return network

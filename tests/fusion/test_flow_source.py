@@ -70,7 +70,7 @@ def test_only_methods_without_a_flow_of_their_own_take_one(constant, tmp_path):
             Fuser(method, scale=4, flow=constant)
     other = tmp_path / "other.safetensors"
     save_weights(other, LiveNet(), layout="live")
-    with pytest.raises(FusionError, match="made for live, not for flownet-small"):
+    with pytest.raises(FusionError, match="made for live, which is no flow network; give one"):
         Fuser("classical", scale=4, flow=other)
     with pytest.raises(FusionError, match="no such weights file"):
         Fuser("classical", scale=4, flow=tmp_path / "gone.safetensors")
