@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +121,8 @@ def _created_warning(hsr: VideoClip, lsr: VideoClip, offset_ms: float) -> tuple[
     length = max(float(np.ptp(c.mid_exposure_ns)) / 1e9 for c in (hsr, lsr))
     if abs(apart - offset_ms / 1e3) <= length + 5.0:
         return ()
-    return (
-        f"the clips were made {abs(apart):.0f} s apart by their dates; check that they show the same event",
-    )
+    told = timedelta(seconds=round(abs(apart)))
+    return (f"the clips were made {told} apart by their dates; check that they show the same event",)
 
 
 def _hdr_warning(hsr: VideoClip, lsr: VideoClip) -> tuple[str, ...]:

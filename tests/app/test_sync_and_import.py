@@ -54,8 +54,12 @@ class Scene:
         return cv2.warpAffine(self._texture, move, (320, 240), borderMode=cv2.BORDER_REFLECT)
 
 
-def write(path: Path, pictures: list[np.ndarray], fps: int, sound: np.ndarray | None = None) -> Path:
+def write(
+    path: Path, pictures: list[np.ndarray], fps: int, sound: np.ndarray | None = None, made: str = ""
+) -> Path:
     with av.open(str(path), "w") as container:
+        if made:
+            container.metadata["creation_time"] = made
         stream = container.add_stream("libx264", rate=fps, options={"crf": "16", "preset": "veryfast"})
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
@@ -121,6 +125,19 @@ def test_sync_by_sound_where_nothing_moves(clips: Clips, capsys: pytest.CaptureF
     assert float(str(found["offset_ms"])) == pytest.approx(clips.offset_ms, abs=0.5)
     assert found["method"] == "audio"
     assert "warning" in err
+
+
+def test_clips_of_different_days_are_warned_of(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    scene = Scene()
+    hsr = write(tmp_path / "hsr.mov", [scene.at(j / 30) for j in range(30)], 30, made="2026-11-22T17:30:00Z")
+    fast = [cv2.resize(scene.at(i / 240), (160, 120)) for i in range(240)]
+    for made, warned in (("2026-11-20T16:29:30Z", True), ("2026-11-22T17:30:00Z", False)):
+        lsr = write(tmp_path / "lsr.mov", fast, 240, made=made)
+        code, _, err = call(capsys, "sync", hsr, lsr)
+        assert code == 0
+        assert ("the clips were made 2 days, 1:00:30 apart by their dates" in err) == warned
 
 
 def test_nothing_to_go_by_asks_for_the_offset(
