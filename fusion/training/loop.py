@@ -7,6 +7,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from fusion.errors import TrainingError
 from fusion.training.curve import draw_curve
 from fusion.training.loading import batches
 from fusion.training.schedule import Schedule
-from fusion.training.state import State, average, load_state, save_state
+from fusion.training.state import State, average, load_state, only_one, save_state
 
 _CURVE = "curve.csv"
 
@@ -84,7 +85,7 @@ class Trainer:
         validate: Measures the averaged network; its figures go into the curve.
 
     Raises:
-        TrainingError: The folder holds the state of another run, or a damaged one.
+        TrainingError: The folder holds the state of another run, or a damaged one, or is in use by one.
 
     """
 
@@ -123,20 +124,21 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         folder.mkdir(parents=True, exist_ok=True)
-        state = load_state(folder, self._identity)
-        if state:
-            network.load_state_dict(state.network)
-        self._wrapped, self._optimizer = self._accelerator.prepare(network, optimizer)
-        own = network.state_dict()
-        self.averaged = {name: tensor.detach().clone() for name, tensor in own.items()}
-        if state:
-            self._resume(state)
-        elif self.leads:
-            (folder / _CURVE).write_text("step,seconds,loss,learning_rate,figures\n", encoding="utf-8")
-            (folder / "run.json").write_text(
-                json.dumps({"identity": self._identity, "options": asdict(options)}, indent=1),
-                encoding="utf-8",
-            )
+        with self._alone():
+            state = load_state(folder, self._identity)
+            if state:
+                network.load_state_dict(state.network)
+            self._wrapped, self._optimizer = self._accelerator.prepare(network, optimizer)
+            own = network.state_dict()
+            self.averaged = {name: tensor.detach().clone() for name, tensor in own.items()}
+            if state:
+                self._resume(state)
+            elif self.leads:
+                (folder / _CURVE).write_text("step,seconds,loss,learning_rate,figures\n", encoding="utf-8")
+                (folder / "run.json").write_text(
+                    json.dumps({"identity": self._identity, "options": asdict(options)}, indent=1),
+                    encoding="utf-8",
+                )
 
     @property
     def leads(self) -> bool:
@@ -149,9 +151,38 @@ class Trainer:
         return self._progress() >= 1
 
     def run(self, on_step: Callable[[int, Tensor], None] | None = None) -> None:
-        """Train until the budget is used up; `on_step` hears the step and the loss, on the device."""
-        if self.finished:
-            return
+        """Train until the budget is used up; `on_step` hears the step and the loss, on the device.
+
+        Raises:
+            TrainingError: Another training is at work in the folder.
+
+        """
+        if not self.finished:
+            with self._alone():
+                self._train(on_step)
+
+    def described(self, options: LoopOptions) -> dict[str, Any]:
+        """The run as a model card tells it."""
+        settings = {k: v for k, v in self._identity.items() if k != "clips"}
+        return settings | {
+            "steps": self.step,
+            "seconds": round(self.seconds),
+            "schedule": asdict(options.schedule),
+            "weight_decay": options.weight_decay,
+            "average": options.average,
+            "precision": options.precision,
+            "clips": [name for name, _ in self._identity.get("clips", [])],
+        }
+
+    def load_averaged(self, network: nn.Module) -> nn.Module:
+        """Put the averaged weights into `network`."""
+        network.load_state_dict(self.averaged)
+        return network
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return only_one(self._folder) if self.leads else nullcontext()
+
+    def _train(self, on_step: Callable[[int, Tensor], None] | None) -> None:
         began = time.monotonic() - self.seconds
         losses: list[Tensor] = []
         processes = self._accelerator.num_processes
@@ -175,24 +206,6 @@ class Trainer:
                 losses.clear()
             if last:
                 break
-
-    def described(self, options: LoopOptions) -> dict[str, Any]:
-        """The run as a model card tells it."""
-        settings = {k: v for k, v in self._identity.items() if k != "clips"}
-        return settings | {
-            "steps": self.step,
-            "seconds": round(self.seconds),
-            "schedule": asdict(options.schedule),
-            "weight_decay": options.weight_decay,
-            "average": options.average,
-            "precision": options.precision,
-            "clips": [name for name, _ in self._identity.get("clips", [])],
-        }
-
-    def load_averaged(self, network: nn.Module) -> nn.Module:
-        """Put the averaged weights into `network`."""
-        network.load_state_dict(self.averaged)
-        return network
 
     def _one(self, batch: Any) -> Tensor:
         self._wrapped.train()

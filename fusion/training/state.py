@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -36,6 +39,27 @@ class State:
     optimizer: dict[int, dict[str, Tensor]]
     step: int
     seconds: float
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a run's folder; a kill frees it.
+
+    Raises:
+        TrainingError: Another one is at work there.
+
+    """
+    lock = FileLock(folder / "run.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise TrainingError(
+            f"{folder}: another training is at work in this folder; wait for it or end it, or choose another"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def save_state(folder: Path, state: State, identity: dict[str, Any]) -> None:

@@ -122,6 +122,26 @@ def test_the_loss_counts_decibels_of_the_result_and_of_the_guess():
     assert ten_times[0] > loss(0.1, 0.3) - loss(0.1, 0.03) > 0
 
 
+def test_a_folder_in_use_by_a_training_is_refused_to_another(tmp_path):
+    code = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from pathlib import Path; from test_training import train\n"
+        "train(Path(sys.argv[1]), on_step=lambda s, _: (print(s, flush=True), sys.stdin.readline()))"
+    )
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), str(here), str(here.parents[1])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdin
+        assert first.stdout
+        assert first.stdout.readline() == "1\n"
+        before = (tmp_path / "run" / "curve.csv").read_bytes()
+        with pytest.raises(TrainingError, match="run: another training is at work in this folder"):
+            train(tmp_path / "run")
+        assert (tmp_path / "run" / "curve.csv").read_bytes() == before
+        first.kill()
+    assert train(tmp_path / "run").step == 8
+
+
 def test_a_run_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path):
     train(tmp_path / "whole")
     code = (
