@@ -22,7 +22,7 @@ import tifffile
 
 from app.codecs import Codec
 from app.errors import OutputError
-from app.outputs import explain_write_error, partial_path
+from app.outputs import Claim, explain_write_error, partial_path
 from app.sound import SoundTrack
 from drivers import ClipSound
 
@@ -97,6 +97,9 @@ def open_sink(
         resume: Go on behind what an earlier, stopped job left.
         sound: Heard from the first frame on; pictures have none.
 
+    Raises:
+        OutputError: Another job is writing it, or the disk refuses.
+
     """
     if codec.is_sequence:
         return SequenceSink(path, codec, resume=resume)
@@ -127,6 +130,7 @@ class VideoSink:
         partial = partial_path(path)
         self._folder = partial.with_name(partial.name + ".segments")
         self._segment: _Segment | None = None
+        self._claim = Claim(path)
         if not resume:
             shutil.rmtree(self._folder, ignore_errors=True)
         try:
@@ -222,6 +226,8 @@ class VideoSink:
             # The segments stay, and --resume goes on from them.
             partial_path(self._path).unlink(missing_ok=True)
             raise explain_write_error(error, self._path) from error
+        finally:
+            self._claim.give_up()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def discard(self) -> None:
@@ -229,9 +235,15 @@ class VideoSink:
         self._segment = None
         partial_path(self._path).unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._claim.give_up()
 
     def abandon(self) -> Path | None:
         """See `Sink.abandon`."""
+        kept = self._keep()
+        self._claim.give_up()
+        return kept
+
+    def _keep(self) -> Path | None:
         short: Path | None = None
         whole = self._whole_segments()
         if len(whole) > len(self._done):
@@ -330,6 +342,7 @@ class SequenceSink:
         self._path = path
         self._codec = codec
         self._folder = partial_path(path)
+        self._claim = Claim(path)
         if not resume:
             shutil.rmtree(self._folder, ignore_errors=True)
         try:
@@ -366,22 +379,26 @@ class SequenceSink:
 
     def finish(self) -> None:
         """See `Sink.finish`."""
-        if not self.frames_done:
-            raise OutputError(f"{self._path}: there is no frame to write")
         try:
+            if not self.frames_done:
+                raise OutputError(f"{self._path}: there is no frame to write")
             if self._path.is_dir():
                 shutil.rmtree(self._path)
             self._folder.replace(self._path)
         except OSError as error:
             raise explain_write_error(error, self._path) from error
+        finally:
+            self._claim.give_up()
 
     def abandon(self) -> Path | None:
         """See `Sink.abandon`."""
-        if self.frames_done:
-            return self._folder
-        self.discard()
-        return None
+        if not self.frames_done:
+            self.discard()
+            return None
+        self._claim.give_up()
+        return self._folder
 
     def discard(self) -> None:
         """See `Sink.discard`."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._claim.give_up()

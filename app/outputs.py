@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from app.errors import OutputError
 
 
@@ -63,6 +65,37 @@ def explain_write_error(error: Exception, path: Path) -> OutputError:
         return OutputError(f"{path}: the disk is full; free some space and run again with --resume")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return OutputError(f"{path} cannot be written ({reason}); check the folder and the free disk space")
+
+
+class Claim:
+    """The right to write an output, for one job among all programs of a machine; a kill gives it up.
+
+    Args:
+        path: The final file or folder.
+
+    Raises:
+        OutputError: Another job is writing it, or its folder cannot be written to.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        partial = partial_path(path)
+        # A job may begin on one thread and end on another.
+        self._lock = FileLock(partial.with_name(partial.name + ".lock"), thread_local=False)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise OutputError(
+                f"{path}: another job is writing it; wait for that one or stop it, or give another --out"
+            ) from None
+        except OSError as error:
+            raise explain_write_error(error, path) from error
+
+    def give_up(self) -> None:
+        """Let others write the output; may be called again."""
+        if self._lock.is_locked:
+            self._lock.release()
+            Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -197,6 +199,35 @@ def test_a_clip_that_cannot_be_joined_leaves_its_segments_only(
     assert again.frames_done >= SEGMENT_FRAMES
     again.finish()
     assert out.is_file()
+
+
+@pytest.mark.parametrize(("name", "codec"), [("clip.mkv", "ffv1"), ("pictures", "png")])
+def test_what_one_job_is_writing_no_other_touches(tmp_path: Path, name: str, codec: str) -> None:
+    out = tmp_path / name
+    frames = [np.full((48, 64, 3), value, np.uint8) for value in range(SEGMENT_FRAMES + 3)]
+    first = open_sink(out, CODECS[codec], 64, 48, RATE)
+    for frame in frames:
+        first.write(frame)
+    attempt = (
+        "import sys; from pathlib import Path; from fractions import Fraction\n"
+        "from app.codecs import CODECS; from app.export import open_sink\n"
+        "open_sink(Path(sys.argv[1]), CODECS[sys.argv[2]], 64, 48, Fraction(30))"
+    )
+    second = subprocess.run(
+        [sys.executable, "-c", attempt, str(out), codec], capture_output=True, text=True, check=False
+    )
+    assert f"{name}: another job is writing it" in second.stderr
+    with pytest.raises(OutputError, match="another job is writing it"):
+        open_sink(out, CODECS[codec], 64, 48, RATE, resume=True)
+    first.finish()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    written = read(out)[0] if codec == "ffv1" else [cv2.imread(str(p)) for p in sorted(out.iterdir())]
+    assert [int(frame.mean()) for frame in written] == list(range(SEGMENT_FRAMES + 3))
+    again = open_sink(out, CODECS[codec], 64, 48, RATE)
+    again.write(frames[0])
+    assert again.abandon() is not None
+    open_sink(out, CODECS[codec], 64, 48, RATE, resume=True).discard()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_outputs_are_refused_before_any_work(tmp_path: Path) -> None:
