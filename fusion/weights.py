@@ -21,6 +21,7 @@ FOLDER = Path(__file__).parent / "weights"
 SHIPPED_FLOW = FOLDER / "flow" / "flownet.safetensors"
 """AWnet's FlowNet; how far to trust it is in the card beside it."""
 
+_SAME_SCALE = 1.01
 _FARTHEST_SCALE = 1.25
 _FARTHEST_GUESS = 1.5
 _FARTHEST_NOISE = 2.0
@@ -40,6 +41,8 @@ class ModelCard:
         most_scale: The greatest one, likewise.
         noise_variance: Largest variance of the LSR noise seen in training, of values in 0..1.
         noise_from: Least variance at which it beats the models made for less.
+        noise_from_at: Scales farther than a quarter away at which it was judged, each with the least variance
+            at which it beats the learning-free method there.
         references: Numbers of references that it was trained for.
         default: Whether it beats the learning-free method on clips it never saw.
 
@@ -52,6 +55,7 @@ class ModelCard:
     most_scale: float
     noise_variance: float
     noise_from: float
+    noise_from_at: tuple[tuple[float, float], ...]
     references: tuple[int, ...]
     default: bool
 
@@ -59,6 +63,21 @@ class ModelCard:
     def name(self) -> str:
         """The file's name without its extension."""
         return self.path.stem
+
+    def least_noise(self, scale: float) -> float:
+        """Least noise variance at which it beat the learning-free method at such a scale.
+
+        Between two scales at which it was judged, the one farther from its own counts; beyond them nothing is
+        known, and it is infinite.
+        """
+        if abs(math.log(self.scale / scale)) <= math.log(_FARTHEST_SCALE):
+            return self.noise_from
+        farther = [
+            (abs(math.log(judged / scale)), noise)
+            for judged, noise in self.noise_from_at
+            if min(judged, self.scale) / _SAME_SCALE <= scale <= max(judged, self.scale) * _SAME_SCALE
+        ]
+        return min(farther, default=(0.0, math.inf))[1]
 
 
 def shipped(folder: Path = FOLDER) -> list[ModelCard]:
@@ -112,11 +131,11 @@ def nearest(
 def trustworthy(card: ModelCard, *, scale: float, noise_variance: float) -> bool:
     """Whether a model may run unasked: it beat the learning-free method on input like this.
 
-    Scales more than a quarter larger or smaller, and noise more than twice as strong as in training, are
-    another matter.
+    Noise more than twice as strong as in training is another matter, and so are scales more than a quarter
+    larger or smaller, unless it was judged there.
     """
-    near = abs(math.log(card.scale / scale)) <= math.log(_FARTHEST_SCALE)
-    return card.default and near and _made_for(card, noise_variance)
+    enough = noise_variance >= card.least_noise(scale)
+    return card.default and enough and _made_for(card, noise_variance)
 
 
 def _made_for(card: ModelCard, noise_variance: float) -> bool:
@@ -223,6 +242,7 @@ def _read_card(path: Path) -> ModelCard:
             most_scale=float(card.get("most_scale", card["scale"])),
             noise_variance=float(card["noise_variance"]),
             noise_from=float(card.get("noise_from", 0.0)),
+            noise_from_at=tuple((float(s), float(v)) for s, v in card.get("noise_from_at", {}).items()),
             references=tuple(int(count) for count in card["references"]),
             default=bool(card["default"]),
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -71,9 +72,9 @@ def main() -> None:
     parser.add_argument("--baseline-mm", type=float, default=30.0)
     parser.add_argument("--silent", action="store_true", help="film without sound")
     parser.add_argument("--keep", type=Path, help="folder for the clips; those already there are used again")
-    parser.add_argument("--fuse", nargs="*", default=[], help="more options for fuse, without their dashes")
+    parser.add_argument("--fuse", default="", help='more options for fuse, such as --fuse="--method live"')
     options = parser.parse_args()
-    more = [f"--{o}" if not o.replace(".", "").isdigit() else o for o in options.fuse]
+    more = shlex.split(options.fuse)
     print(
         "| pair | import | x real time | sync error [frames] | confidence | bicubic | fused | gain | fuse |"
     )

@@ -77,6 +77,30 @@ def test_a_default_runs_unasked_only_on_input_like_that_it_was_judged_on(stored,
     assert [v for v in variances if trustworthy(noisy, scale=4, noise_variance=v)] == [1e-5, 0.001, 0.02]
 
 
+def test_where_there_is_noise_enough_a_model_runs_unasked_at_other_scales_that_it_was_judged_at(stored):
+    card = {
+        **CARD,
+        "noise_variance": 0.01,
+        "noise_from": 1e-5,
+        "noise_from_at": {"3": 5e-4, "6": 1e-4, "9": 1e-3},
+    }
+    save_card(stored, card)
+    made = shipped(stored.parent)[0]
+
+    def trusted(scale):
+        return [
+            v
+            for v in (0, 1e-5, 1e-4, 5e-4, 1e-3, 0.02, 0.03)
+            if trustworthy(made, scale=scale, noise_variance=v)
+        ]
+
+    assert trusted(4) == trusted(3.3) == trusted(5) == [1e-5, 1e-4, 5e-4, 1e-3, 0.02]
+    assert trusted(3) == trusted(3.1) == [5e-4, 1e-3, 0.02]
+    assert trusted(6) == trusted(5.2) == [1e-4, 5e-4, 1e-3, 0.02]
+    assert trusted(6.5) == trusted(9) == [1e-3, 0.02]
+    assert trusted(2.9) == trusted(9.2) == []
+
+
 def test_missing_damaged_and_foreign_weights_are_refused(stored):
     network = LiveNet()
     with pytest.raises(FusionError, match="no such weights file"):
