@@ -106,6 +106,19 @@ def open_sink(
     return VideoSink(path, codec, width, height, rate, resume=resume, sound=sound)
 
 
+def _take(folder: Path, path: Path, *, resume: bool) -> Claim:
+    """Claim `path`, and make the folder of its parts, empty unless a job is resumed."""
+    claim = Claim(path)
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        claim.give_up()
+        raise explain_write_error(error, path) from error
+    return claim
+
+
 class VideoSink:
     """A video file, colours converted and tagged as BT.709 unless the codec keeps RGB."""
 
@@ -130,13 +143,7 @@ class VideoSink:
         partial = partial_path(path)
         self._folder = partial.with_name(partial.name + ".segments")
         self._segment: _Segment | None = None
-        self._claim = Claim(path)
-        if not resume:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        try:
-            self._folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise explain_write_error(error, path) from error
+        self._claim = _take(self._folder, path, resume=resume)
         self._done = self._whole_segments()
         self.frames_done = len(self._done) * SEGMENT_FRAMES
 
@@ -222,13 +229,13 @@ class VideoSink:
                 raise OutputError(f"{self._path}: there is no frame to write")
             self._join(partial_path(self._path))
             partial_path(self._path).replace(self._path)
+            shutil.rmtree(self._folder, ignore_errors=True)
         except (OSError, av.error.FFmpegError) as error:
             # The segments stay, and --resume goes on from them.
             partial_path(self._path).unlink(missing_ok=True)
             raise explain_write_error(error, self._path) from error
         finally:
             self._claim.give_up()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def discard(self) -> None:
         """See `Sink.discard`."""
@@ -239,9 +246,10 @@ class VideoSink:
 
     def abandon(self) -> Path | None:
         """See `Sink.abandon`."""
-        kept = self._keep()
-        self._claim.give_up()
-        return kept
+        try:
+            return self._keep()
+        finally:
+            self._claim.give_up()
 
     def _keep(self) -> Path | None:
         short: Path | None = None
@@ -342,13 +350,7 @@ class SequenceSink:
         self._path = path
         self._codec = codec
         self._folder = partial_path(path)
-        self._claim = Claim(path)
-        if not resume:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        try:
-            self._folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise explain_write_error(error, path) from error
+        self._claim = _take(self._folder, path, resume=resume)
         self.frames_done = sum(1 for _ in self._whole_pictures())
 
     def _name(self, number: int) -> Path:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -74,7 +75,7 @@ class Claim:
         path: The final file or folder.
 
     Raises:
-        OutputError: Another job is writing it, or its folder cannot be written to.
+        OutputError: Another job is writing it.
 
     """
 
@@ -88,13 +89,20 @@ class Claim:
             raise OutputError(
                 f"{path}: another job is writing it; wait for that one or stop it, or give another --out"
             ) from None
-        except OSError as error:
-            raise explain_write_error(error, path) from error
+        except OSError:
+            # Some shares have no locks: no reason not to write. What else is wrong the first write tells.
+            self._remove()
 
     def give_up(self) -> None:
         """Let others write the output; may be called again."""
         if self._lock.is_locked:
+            if os.name == "posix":
+                # Before others can lock it: then it is theirs. On Windows it goes with the lock.
+                self._remove()
             self._lock.release()
+
+    def _remove(self) -> None:
+        with suppress(OSError):
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
 

@@ -114,16 +114,18 @@ def own(path: Path) -> ModelCard:
 def nearest(
     cards: list[ModelCard], *, scale: float, noise_variance: float, references: int | None
 ) -> ModelCard | None:
-    """Of the cards made for such noise the nearest in scale (as a ratio), for the most noise and references.
+    """Of the cards judged on such input, else made for such noise, the nearest in scale (as a ratio).
 
-    None without any for `references`; None as that number takes them all.
+    Of several of them the one for the most noise and references. None without any for `references`; None as
+    that number takes them all.
     """
     fitting = [card for card in cards if references is None or references in card.references]
 
-    def distance(card: ModelCard) -> tuple[bool, float, float, int, str]:
+    def distance(card: ModelCard) -> tuple[bool, bool, float, float, int, str]:
         ratio = abs(math.log(card.scale / scale))
+        unknown = not trustworthy(card, scale=scale, noise_variance=noise_variance)
         foreign = not _made_for(card, noise_variance)
-        return foreign, ratio, -card.noise_from, -max(card.references), card.name
+        return unknown, foreign, ratio, -card.noise_from, -max(card.references), card.name
 
     return min(fitting, key=distance, default=None)
 

@@ -56,6 +56,9 @@ def only_one(folder: Path) -> Iterator[None]:
         raise TrainingError(
             f"{folder}: another training is at work in this folder; wait for it or end it, or choose another"
         ) from None
+    except OSError:
+        # Some shares have no locks, which is no reason not to train there.
+        pass
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from filelock import FileLock
 
 from app.codecs import CODECS, codec_for
 from app.errors import OutputError
@@ -228,6 +229,17 @@ def test_what_one_job_is_writing_no_other_touches(tmp_path: Path, name: str, cod
     assert again.abandon() is not None
     open_sink(out, CODECS[codec], 64, 48, RATE, resume=True).discard()
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_share_without_locks_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    write(tmp_path / "clip.mkv", [np.full((48, 64, 3), 9, np.uint8)], "ffv1")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
 
 
 def test_outputs_are_refused_before_any_work(tmp_path: Path) -> None:

@@ -64,6 +64,19 @@ def test_the_model_made_for_such_noise_and_then_nearest_in_scale_is_taken(stored
     assert choice(4, 0.0, references=None) == (4, 0.0)
 
 
+def test_asked_for_by_its_method_the_model_judged_on_such_input_goes_before_a_nearer_one(stored):
+    card = {**CARD, "noise_variance": 0.01, "noise_from": 1e-5}
+    save_card(stored, {**card, "noise_from_at": {"6": 1e-4}})
+    other = stored.with_name("live_x8.safetensors")
+    other.write_bytes(stored.read_bytes())
+    save_card(other, {**card, "scale": 8})
+
+    def choice(noise):
+        return nearest(shipped(stored.parent), scale=6, noise_variance=noise, references=1).scale
+
+    assert [choice(noise) for noise in (2e-5, 1e-4, 0.01)] == [8, 4, 4]
+
+
 @pytest.mark.parametrize(
     ("scale", "noise", "trusted"),
     [(4, 0.0, True), (3.3, 0.0, True), (4.9, 0.0, True), (3, 0.0, False), (8, 0.0, False), (4, 0.001, False)],
