@@ -53,7 +53,8 @@ class FusionOptions:
         recursion: "direct": each frame from the sharp frames; "recurrent": from the one made just before;
             None takes the better one of the method.
         weights: A weights file of the operator's own, written by `twinrate train`; None takes a shipped one.
-        flow: A flow network of the operator's own for `live` and `classical`; None takes DIS.
+        flow: Weights file of a flow network that finds motion for `live` and `classical`: AWnet's FlowNet, as
+            shipped or of the operator's own, or a small one; None takes DIS.
         start_s: First moment to fuse, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.
 

@@ -52,7 +52,7 @@ class Fuser:
         recursion: "recurrent" (paper 3.2.3: warp the frame made just before), "direct" (warp the
             synchronised frame itself), or None for the better one of this method.
         weights: A file written by `twinrate train`, used instead of the shipped ones; it decides the method.
-        flow: A file written by `twinrate train --model live-flow`: for `live` and `classical`, motion comes
+        flow: A flow network's weights file, as `load_flow` takes it: for `live` and `classical`, motion comes
             from that network, on the same device, instead of from DIS on the CPU.
 
     Attributes:

@@ -74,7 +74,7 @@ class AWnetSynthesiser:
 
 
 class LearnedFlow:
-    """Motion from the small flow network; a `FlowSource`.
+    """Motion from a flow network, a small one or AWnet's FlowNet; a `FlowSource`.
 
     Args:
         network: A FlowNet made for pairs of equal sharpness.
