@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from fusion.errors import WeightsError
 
@@ -27,6 +29,7 @@ _FARTHEST_GUESS = 1.5
 _FARTHEST_NOISE = 2.0
 _CLEAN = 5e-5
 """What a model made for clean frames can take."""
+_UNNAMED = "an unnamed layout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,17 @@ def own(path: Path) -> ModelCard:
 def nearest(
     cards: list[ModelCard], *, scale: float, noise_variance: float, references: int | None
 ) -> ModelCard | None:
-    """Of the cards judged on such input, else made for such noise, the nearest in scale (as a ratio).
+    """Best card for this input, or None when none fits `references`.
 
-    Of several of them the one for the most noise and references. None without any for `references`; None as
-    that number takes them all.
+    Preferred in this order: judged better than `classical` on such scale and noise; trained for such noise;
+    nearest in scale (as a ratio); made for more noise; more references.
+
+    Args:
+        cards: Models to choose from.
+        scale: Output pixels per LSR pixel.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1.
+        references: Sharp frames for each output frame; None for whatever number a model takes.
+
     """
     fitting = [card for card in cards if references is None or references in card.references]
 
@@ -199,14 +209,8 @@ def load_weights(path: Path, network: nn.Module, *, layout: str) -> None:
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such weights file; give one written by twinrate train")
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = (file.metadata() or {}).get("layout", "an unnamed layout")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path}: not a whole safetensors file ({error}); copy or train it again"
-        ) from error
+    state, metadata = read_tensors(path)
+    found = metadata.get("layout", _UNNAMED)
     if found != layout:
         raise WeightsError(f"{path}: made for {found}, not for {layout}; choose the method it belongs to")
     own = network.state_dict()
@@ -223,9 +227,27 @@ def layout_of(path: Path) -> str:
         WeightsError: The file is missing or damaged.
 
     """
+    with _opened(path) as file:
+        return str((file.metadata() or {}).get("layout", _UNNAMED))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a safetensors file by name, on the CPU, and its metadata.
+
+    Raises:
+        WeightsError: The file is missing or damaged.
+
+    """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, whose damage shows on opening or only on reading."""
     try:
         with safe_open(path, framework="pt") as file:
-            return str((file.metadata() or {}).get("layout", "an unnamed layout"))
+            yield file
     except (SafetensorError, OSError) as error:
         raise WeightsError(
             f"{path}: not a whole safetensors file ({error}); copy or train it again"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
 from huggingface_hub import split_torch_state_dict_into_shards
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from fusion.errors import WeightsError
+from fusion.weights import read_tensors
 
 _INDEX = "model.safetensors.index.json"
 _CARD = "card.json"
@@ -26,7 +25,7 @@ def split_weights(path: Path, folder: Path, *, mebibytes: float = 15.0) -> list[
         WeightsError: `path` is no whole safetensors file.
 
     """
-    tensors, metadata = _read(path)
+    tensors, metadata = read_tensors(path)
     folder.mkdir(parents=True, exist_ok=True)
     # A file's header counts too.
     limit = int(mebibytes * 2**20) - 65_536
@@ -57,7 +56,7 @@ def join_weights(folder: Path, path: Path) -> None:
         ) from error
     tensors: dict[str, Tensor] = {}
     for name in sorted(set(wanted.values())):
-        tensors |= _read(folder / name)[0]
+        tensors |= read_tensors(folder / name)[0]
     missing = sorted(set(wanted) - set(tensors))
     if missing:
         raise WeightsError(f"{folder}: {missing[0]} is in none of the pieces; copy the whole folder again")
@@ -65,11 +64,3 @@ def join_weights(folder: Path, path: Path) -> None:
     save_file({name: tensors[name] for name in wanted}, path, metadata=metadata)
     if (folder / _CARD).is_file():
         path.with_suffix(".json").write_bytes((folder / _CARD).read_bytes())
-
-
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error}); copy it again") from error
