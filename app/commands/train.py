@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from fusion.training.clips import Clip
     from fusion.training.crops import SampleOptions
-    from fusion.training.loop import LoopOptions, Trainer
+    from fusion.training.loop import LoopOptions, RunOptions, Trainer
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -211,7 +212,7 @@ def command(
     except ModuleNotFoundError as error:
         raise InputError("training needs accelerate: pip install 'twinrate[train]'") from error
     from fusion.training.crops import SampleOptions
-    from fusion.training.loop import LoopOptions
+    from fusion.training.loop import LoopOptions, RunOptions
     from fusion.training.schedule import Schedule
     from fusion.weights import upscaler_for
 
@@ -247,42 +248,21 @@ def command(
         save_every=save_every,
         validate_every=validate_every,
     )
-    if start and start.is_dir():
-        from fusion.training.shards import join_weights
-
-        join_weights(start, joined := out / "start.safetensors")
-        start = joined
+    run = RunOptions(batch, seed, _whole(start, out))
     if model is Model.LIVE:
         loop = replace(loop, learning_rate=learning_rate or loop.learning_rate)
-        weights = _live(clips, judged, out, samples, loop, batch, seed, start, json)
+        weights = _live(clips, judged, out, samples, loop, run, json)
     else:
-        from fusion.training.stages import LIVE_FLOW, PUBLISHED, SHORT, stage_loops
+        from fusion.training.live_flow import train_live_flow
+        from fusion.training.runs import AWnetForm, train_awnet
 
-        recipe = LIVE_FLOW if model is Model.LIVE_FLOW else PUBLISHED if published else SHORT
-        stages = range(len(recipe)) if stage is Stages.ALL else [int(stage.value)]
-        if max(stages) >= len(recipe):
-            raise typer.BadParameter(f"--stage {stage.value}: {model.value} has steps 0 to {len(recipe) - 1}")
-        loops = stage_loops(stages, loop, recipe, learning_rate=learning_rate)
-        common: dict[str, Any] = {
-            "stages": stages,
-            "batch": batch,
-            "seed": seed,
-            "start": start,
-            "on_stage": lambda number, trainer: _tell(number, trainer, json),
-        }
+        stages = _stages(model, stage, published, loop, learning_rate)
+        tell = partial(_tell, quiet=json)
         if model is Model.LIVE_FLOW:
-            weights = _live_flow(data, clips, judged, out, samples, loops, common)
+            weights = train_live_flow(data, clips, judged, out, samples, stages, run, tell)
         else:
-            from fusion.training.runs import train_awnet
-
-            common |= {
-                "matched": matched,
-                "direct": direct,
-                "refined": refined,
-                "calm": not published,
-                "upscaler": learned,
-            }
-            weights = train_awnet(data, clips, judged, out, samples, loops, **common)
+            form = AWnetForm(matched, direct, refined, calm=not published, upscaler=learned)
+            weights = train_awnet(data, clips, judged, out, samples, stages, form, run, tell)
     say(f"{weights}: done; curves and pictures are in {out}", quiet=json)
     emit(
         {
@@ -315,14 +295,12 @@ def _live(
     out: Path,
     samples: SampleOptions,
     loop: LoopOptions,
-    batch: int,
-    seed: int,
-    start: Path | None,
+    run: RunOptions,
     quiet: bool,
 ) -> Path:
     from fusion.training.recipe import finish, train_live
 
-    trainer = train_live(clips, judged, out, samples, loop, batch=batch, seed=seed, start=start)
+    trainer = train_live(clips, judged, out, samples, loop, run)
     with progress_bar("training", loop.steps) as bar:
         bar.advance(trainer.step)
         trainer.run(lambda _step, _loss: bar.advance())
@@ -330,23 +308,30 @@ def _live(
     return finish(trainer, out, samples, loop)
 
 
-def _live_flow(
-    data: Path,
-    clips: list[Clip],
-    judged: list[Clip],
-    out: Path,
-    samples: SampleOptions,
-    loops: list[LoopOptions],
-    common: dict[str, Any],
-) -> Path:
-    from fusion.training.live_flow import train_live_flow
-    from fusion.training.pictures import load_cutouts, load_pictures
+def _stages(
+    model: Model, stage: Stages, published: bool, loop: LoopOptions, learning_rate: float | None
+) -> dict[int, LoopOptions]:
+    """How the chosen steps of a model's recipe go, by number."""
+    from fusion.training.stages import LIVE_FLOW, PUBLISHED, SHORT, stage_loops
 
-    pictures, cutouts = load_pictures(data, clips), load_cutouts(data)
-    return train_live_flow(clips, judged, pictures, out, samples, loops, cutouts=cutouts, **common)
+    recipe = LIVE_FLOW if model is Model.LIVE_FLOW else PUBLISHED if published else SHORT
+    chosen = range(len(recipe)) if stage is Stages.ALL else [int(stage.value)]
+    if max(chosen) >= len(recipe):
+        raise typer.BadParameter(f"--stage {stage.value}: {model.value} has steps 0 to {len(recipe) - 1}")
+    return stage_loops(chosen, loop, recipe, learning_rate=learning_rate)
 
 
-def _tell(number: int, trainer: Trainer, quiet: bool) -> Callable[[int, Tensor], None]:
+def _whole(start: Path | None, out: Path) -> Path | None:
+    """Weights to start from as one file, joined in the run's folder where they come in pieces."""
+    if start is None or not start.is_dir():
+        return start
+    from fusion.training.shards import join_weights
+
+    join_weights(start, joined := out / "start.safetensors")
+    return joined
+
+
+def _tell(number: int, trainer: Trainer, *, quiet: bool) -> Callable[[int, Tensor], None]:
     say(f"step {number} of the recipe, {trainer.step} training steps done", quiet=quiet)
     began = time.monotonic()
 

@@ -34,7 +34,6 @@ from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.losses import GUESS_SHARE, corrected_error, fetched_error
 from fusion.training.recipe import described
 from fusion.training.samples import Sampler
-from fusion.training.synthetic import SynthesisOptions
 
 _FETCH_SHARE = 0.2
 
@@ -73,7 +72,6 @@ class AWnetRecipe:
         pictures: Photos or frames for synthetic flow, (H, W, 3) uint8.
         samples: What samples look like; crops in multiples of 64.
         cutouts: (M, 4, H, W) uint8 objects for synthetic flow, or None.
-        synthesis: What synthetic pairs look like; their size is the crops'.
         batch: Samples in a step.
         seed: Of all draws.
         taught: In step 1 DIS on the resolution-matched pair teaches FlowNet besides eq. 10, where its flow
@@ -93,7 +91,6 @@ class AWnetRecipe:
         samples: SampleOptions,
         *,
         cutouts: Tensor | None = None,
-        synthesis: SynthesisOptions | None = None,
         batch: int = 4,
         seed: int = 0,
         taught: bool = False,
@@ -109,7 +106,6 @@ class AWnetRecipe:
             samples,
             matched=network.matched,
             cutouts=cutouts,
-            synthesis=synthesis,
             batch=batch,
             seed=seed,
         )

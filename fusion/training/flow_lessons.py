@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -120,7 +120,6 @@ class FlowLessons:
         *,
         matched: bool,
         cutouts: Tensor | None = None,
-        synthesis: SynthesisOptions | None = None,
         batch: int = 4,
         seed: int = 0,
     ) -> None:
@@ -129,7 +128,7 @@ class FlowLessons:
             raise TrainingError(f"crops of {size}: flow networks need multiples of {_MULTIPLE} px")
         self._pictures, self._cutouts = pictures, cutouts
         self._samples, self._matched = samples, matched
-        self.synthesis = replace(synthesis or SynthesisOptions(), size=samples.crop)
+        self.synthesis = SynthesisOptions(size=samples.crop)
         self._batch, self._seed = batch, seed
         self.sampler = Seeds(seed)
         self._made: dict[torch.device, FlowSynthesis] = {}

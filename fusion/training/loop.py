@@ -62,6 +62,22 @@ class LoopOptions:
     device: str = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run begins with.
+
+    Attributes:
+        batch: Samples in a step.
+        seed: Of the first weights and of all draws.
+        start: Weights to start from; where left out, random ones, or those of the step before.
+
+    """
+
+    batch: int = 4
+    seed: int = 0
+    start: Path | None = None
+
+
 Loss = Callable[[nn.Module, Any], Tensor]
 Validate = Callable[[nn.Module, int], dict[str, float]]
 

@@ -15,7 +15,7 @@ from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.degrade import LEAST_SHARE
 from fusion.training.judging import judge
-from fusion.training.loop import LoopOptions, Trainer
+from fusion.training.loop import LoopOptions, RunOptions, Trainer
 from fusion.training.losses import GUESS_SHARE, corrected_error
 from fusion.training.samples import Batch, Sampler
 from fusion.weights import load_weights, save_card, save_weights
@@ -35,10 +35,7 @@ def train_live(
     folder: Path,
     samples: SampleOptions,
     loop: LoopOptions,
-    *,
-    batch: int = 4,
-    seed: int = 0,
-    start: Path | None = None,
+    run: RunOptions,
 ) -> Trainer:
     """Set up the training of `live`.
 
@@ -48,19 +45,17 @@ def train_live(
         folder: The run's folder.
         samples: What samples look like.
         loop: How the run goes.
-        batch: Samples in a step.
-        seed: Of the first weights and of all draws.
-        start: Weights to start from; random ones where left out.
+        run: What it begins with.
 
     Raises:
         TrainingError: The folder or the footage cannot be used.
         WeightsError: The weights to start from are not those of `live` for so many references.
 
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(run.seed)
     network = LiveNet(samples.scale)
-    if start:
-        load_weights(start, network, layout=LAYOUT)
+    if run.start:
+        load_weights(run.start, network, layout=LAYOUT)
 
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:
         assert isinstance(averaged, LiveNet)
@@ -73,14 +68,14 @@ def train_live(
     identity = {
         "network": f"{LAYOUT}, {sum(p.numel() for p in network.parameters())} parameters",
         "samples": asdict(samples),
-        "batch": batch,
-        "seed": seed,
-        "start": start.name if start else None,
+        "batch": run.batch,
+        "seed": run.seed,
+        "start": run.start.name if run.start else None,
         "clips": described(clips),
     }
     return Trainer(
         network,
-        Sampler(clips, samples, batch=batch, seed=seed),
+        Sampler(clips, samples, batch=run.batch, seed=run.seed),
         live_loss,
         folder,
         loop,

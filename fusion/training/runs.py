@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from fusion.awnet import AWnet, load_awnet
-from fusion.errors import TrainingError, WeightsError
+from fusion.errors import WeightsError
 from fusion.flownet import MATCHED_LAYOUT
 from fusion.live import load_live
 from fusion.training.awnet_recipe import AWnetRecipe
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
-from fusion.training.loop import LoopOptions, Trainer
+from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import card, model_name
+from fusion.training.stage_runs import OnStage, run_stages, weights_before
 from fusion.weights import ModelCard, fingerprint, layout_of, load_weights, save_card, save_weights
 
 _FUSION = 2
 _FLOW = "flownet"
+
+
+@dataclass(frozen=True, slots=True)
+class AWnetForm:
+    """Which `awnet` is trained.
+
+    Attributes:
+        matched: As in `AWnet`.
+        direct: As in `AWnet`.
+        refined: As in `AWnet`.
+        calm: As in `AWnetRecipe`; with `matched`, step 1 has a teacher too.
+        upscaler: A `live` model whose guessed detail the frame gets first (`sisr` in `AWnet`), or None.
+
+    """
+
+    matched: bool = True
+    direct: bool = False
+    refined: bool = False
+    calm: bool = True
+    upscaler: ModelCard | None = None
 
 
 def train_awnet(
@@ -31,18 +52,10 @@ def train_awnet(
     validation: Sequence[Clip],
     folder: Path,
     samples: SampleOptions,
-    loops: Sequence[LoopOptions],
-    *,
-    stages: Sequence[int],
-    matched: bool = True,
-    direct: bool = False,
-    refined: bool = False,
-    upscaler: ModelCard | None = None,
-    calm: bool = True,
-    batch: int = 4,
-    seed: int = 0,
-    start: Path | None = None,
-    on_stage: Callable[[int, Trainer], Callable[[int, Tensor], None] | None] | None = None,
+    stages: Mapping[int, LoopOptions],
+    form: AWnetForm,
+    run: RunOptions,
+    on_stage: OnStage | None = None,
 ) -> Path:
     """Train the chosen steps; steps that are done already are only read.
 
@@ -53,17 +66,10 @@ def train_awnet(
         folder: Gets a folder and a weights file for each step, those of steps 0 and 1 with FlowNet alone
             unless they start from a whole model, and after later ones the model with its card.
         samples: What samples look like.
-        loops: How each chosen step goes.
-        stages: Numbers of steps, 0 to 3, ascending.
-        matched: As in `AWnet`.
-        direct: As in `AWnet`.
-        refined: As in `AWnet`.
-        upscaler: A `live` model whose guessed detail the frame gets first (`sisr` in `AWnet`), or None.
-        calm: As in `AWnetRecipe`; with `matched`, step 1 has a teacher too.
-        batch: Samples in a step.
-        seed: Of the first weights and of all draws.
-        start: Weights to start from; where left out, those of the step before the first chosen one.
-        on_stage: Told each step's number and its trainer; what it returns hears every training step.
+        stages: How each chosen step, of 0 to 3, goes, by its number, ascending.
+        form: Which network is trained.
+        run: What the run begins with; unless weights are given, it goes on from those of the step before.
+        on_stage: See `OnStage`.
 
     Returns:
         The weights file of the last chosen step.
@@ -73,19 +79,18 @@ def train_awnet(
         WeightsError: The weights to start from are damaged or of another layout.
 
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(run.seed)
+    upscaler = form.upscaler
     network = AWnet(
-        samples.references, matched=matched, direct=direct, sisr=upscaler is not None, refined=refined
+        samples.references,
+        matched=form.matched,
+        direct=form.direct,
+        sisr=upscaler is not None,
+        refined=form.refined,
     )
     network.start_at_plain_warp()
     network.flow.start_at_zero_flow()
-    before = folder / f"stage{stages[0] - 1}.safetensors"
-    if start is None and stages[0] > 0:
-        if not before.is_file():
-            raise TrainingError(
-                f"{before}: missing; train step {stages[0] - 1} first, or give weights to start"
-            )
-        start = before
+    start = weights_before(stages, run.start, _stage_file(folder, min(stages) - 1))
     whole = bool(start and _take_over(network, start))
     if network.upscaler is not None and upscaler is not None:
         # The one for this scale and noise, whatever the weights to start from were trained with.
@@ -97,29 +102,24 @@ def train_awnet(
         load_pictures(data, clips),
         samples,
         cutouts=load_cutouts(data),
-        batch=batch,
-        seed=seed,
-        taught=matched and calm,
-        calm=calm,
+        batch=run.batch,
+        seed=run.seed,
+        taught=form.matched and form.calm,
+        calm=form.calm,
         upscaler=fingerprint(upscaler.path) if upscaler else None,
     )
-    saved = before
     told: dict[str, Any] = {
         "start": start.name if start else None,
         "upscaler": {"name": upscaler.name, "sha256": fingerprint(upscaler.path)} if upscaler else "bicubic",
     }
-    for number, loop in zip(stages, loops, strict=True):
-        trainer = recipe.trainer(number, folder / f"stage{number}", loop)
-        trainer.run(on_stage(number, trainer) if on_stage else None)
-        trainer.load_averaged(trainer.network)
-        told[f"stage{number}"] = trainer.described(loop)
-        saved = folder / f"stage{number}.safetensors"
+    for number, trainer in run_stages(folder, stages, recipe.trainer, on_stage):
+        told[f"stage{number}"] = trainer.described(stages[number])
         whole = whole or number >= _FUSION
         learnt, layout = (network, network.layout) if whole else (network.flow, _flow_layout(network))
         if trainer.leads:
-            save_weights(saved, learnt, layout=layout, half=True)
-    if stages[-1] < _FUSION:
-        return saved
+            save_weights(_stage_file(folder, number), learnt, layout=layout, half=True)
+    if max(stages) < _FUSION:
+        return _stage_file(folder, max(stages))
     variant = "".join(f"_{name}" for name in ("direct", "sisr") if getattr(network, name))
     path = folder / f"{model_name('awnet', samples)}{variant}.safetensors"
     if trainer.leads:
@@ -148,6 +148,10 @@ def _take_over(network: AWnet, start: Path) -> bool:
         return True
     network.flow.load_state_dict(given.flow.state_dict())
     return False
+
+
+def _stage_file(folder: Path, number: int) -> Path:
+    return folder / f"stage{number}.safetensors"
 
 
 def _flow_layout(network: AWnet) -> str:

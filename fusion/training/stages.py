@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fusion.training.loop import LoopOptions
@@ -56,19 +56,20 @@ LIVE_FLOW = (
 
 
 def stage_loops(
-    stages: Sequence[int], loop: LoopOptions, recipe: Sequence[Stage], *, learning_rate: float | None = None
-) -> list[LoopOptions]:
-    """How each of the chosen steps goes.
+    stages: Iterable[int], loop: LoopOptions, recipe: Sequence[Stage], *, learning_rate: float | None = None
+) -> dict[int, LoopOptions]:
+    """How each of the chosen steps goes, by its number.
 
     Args:
-        stages: Numbers of steps of the recipe.
+        stages: Numbers of steps of the recipe, ascending.
         loop: What they have in common. Its minutes are split over the chosen steps; its number of steps
             counts for each of them.
         recipe: All steps of the recipe.
         learning_rate: Instead of the recipe's.
 
     """
-    shares = sum(recipe[number].share for number in stages)
+    chosen = list(stages)
+    shares = sum(recipe[number].share for number in chosen)
 
     def own(number: int) -> LoopOptions:
         stage = recipe[number]
@@ -82,4 +83,4 @@ def stage_loops(
             schedule=stage.schedule,
         )
 
-    return [own(number) for number in stages]
+    return {number: own(number) for number in chosen}

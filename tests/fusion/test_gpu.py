@@ -14,9 +14,9 @@ from fusion.inference import AWnetSynthesiser
 from fusion.resample import upscale
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
-from fusion.training.loop import LoopOptions
+from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.recipe import train_live
-from fusion.training.runs import train_awnet
+from fusion.training.runs import AWnetForm, train_awnet
 from fusion.training.stages import SHORT, stage_loops
 from fusion.weights import shipped
 
@@ -79,12 +79,11 @@ def test_training_in_mixed_precision_goes_on_after_a_stop(tmp_path):
     samples = SampleOptions(crop=(64, 64), references=2, alone=0.3, noise_variance=0.01, clean=0.5)
     for steps in (2, 4):
         loop = LoopOptions(steps=steps, precision="bf16", save_every=2)
-        trainer = train_live(clips, [], tmp_path / "live", samples, loop)
+        trainer = train_live(clips, [], tmp_path / "live", samples, loop, RunOptions())
         trainer.run()
         assert trainer.step == steps
         assert all(torch.isfinite(tensor).all() for tensor in trainer.averaged.values())
     loops = stage_loops([0, 1, 3], LoopOptions(steps=2, precision="bf16"), SHORT)
-    path = train_awnet(
-        tmp_path, clips, [], tmp_path / "awnet", samples, loops, stages=[0, 1, 3], refined=True, batch=2
-    )
+    form, run = AWnetForm(refined=True), RunOptions(batch=2)
+    path = train_awnet(tmp_path, clips, [], tmp_path / "awnet", samples, loops, form, run)
     assert Fuser(scale=4, weights=path).device == "cuda"

@@ -19,7 +19,7 @@ from fusion.errors import TrainingError
 from fusion.live import LiveFused
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
 from fusion.training.crops import CropSampler, SampleOptions, draw_scale
-from fusion.training.loop import LoopOptions
+from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.recipe import live_loss, train_live
 from fusion.training.samples import Sampler
 
@@ -37,7 +37,8 @@ def weights(folder):
 
 
 def train(folder, steps=8, on_step=None, **changes):
-    trainer = train_live([clip()], [clip(1)], folder, SAMPLES, replace(LOOP, steps=steps, **changes), batch=2)
+    loop = replace(LOOP, steps=steps, **changes)
+    trainer = train_live([clip()], [clip(1)], folder, SAMPLES, loop, RunOptions(batch=2))
     trainer.run(on_step)
     return trainer
 
@@ -170,7 +171,9 @@ def test_a_run_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path):
 
 def test_training_overfits_one_sample(tmp_path):
     sampler = Sampler([clip()], SAMPLES, batch=1)
-    trainer = train_live([clip()], [], tmp_path, SAMPLES, LoopOptions(steps=200, learning_rate=1e-3))
+    trainer = train_live(
+        [clip()], [], tmp_path, SAMPLES, LoopOptions(steps=200, learning_rate=1e-3), RunOptions()
+    )
     trainer._sampler = lambda _step: sampler(0)
     losses = []
     trainer.run(lambda _step, loss: losses.append(float(loss)))
@@ -178,7 +181,7 @@ def test_training_overfits_one_sample(tmp_path):
 
 
 def test_a_batch_without_a_finite_gradient_teaches_nothing(tmp_path):
-    trainer = train_live([clip()], [], tmp_path, SAMPLES, LoopOptions(steps=3), batch=1)
+    trainer = train_live([clip()], [], tmp_path, SAMPLES, LoopOptions(steps=3), RunOptions(batch=1))
     loss = trainer._loss
     trainer._loss = lambda net, batch: loss(net, batch) * (float("nan") if trainer.step == 1 else 1)
     losses = []
@@ -235,7 +238,7 @@ def test_a_folder_with_another_or_a_damaged_run_is_refused(tmp_path):
     train(tmp_path, steps=2)
     other = replace(SAMPLES, scale=8)
     with pytest.raises(TrainingError, match="other settings"):
-        train_live([clip()], [], tmp_path, other, LOOP, batch=2)
+        train_live([clip()], [], tmp_path, other, LOOP, RunOptions(batch=2))
     state = tmp_path / "state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="damaged"):

@@ -16,8 +16,8 @@ from fusion.training.crops import CropSampler, SampleOptions
 from fusion.training.degrade import degrade
 from fusion.training.flow_lessons import FlowLevels, level_loss, teacher_loss
 from fusion.training.live_flow import train_live_flow
-from fusion.training.loop import LoopOptions
-from fusion.training.runs import train_awnet
+from fusion.training.loop import LoopOptions, RunOptions
+from fusion.training.runs import AWnetForm, train_awnet
 from fusion.training.samples import Sampler
 from fusion.training.schedule import Schedule
 from fusion.training.stages import LIVE_FLOW, SHORT, stage_loops
@@ -25,6 +25,7 @@ from fusion.training.stages import PUBLISHED as PUBLISHED_STEPS
 from fusion.weights import load_weights, own, save_weights
 
 SAMPLES = SampleOptions(crop=(64, 64))
+ONE = RunOptions(batch=1)
 STEADY = Schedule(cooldown=0.0, warm_up=1)
 
 
@@ -88,11 +89,9 @@ def test_a_folder_with_another_step_is_refused(tmp_path):
 
 def test_the_small_flow_network_learns_from_truth_and_then_from_dis(tmp_path):
     loops = stage_loops([0, 1], LoopOptions(steps=2, validate_every=2), LIVE_FLOW)
-    pictures = [texture(80, 96, k) for k in range(3)]
-    options = {"pictures": pictures, "folder": tmp_path, "samples": SAMPLES, "batch": 1}
-    with pytest.raises(TrainingError, match=r"live_flow_x4\.safetensors: missing"):
-        train_live_flow([clip()], [], loops=loops[1:], stages=[1], **options)
-    path = train_live_flow([clip()], [clip(1)], loops=loops, stages=[0, 1], **options)
+    with pytest.raises(TrainingError, match=r"live_flow_x4\.safetensors: missing; train step 0 first"):
+        train_live_flow(tmp_path, [clip()], [], tmp_path, SAMPLES, {1: loops[1]}, ONE)
+    path = train_live_flow(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, loops, ONE)
     load_weights(path, FlowNet(SMALL), layout="flownet-small")
     for stage in ("stage0", "stage1"):
         last = (tmp_path / stage / "curve.csv").read_text().splitlines()[-1]
@@ -128,17 +127,16 @@ def test_the_refined_network_is_trained_for_one_and_two_references_and_goes_on_w
     samples = SampleOptions(
         crop=(64, 64), references=2, alone=0.3, most_scale=8.0, noise_variance=0.01, clean=0.5
     )
-    options = {"refined": True, "batch": 1}
+    form = AWnetForm(refined=True)
     loops = stage_loops([0, 3], LoopOptions(steps=1), SHORT)
-    path = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, samples, loops, stages=[0, 3], **options)
+    path = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, samples, loops, form, ONE)
     assert path.name == "awnet_x4.safetensors"
     card = own(path)
     assert (card.references, card.most_scale, card.noise_from) == ((1, 2), 8.0, 0.0)
     before = load_awnet(path)
     assert before.layout == "awnet-2-matched-refined"
-    further = train_awnet(
-        tmp_path, [clip()], [], tmp_path / "on", samples, loops[:1], stages=[0], start=path, **options
-    )
+    on = tmp_path / "on"
+    further = train_awnet(tmp_path, [clip()], [], on, samples, {0: loops[0]}, form, RunOptions(1, start=path))
     after = load_awnet(further)
     assert all(
         torch.equal(a, b) for a, b in zip(before.fusion.parameters(), after.fusion.parameters(), strict=True)
@@ -162,14 +160,14 @@ def test_the_refined_loss_counts_the_result_the_guess_and_what_the_flow_fetches(
 def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
     loops = stage_loops([2, 3], LoopOptions(steps=1, validate_every=1), SHORT)
     with pytest.raises(TrainingError, match=r"stage1\.safetensors: missing"):
-        train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, stages=[2, 3])
+        train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, AWnetForm(), ONE)
     save_weights(tmp_path / "stage0.safetensors", FlowNet(), layout="flownet-matched", half=True)
     first = stage_loops([1], LoopOptions(steps=1, precision="bf16"), SHORT)
-    flow = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, first, stages=[1], batch=1)
+    flow = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, first, AWnetForm(), ONE)
     assert flow.stat().st_size < 20e6
     with pytest.raises(WeightsError, match="made for flownet-matched, not for awnet-1: its flow"):
-        train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, stages=[2, 3], matched=False, batch=1)
-    path = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, loops, stages=[2, 3], batch=1)
+        train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, AWnetForm(matched=False), ONE)
+    path = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, loops, AWnetForm(), ONE)
     network = load_awnet(path)
     assert (network.layout, path.name) == ("awnet-1-matched", "awnet_x4.safetensors")
     card = json.loads(path.with_suffix(".json").read_text())
@@ -179,10 +177,10 @@ def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
     assert (tmp_path / "stage3" / "step_000001.png").stat().st_size > 0
     two = SampleOptions(crop=(64, 64), references=2, scale=8)
     loops = stage_loops([3], LoopOptions(steps=1), SHORT)
-    options = {"stages": [3], "start": path, "batch": 1}
+    run = RunOptions(1, start=path)
     with pytest.raises(WeightsError, match="--matched or --sharp"):
-        train_awnet(tmp_path, [clip()], [], tmp_path / "x", two, loops, matched=False, **options)
-    second = train_awnet(tmp_path, [clip()], [], tmp_path / "two", two, loops, **options)
+        train_awnet(tmp_path, [clip()], [], tmp_path / "x", two, loops, AWnetForm(matched=False), run)
+    second = train_awnet(tmp_path, [clip()], [], tmp_path / "two", two, loops, AWnetForm(), run)
     assert second.name == "awnet_x8_refs2.safetensors"
     assert load_awnet(second).references == 2
 
@@ -190,15 +188,15 @@ def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
 def test_the_recipe_is_the_papers_unless_time_is_short():
     steady = LoopOptions()
     full = stage_loops(range(4), steady, PUBLISHED_STEPS)
-    assert [(loop.steps, loop.learning_rate) for loop in full[1:]] == [
+    assert [(full[number].steps, full[number].learning_rate) for number in (1, 2, 3)] == [
         (40_000, 1e-6),
         (100_000, 1e-4),
         (100_000, 1e-5),
     ]
     assert full[3].learning_rate * full[3].slow == pytest.approx(3e-6)
-    assert {loop.schedule.share(10, 0.9) for loop in full} == {1.0}
+    assert {loop.schedule.share(10, 0.9) for loop in full.values()} == {1.0}
     brisk = stage_loops([2, 3], LoopOptions(minutes=11), SHORT)
-    assert [loop.minutes for loop in brisk] == pytest.approx([5, 6])
+    assert {number: loop.minutes for number, loop in brisk.items()} == pytest.approx({2: 5, 3: 6})
 
 
 def test_schedules_end_at_zero():

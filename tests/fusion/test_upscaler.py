@@ -15,8 +15,8 @@ from fusion.evaluation import evaluate
 from fusion.live import load_live
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
-from fusion.training.loop import LoopOptions
-from fusion.training.runs import train_awnet
+from fusion.training.loop import LoopOptions, RunOptions
+from fusion.training.runs import AWnetForm, train_awnet
 from fusion.training.stages import SHORT, stage_loops
 from fusion.weights import save_weights, upscaler_for
 
@@ -79,9 +79,8 @@ def test_awnet_is_trained_over_the_learned_upscaler_which_stays_as_it_is(footage
         tmp_path,
         SampleOptions(crop=(64, 64)),
         stage_loops([2], LoopOptions(steps=1), SHORT),
-        stages=[2],
-        batch=1,
-        upscaler=card,
+        AWnetForm(upscaler=card),
+        RunOptions(batch=1),
     )
     network = load_awnet(path)
     assert network.layout == "awnet-1-matched-sisr"
@@ -98,10 +97,8 @@ def test_awnet_is_trained_over_the_learned_upscaler_which_stays_as_it_is(footage
         tmp_path / "x8",
         SampleOptions(crop=(64, 64), scale=8),
         stage_loops([2], LoopOptions(steps=1), SHORT),
-        stages=[2],
-        batch=1,
-        start=path,
-        upscaler=upscaler_for(8, 0.0),
+        AWnetForm(upscaler=upscaler_for(8, 0.0)),
+        RunOptions(batch=1, start=path),
     )
     assert same(load_awnet(further).upscaler, load_live(upscaler_for(8, 0.0).path).guess)
 
