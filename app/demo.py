@@ -18,10 +18,10 @@ from app.errors import OutputError
 from app.export import open_sink
 from app.outputs import write_json
 from app.pipeline import FusionOptions, Pipeline
-from app.quality import mean_psnr, psnr
 from app.versions import versions
 from drivers import Take
 from drivers.spinnaker_emulator import truth_from_take
+from fusion.evaluation.metrics import psnr
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -119,8 +119,8 @@ def run_demo(
         picture=folder / _PICTURE_NAME,
         frames=len(fused_db),
         frames_lost=frames_lost,
-        psnr_bicubic=round(mean_psnr(bicubic_db), 3),
-        psnr_fused=round(mean_psnr(fused_db), 3),
+        psnr_bicubic=round(float(np.mean(bicubic_db)), 3),
+        psnr_fused=round(float(np.mean(fused_db)), 3),
         method=pipeline.fuser.method,
         model=pipeline.fuser.model,
         seconds=round(time.monotonic() - began, 1),

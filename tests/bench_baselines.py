@@ -18,11 +18,11 @@ from app.aligner import camera_id
 from app.capture import CaptureJob, run_job
 from app.demo import TruthOfView, upscale
 from app.pipeline import FusionOptions, Pipeline
-from app.quality import mean_psnr, psnr
 from calibration import Rig
 from drivers import Role, StreamPair, Take
 from drivers.spinnaker_emulator import RigGeometry
 from drivers.spinnaker_emulator.optics import Region
+from fusion.evaluation.metrics import psnr
 
 BASELINES_MM = (50.0, 100.0, 150.0, 200.0, 250.0)
 HSR, LSR = (2304, 1920), (576, 480)
@@ -68,8 +68,8 @@ def measure(take: Take, align: str, frames: int, method: str) -> dict[str, float
         "method": pipeline.alignment.method,
         "field": pipeline.alignment.lsr_crop[2] * pipeline.alignment.lsr_crop[3] / (LSR[0] * LSR[1]),
         "valid": float(pipeline.alignment.valid.mean()),
-        "fused": mean_psnr(fused),
-        "bicubic": mean_psnr(bicubic),
+        "fused": float(np.mean(fused)),
+        "bicubic": float(np.mean(bicubic)),
         "worst_gain": float(np.min(np.array(fused) - np.array(bicubic))),
     }
 

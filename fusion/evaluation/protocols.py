@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from fusion.evaluation.layouts import Pair
+from fusion.evaluation.metrics import psnr, ssim
 from fusion.gop import RECURSIONS, Mask, Reference, Synthesiser, prepare_reference, synthesise_gop
 from fusion.resample import ByteImage, downscale, to_bytes, upscale
 
 GOP = 8
 BEFORE = 3
 SEPTUPLET = 7
+_AWAY = 2
 MULTIPLE = 16
 """Frames are cut to multiples of this many pixels, so that they can be reduced by any usual scale."""
 
@@ -64,15 +65,14 @@ def septuplets(
     scale: int,
     *,
     positions: Sequence[int],
-    distance: int = 2,
     noise_variance: float = 0.0,
 ) -> Iterator[Figure]:
-    """Each frame in `positions` from the sharp one `distance` frames later."""
+    """Each frame in `positions` from the sharp one two frames later."""
     for position in positions:
-        target, sharp = frames[position], frames[position + distance]
+        target, sharp = frames[position], frames[position + _AWAY]
         lsr = lsr_frame(target, scale, noise_variance=noise_variance, seed=position)
         reference = prepare_reference(sharp, None, lsr.shape[:2])
-        yield _judged(synthesiser, name, position, -distance, target, lsr, [reference])
+        yield _judged(synthesiser, name, position, -_AWAY, target, lsr, [reference])
 
 
 def ends(
@@ -169,23 +169,3 @@ def gops(
                 position = first + part.start + made.position
                 if made.distance:
                     yield _figure(name, position, made.distance, made.image, made.weight, frames[position])
-
-
-def psnr(image: ByteImage, truth: ByteImage) -> float:
-    """Peak signal-to-noise ratio of two uint8 pictures [dB]; 100 for equal ones."""
-    error = float(np.mean((image.astype(np.float64) - truth) ** 2))
-    return 100.0 if error == 0 else float(10 * np.log10(255**2 / error))
-
-
-def ssim(image: ByteImage, truth: ByteImage) -> float:
-    """Mean structural similarity of the luma (Wang et al. 2004: Gaussian window 11x11, sigma 1.5)."""
-    a, b = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY).astype(np.float64) for x in (image, truth))
-
-    def mean(x: np.ndarray) -> np.ndarray:
-        return np.asarray(cv2.GaussianBlur(x, (11, 11), 1.5))
-
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    ma, mb = mean(a), mean(b)
-    va, vb, cov = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
-    index = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
-    return float(index.mean())

@@ -11,10 +11,10 @@ from app.aligner import camera_id
 from app.capture import CaptureJob, run_job
 from app.demo import TruthOfView, upscale
 from app.pipeline import FusionOptions, Pipeline
-from app.quality import psnr
 from calibration import CameraModel, Rig, RigFileError, StaleRigError
 from drivers import FrameSource, Role, Take
 from drivers.spinnaker_emulator import Region, RigGeometry
+from fusion.evaluation.metrics import psnr
 
 
 @pytest.fixture(scope="module")

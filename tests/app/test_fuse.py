@@ -20,9 +20,10 @@ import pytest
 from app.cli import run
 from app.codecs import codec_for
 from app.export import SEGMENT_FRAMES, open_sink
+from fusion.evaluation.metrics import psnr
 from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
 from fusion.weights import save_weights
-from pictures import RgbImage, psnr
+from pictures import RgbImage
 from synthetic import ClipPair, make_pair, moving_scene, shrink, write_lossless
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from calibration import ViewError, estimate_noise_sigma, match_colors, smooth_colors
+from fusion.evaluation.metrics import psnr
 
 CROSSTALK = np.array([[0.80, 0.15, 0.02, 6.0], [0.10, 0.78, 0.08, 3.0], [0.02, 0.16, 0.70, 9.0]])
 
@@ -23,10 +24,6 @@ def noisy(image: np.ndarray, sigma: float, seed: int = 0) -> np.ndarray:
 
 def small(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
 
 
 @pytest.mark.parametrize(("name", "least"), [("exposure", 38.0), ("crosstalk", 40.0), ("low", 36.0)])

@@ -36,8 +36,3 @@ def pan(count: int, height: int, width: int, step: tuple[float, float], seed: in
 def reduce(frames: list[Image], scale: int) -> list[Image]:
     """The LSR camera's frames."""
     return [to_bytes(downscale(f, f.shape[0] // scale, f.shape[1] // scale)) for f in frames]
-
-
-def psnr(a: Image, b: Image) -> float:
-    """Peak signal-to-noise ratio of two uint8 pictures [dB]."""
-    return float(10 * np.log10(255**2 / np.mean((a.astype(np.float64) - b) ** 2)))

@@ -9,10 +9,10 @@ import pytest
 
 from fusion.background import _displacement, restore_background
 from fusion.classical import Classical
+from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference
 from fusion.motion import DisFlow
 from fusion.resample import upscale
-from pictures import psnr
 from synthetic import moving_scene, shrink
 
 SCALE = 4

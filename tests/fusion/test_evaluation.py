@@ -9,7 +9,8 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from fusion import FusionError
 from fusion.evaluation import evaluate
-from fusion.evaluation.protocols import lsr_frame, psnr, ssim
+from fusion.evaluation.metrics import psnr, ssim
+from fusion.evaluation.protocols import lsr_frame
 from fusion.live import LiveNet
 from fusion.weights import save_card, save_weights
 

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fusion_scene import pan, psnr, reduce
+from fusion_scene import pan, reduce
 
 from fusion import Fuser, FusionError
 from fusion.evaluation import evaluate
+from fusion.evaluation.metrics import psnr
 from fusion.flownet import MATCHED_LAYOUT, NORMALISED, SMALL, SMALL_LAYOUT, FlowNet, load_flow
 from fusion.gop import Reference
 from fusion.inference import LearnedFlow

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from fusion_scene import pan, psnr, reduce, texture
+from fusion_scene import pan, reduce, texture
 
 from fusion import METHODS, FusedFrame, Fuser, FusionError
 from fusion.errors import WeightsError
+from fusion.evaluation.metrics import psnr
 from fusion.resample import to_bytes, upscale
 from fusion.weights import shipped
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from fusion_scene import pan, psnr, reduce
+from fusion_scene import pan, reduce
 
 from fusion import Fuser
 from fusion.awnet import AWnet
 from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
+from fusion.evaluation.metrics import psnr
 from fusion.gop import prepare_reference
 from fusion.inference import AWnetSynthesiser
 from fusion.resample import upscale

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from fusion_scene import pan, psnr, reduce
+from fusion_scene import pan, reduce
 from torch.autograd import gradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
 from fusion.classical import Classical
 from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
+from fusion.evaluation.metrics import psnr
 from fusion.gop import synthesise_gop
 from fusion.inference import LiveSynthesiser
 from fusion.live import LiveNet, LiveReference
