@@ -187,7 +187,6 @@ def homography_alignment(
     view: OutputView,
     hsr_size: tuple[int, int],
     *,
-    method: str = "homography",
     inliers: int = 0,
     residual_px: float = 0.0,
     stats: Mapping[str, float] | None = None,
@@ -198,7 +197,6 @@ def homography_alignment(
         lsr_to_hsr: 3x3, LSR px -> HSR px.
         view: Output view.
         hsr_size: (width, height) of the HSR picture.
-        method: See `Alignment`.
         inliers: See `Alignment`.
         residual_px: See `Alignment`.
         stats: See `Alignment`.
@@ -213,7 +211,7 @@ def homography_alignment(
         scale=view.scale,
         lsr_crop=view.lsr_crop,
         homography=matrix,
-        method=method,
+        method="homography",
         inliers=inliers,
         residual_px=residual_px,
         stats=dict(stats or {}),

@@ -27,23 +27,18 @@ _WORST_PX = 12.0
 
 
 def plane_homography(
-    rig: Rig,
-    *,
-    baseline_mm: float | None = None,
-    distance_mm: float | None = None,
-    normal: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    rig: Rig, *, baseline_mm: float | None = None, distance_mm: float | None = None
 ) -> Matrix:
-    """Map of a plane from undistorted LSR px to undistorted HSR px, 3x3, last element 1.
+    """Map of a plane across the LSR axis from undistorted LSR px to undistorted HSR px, 3x3, last element 1.
 
     Args:
         rig: The rig.
         baseline_mm: Distance between the cameras [mm]; None = the rig's.
-        distance_mm: Distance of the plane along `normal` [mm]; None = the rig's reference.
-        normal: Unit normal of the plane in LSR camera axes.
+        distance_mm: Distance of the plane along the LSR camera's axis [mm]; None = the rig's reference.
 
     """
     distance = rig.reference_mm if distance_mm is None else distance_mm
-    bent = rig.r + np.outer(rig.translation_mm(baseline_mm), normal) / distance
+    bent = rig.r + np.outer(rig.translation_mm(baseline_mm), (0.0, 0.0, 1.0)) / distance
     h = rig.hsr.k @ bent @ invert(rig.lsr.k)
     return np.asarray(h / h[2, 2])
 

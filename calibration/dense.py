@@ -13,6 +13,7 @@ from calibration.grid import ImageF32, ImageU8, Mask, homography_map, inside, re
 from calibration.views import EqualViews
 
 _WINDOW = 9  # [work px] side of the comparison window
+_SHARED = 3  # [work px] pixels as near as this may share a place in the HSR view
 
 
 def refine_by_flow(map_xy: ImageF32, views: EqualViews) -> ImageF32:
@@ -107,13 +108,12 @@ def choose(
     return Choice(map_xy, cost, label)
 
 
-def unclaimed(map_xy: ImageF32, cost: ImageF32, *, reach: int = 3) -> Mask:
+def unclaimed(map_xy: ImageF32, cost: ImageF32) -> Mask:
     """False for pixels whose place in the HSR view fits another pixel better: they are hidden there.
 
     Args:
         map_xy: (hw, ww, 2) [HSR px].
         cost: (hw, ww) cost of each pixel.
-        reach: Pixels nearer than this on the working grid may share a place.
 
     """
     height, width = cost.shape
@@ -130,8 +130,8 @@ def unclaimed(map_xy: ImageF32, cost: ImageF32, *, reach: int = 3) -> Mask:
     winner = np.zeros(len(lowest), np.int64)
     winner[key[best]] = best
     won_row, won_column = np.divmod(winner[key].reshape(height, width), width)
-    near_x = np.abs(won_column - np.arange(width)) <= reach
-    near_y = np.abs(won_row - np.arange(height)[:, None]) <= reach
+    near_x = np.abs(won_column - np.arange(width)) <= _SHARED
+    near_y = np.abs(won_row - np.arange(height)[:, None]) <= _SHARED
     return np.asarray(near_x & near_y)
 
 

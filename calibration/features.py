@@ -17,6 +17,10 @@ from calibration.grid import ImageU8, Mask, Matrix, Points, gray, resize
 
 _RATIO = 0.8
 _MIN_KEYPOINTS = 20
+_MOST_FEATURES = 4000
+_MOST_PIXELS = 700_000
+_EPIPOLAR_PX = 0.75
+"""Largest distance from an epipolar line [LSR px]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,22 +139,14 @@ def _mutual(
     return keep, best[keep]
 
 
-def match_features(
-    hsr: ImageU8,
-    lsr: ImageU8,
-    *,
-    max_features: int = 4000,
-    max_pixels: int = 700_000,
-    magnify: float = 1.0,
-) -> Matches:
+def match_features(hsr: ImageU8, lsr: ImageU8, *, magnify: float = 1.0) -> Matches:
     """Match blur-equalised RootSIFT features.
 
     Args:
         hsr: (H, W, 3) RGB.
         lsr: (h, w, 3) RGB.
-        max_features: Strongest features kept in each view.
-        max_pixels: Both views are searched at the LSR size, or smaller when it has more pixels than this.
-        magnify: Sampling of the search by that of the LSR view; 2 finds more points in small pictures.
+        magnify: Sampling of the search by that of the LSR view; 2 finds more points in small pictures. Above
+            700,000 pixels the search is smaller.
 
     Returns:
         Matches by ratio test and mutual check; about 2-10 % of them are still wrong.
@@ -160,17 +156,17 @@ def match_features(
 
     """
     h, w = lsr.shape[:2]
-    reduce = min(magnify, float(np.sqrt(max_pixels / (h * w))))
+    reduce = min(magnify, float(np.sqrt(_MOST_PIXELS / (h * w))))
     lw, lh = round(w * reduce), round(h * reduce)
     hw, hh = lsr_sampling((hsr.shape[1], hsr.shape[0]), (lw, lh))
     sharp = gray(hsr)
     if reduce > 1.0:  # equal blur first, then equal sampling
         sharp = resize(sharp, round(hw / reduce), round(hh / reduce))
-    found = find_features(sharp, sampling=(hw, hh), limit=max_features)
+    found = find_features(sharp, sampling=(hw, hh), limit=_MOST_FEATURES)
     to_hsr = np.array([hsr.shape[1] / sharp.shape[1], hsr.shape[0] / sharp.shape[0]])
     return pair_features(
         Features((found.points + 0.5) * to_hsr - 0.5, found.descriptors),
-        find_features(lsr, sampling=(lw, lh), limit=max_features),
+        find_features(lsr, sampling=(lw, lh), limit=_MOST_FEATURES),
     )
 
 
@@ -197,13 +193,12 @@ def epipolar_distance(fundamental: Matrix, hsr: Points, lsr: Points) -> npt.NDAr
     return np.asarray(np.abs(value) / np.maximum(np.hypot(line[:, 0], line[:, 1]), 1e-12))
 
 
-def fit_epipolar(matches: Matches, *, scale: float, threshold: float = 0.75) -> EpipolarFit | None:
+def fit_epipolar(matches: Matches, *, scale: float) -> EpipolarFit | None:
     """Fundamental matrix by MAGSAC++ (Barath 2020).
 
     Args:
         matches: Candidate matches.
         scale: HSR px per LSR px; points are compared on the LSR grid.
-        threshold: Largest distance from an epipolar line [LSR px].
 
     Returns:
         The fit, or None when no geometry agrees with 8 matches or more.
@@ -217,7 +212,7 @@ def fit_epipolar(matches: Matches, *, scale: float, threshold: float = 0.75) -> 
             matches.lsr.astype(np.float64),
             matches.hsr.astype(np.float64) / scale,
             cv2.USAC_MAGSAC,
-            threshold,
+            _EPIPOLAR_PX,
             0.999,
             5000,
         )

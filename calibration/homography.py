@@ -12,6 +12,8 @@ from calibration.features import Matches
 from calibration.grid import Mask, Matrix, transform
 
 _MIN_INLIERS = 12
+_REACHES_PX = (0.75, 2.25, 4.5)
+"""Largest transfer errors, one tried after the other [LSR px]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,16 +42,13 @@ def local_scale(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
     return float(np.sign(det) * np.sqrt(abs(det))), angle
 
 
-def fit_homography(
-    matches: Matches, *, lsr_size: tuple[int, int], scale: float, threshold: float = 0.75
-) -> HomographyFit:
+def fit_homography(matches: Matches, *, lsr_size: tuple[int, int], scale: float) -> HomographyFit:
     """Homography by MAGSAC++ with local optimisation.
 
     Args:
         matches: Matches, best those that obey one epipolar geometry.
         lsr_size: (width, height) of the LSR view.
         scale: Rough HSR px per LSR px.
-        threshold: Largest transfer error [LSR px].
 
     Raises:
         NoOverlapError: Fewer than 12 matches agree, or the plane they agree on is impossible.
@@ -59,7 +58,7 @@ def fit_homography(
     count = len(matches)
     if count < _MIN_INLIERS:
         raise NoOverlapError(_no_overlap(count))
-    for reach in (threshold, 3 * threshold, 6 * threshold):
+    for reach in _REACHES_PX:
         found, mask = cv2.findHomography(
             matches.lsr, matches.hsr / scale, cv2.USAC_MAGSAC, reach, maxIters=5000, confidence=0.999
         )

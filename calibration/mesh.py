@@ -20,6 +20,9 @@ from calibration.grid import ImageF32, Mask, Matrix, Points, transform
 
 _BEND, _GRADIENT, _SIZE = 0.2, 0.02, 1e-3
 _ITERATIONS = 10
+_CELLS = (32, 27)
+"""Grid cells across and down."""
+_NEIGHBOURS = 8
 _FINEST_PX = 4.0
 _PLANAR = 1.75  # [LSR px]
 
@@ -60,18 +63,17 @@ class MeshFit:
         return np.asarray(lines[:, x0] * (1 - fx) + lines[:, x0 + 1] * fx, np.float32)
 
 
-def smooth_neighbours(points: Points, offsets: Points, *, k: int = 8) -> Mask:
+def smooth_neighbours(points: Points, offsets: Points) -> Mask:
     """True for matches whose offset agrees with the median of their nearest neighbours'.
 
     Args:
         points: (N, 2) positions.
         offsets: (N, 2) displacement from the plane.
-        k: Neighbours looked at.
 
     """
-    if len(points) <= k:
+    if len(points) <= _NEIGHBOURS:
         return np.ones(len(points), np.bool_)
-    _, index = cKDTree(points).query(points, k=k + 1)
+    _, index = cKDTree(points).query(points, k=_NEIGHBOURS + 1)
     near = offsets[np.asarray(index)[:, 1:]]
     middle = np.median(near, axis=1)
     spread = 1.4826 * np.median(np.linalg.norm(near - middle[:, None], axis=2), axis=1)
@@ -92,27 +94,20 @@ def is_planar(lsr_to_hsr: Matrix, matches: Matches, scale: float) -> bool:
     return float(np.quantile(np.linalg.norm(offsets[kept], axis=1), 0.99)) < _PLANAR * scale
 
 
-def fit_mesh(
-    matches: Matches,
-    lsr_to_hsr: Matrix,
-    lsr_size: tuple[int, int],
-    *,
-    cells: tuple[int, int] = (32, 27),
-) -> MeshFit:
+def fit_mesh(matches: Matches, lsr_to_hsr: Matrix, lsr_size: tuple[int, int]) -> MeshFit:
     """Fit the mesh to matches that obey the epipolar geometry (not the homography).
 
     Args:
         matches: Matches.
         lsr_to_hsr: Homography, LSR px -> HSR px.
         lsr_size: (width, height).
-        cells: Grid cells across and down.
 
     """
     w, h = lsr_size
     offsets = matches.hsr - transform(lsr_to_hsr, matches.lsr)
     kept = smooth_neighbours(matches.lsr, offsets)
     points, data = matches.lsr[kept], offsets[kept]
-    columns, rows = cells[0] + 1, cells[1] + 1
+    columns, rows = _CELLS[0] + 1, _CELLS[1] + 1
     weights = _bilinear(points, w, h, columns, rows)
     bending = _bending(columns, rows)
     density = max(len(points) / (columns * rows), 1e-3)

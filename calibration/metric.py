@@ -27,6 +27,7 @@ _FLAGS = cv2.CALIB_FIX_K3
 _PRECISE = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-9)
 _BROKEN_PX = 2.0
 _SEED = 20
+_ROUNDS = 16
 _LOOKED_AT = 4
 _MAX_ANGLE = 60.0
 
@@ -303,9 +304,7 @@ def _is_mirrored(
     return fit_stereo(flipped, board, hsr, lsr, refine=False).rms_px < _BROKEN_PX
 
 
-def pose_sigmas(
-    pairs: Sequence[BoardPair], board: Board, fit: StereoFit, *, rounds: int = 16
-) -> tuple[float, float]:
+def pose_sigmas(pairs: Sequence[BoardPair], board: Board, fit: StereoFit) -> tuple[float, float]:
     """Standard deviations of the baseline [mm] and of the rotation [deg], by bootstrap over views.
 
     Views are drawn with replacement and the cameras refined each time: a focal length that the views hardly
@@ -313,7 +312,7 @@ def pose_sigmas(
     """
     rng = np.random.default_rng(_SEED)
     lengths, angles = [], []
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         drawn = [pairs[i] for i in rng.integers(0, len(pairs), len(pairs))]
         again = fit_stereo(drawn, board, fit.hsr, fit.lsr)
         lengths.append(float(np.linalg.norm(again.translation)))
@@ -337,9 +336,8 @@ def make_rig(
     verdict: str,
     reference_mm: float = 2000.0,
     note: str = "",
-    created: datetime | None = None,
 ) -> Rig:
-    """Rig file content from a fit.
+    """Rig file content from a fit made now.
 
     Args:
         fit: The fit.
@@ -351,12 +349,10 @@ def make_rig(
         verdict: From `quality`.
         reference_mm: Distance of the reference plane [mm].
         note: The operator's words.
-        created: Time of calibration; None = now.
 
     """
     baseline = float(np.linalg.norm(fit.translation))
     centre = -fit.rotation.T @ fit.translation / baseline
-    when = created if created is not None else datetime.now(timezone.utc)
 
     def model(camera: CameraFit, identity: CameraId) -> CameraModel:
         return CameraModel.model_validate(
@@ -383,7 +379,7 @@ def make_rig(
             "epipolar_p95_px": epipolar_p95_px,
             "views": views,
             "verdict": verdict,
-            "created": when.astimezone(timezone.utc).isoformat(timespec="seconds"),
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "note": note,
         }
     )

@@ -52,8 +52,8 @@ class Fused(NamedTuple):
     guess: Tensor
 
 
-def check_inputs(images: Sequence[Tensor], multiple: int = MULTIPLE) -> None:
-    """Raise FusionInputError unless all are (B, 3, H, W) of one size, multiples of `multiple`."""
+def check_inputs(images: Sequence[Tensor]) -> None:
+    """Raise FusionInputError unless all are (B, 3, H, W) of one size, multiples of `MULTIPLE`."""
     shapes = {tuple(image.shape) for image in images}
     shape = images[0].shape
     if len(shapes) != 1 or len(shape) != 4 or shape[1] != 3:
@@ -61,9 +61,9 @@ def check_inputs(images: Sequence[Tensor], multiple: int = MULTIPLE) -> None:
             f"references and upscaled frame of shapes {sorted(shapes)} must all be (batch, 3, height, width) "
             "of the same size"
         )
-    if shape[2] % multiple or shape[3] % multiple:
+    if shape[2] % MULTIPLE or shape[3] % MULTIPLE:
         raise FusionInputError(
-            f"{shape[3]}x{shape[2]} pixels: width and height must be multiples of {multiple}; pad the "
+            f"{shape[3]}x{shape[2]} pixels: width and height must be multiples of {MULTIPLE}; pad the "
             "frames, or use Fuser, which does"
         )
 

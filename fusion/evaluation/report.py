@@ -110,7 +110,6 @@ def evaluate(
     protocol: str = "septuplet",
     noise_variance: float = 0.0,
     recursion: str | None = None,
-    device: str = "auto",
     on_clip: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Judge methods on a data set: clips and frame folders, Vimeo90K's test set, KITTI or light fields.
@@ -127,7 +126,6 @@ def evaluate(
         protocol: One of `PROTOCOLS`.
         noise_variance: Gaussian noise put on the LSR frames, of values in 0..1.
         recursion: As in `Fuser`; matters for GoPs only.
-        device: As in `Fuser`.
         on_clip: Hears the name of each clip when it is done.
 
     Returns:
@@ -155,7 +153,6 @@ def evaluate(
             method,
             scale=scale,
             references=count,
-            device=device,
             noise_variance=noise_variance,
             recursion=recursion,
             weights=file,
