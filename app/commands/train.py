@@ -352,7 +352,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _main() -> None:
-    """Training alone: the rest of the program needs libraries that a lent machine may lack."""
+    """Training alone: the rest of the program needs more libraries than torch and OpenCV."""
     from fusion.errors import FusionError
 
     try:

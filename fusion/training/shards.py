@@ -1,4 +1,4 @@
-"""Weights in pieces: for ways that carry only small files."""
+"""Weights in pieces: split for transport with a file-size limit."""
 
 from __future__ import annotations
 
