@@ -261,7 +261,9 @@ def command(
         if model is Model.LIVE_FLOW:
             weights = train_live_flow(data, clips, judged, out, samples, stages, run, tell)
         else:
-            form = AWnetForm(matched, direct, refined, calm=not published, upscaler=learned)
+            form = AWnetForm(
+                matched=matched, direct=direct, refined=refined, calm=not published, upscaler=learned
+            )
             weights = train_awnet(data, clips, judged, out, samples, stages, form, run, tell)
     say(f"{weights}: done; curves and pictures are in {out}", quiet=json)
     emit(

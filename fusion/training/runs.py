@@ -26,7 +26,7 @@ _FUSION = 2
 _FLOW = "flownet"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AWnetForm:
     """Which `awnet` is trained.
 
