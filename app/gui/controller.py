@@ -362,6 +362,8 @@ class SessionController(QObject):
             return
         for role in rig.session.away:
             serial = rig.serials[role]
+            # The panels asked for something that is not so: they show again what is.
+            self.configured.emit(settings)
             raise SessionError(f"camera {serial} has left; plug it in before you change how both run")
         live = rig.session.state is State.LIVE
         wanted = change(settings)

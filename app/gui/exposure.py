@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,14 +11,15 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtGui import QUndoCommand, QUndoStack
 
 from app.gui.auto_exposure import STEPS, next_exposure
-from app.gui.controller import SessionController
+from app.gui.controller import STREAMING, SessionController
 from app.gui.preview import Preview
-from app.session import SessionSettings
+from app.session import Alarm, SessionSettings, State
 from drivers import Applied, Limits, Role
 
 THIRD_STOP = 2.0 ** (1 / 3)
 _SAME = 1e-6
 _ARRIVED = 0.01
+_STALE_S = 2.0
 
 
 class Quantity(Enum):
@@ -120,6 +122,8 @@ class ExposurePresenter(QObject):
     linked_changed = pyqtSignal(bool)
     selected_changed = pyqtSignal(object)
     """Role that keys act on."""
+    held = pyqtSignal(str)
+    """Why an exposure did not change."""
 
     def __init__(
         self, controller: SessionController, undo: QUndoStack, parent: QObject | None = None
@@ -133,6 +137,9 @@ class ExposurePresenter(QObject):
         self._selected = Role.HSR
         self._gesture = 0
         self._auto: dict[Role, int] = {}
+        self._seen: dict[Role, float] = {}
+        controller.alarmed.connect(self._on_alarm)
+        controller.state_changed.connect(self._on_state)
         controller.configured.connect(self._on_configured)
         controller.applied.connect(self._on_applied)
         controller.limits_changed.connect(self._on_limits)
@@ -173,7 +180,13 @@ class ExposurePresenter(QObject):
         self._gesture += 1
 
     def set_value(self, control: Control, value: float) -> None:
-        """Ask for a value; it is kept inside the limits and can be undone."""
+        """Ask for a value inside the limits, which can be undone; for an exposure it ends `auto`."""
+        if control.quantity is Quantity.EXPOSURE:
+            for role in Role if self._linked else (control.role,):
+                self._auto.pop(role, None)
+        self._set(control, value)
+
+    def _set(self, control: Control, value: float) -> None:
         old = self._values.get(control)
         if old is None:
             return
@@ -185,8 +198,15 @@ class ExposurePresenter(QObject):
             other = Control(Role.LSR if control.role is Role.HSR else Role.HSR, Quantity.EXPOSURE)
             partner = self._values.get(other)
             if partner is not None:
-                before[other] = partner
-                after[other] = self._inside(other, partner * value / old)
+                # Where one of the two reaches its end both stop, or their ratio would not be kept.
+                reached = self._inside(other, partner * value / old)
+                before[other], after[other] = partner, reached
+                after[control] = old * reached / partner
+                if math.isclose(reached, partner, rel_tol=_SAME):
+                    name = str(other.role).upper()
+                    self.held.emit(f"the {name} camera's exposure is at its end; unlink to change one alone")
+                    self.requested.emit(control, old)
+                    return
         text = f"{control.quantity.value} of the {str(control.role).upper()} camera"
         self._undo.push(_SetValues(self, text, before, after, self._gesture))
 
@@ -204,6 +224,9 @@ class ExposurePresenter(QObject):
 
     def auto(self, role: Role) -> None:
         """Find a good exposure in a few steps from the next pictures, then leave it alone."""
+        if time.monotonic() - self._seen.get(role, -math.inf) > _STALE_S:
+            self.held.emit(f"no pictures come from the {str(role).upper()} camera: no exposure can be found")
+            return
         self.begin_gesture()
         self._auto[role] = STEPS
 
@@ -213,6 +236,7 @@ class ExposurePresenter(QObject):
 
     def observe(self, role: Role, preview: Preview) -> None:
         """Look at a new picture for `auto`."""
+        self._seen[role] = time.monotonic()
         left = self._auto.get(role, 0)
         control = Control(role, Quantity.EXPOSURE)
         asked = self._values.get(control)
@@ -224,7 +248,7 @@ class ExposurePresenter(QObject):
         better = next_exposure(preview.histogram, asked)
         self._auto[role] = left - 1 if better is not None else 0
         if better is not None:
-            self.set_value(control, better)
+            self._set(control, better)
 
     def send(self, values: dict[Control, float]) -> None:
         """Send values to the cameras without an undo step of their own."""
@@ -246,6 +270,15 @@ class ExposurePresenter(QObject):
     def _inside(self, control: Control, value: float) -> float:
         limits = self._limits.get(control)
         return value if limits is None else min(max(value, limits.minimum), limits.maximum)
+
+    def _on_alarm(self, alarm: Alarm) -> None:
+        if alarm.role is not None and not alarm.over:
+            # Left waiting, it would change the exposure when the camera comes back.
+            self._auto.pop(alarm.role, None)
+
+    def _on_state(self, state: State) -> None:
+        if state not in STREAMING:
+            self._auto.clear()
 
     def _on_configured(self, settings: SessionSettings) -> None:
         for role in Role:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSlider, QSpinBox, QVBoxLayout, QWidget
-from superqt import QElidingLabel
+from superqt import QElidingLabel, QFlowLayout
 
 from app.gui.image_view import ImageView
 from app.gui.live_fusion import Choice, Fused
@@ -144,12 +144,12 @@ class FusedPane(QFrame):
         self.hint = QElidingLabel("")
         set_flag(self.hint, "dim", "true")
         self._fusing = (self.method, self.region, self.distance, self.references, self.recurrent)
-        top = QHBoxLayout()
+        top = QFlowLayout()
+        top.setVerticalSpacing(3)
         title = QLabel("Combined")
         set_flag(title, "heading", "true")
         for widget in (title, self.mode, *self._fusing):
             top.addWidget(widget)
-        top.addStretch(1)
         bottom = QHBoxLayout()
         bottom.setSpacing(4)
         for label in (self.rate, self.age, self.dropped):

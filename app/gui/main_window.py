@@ -137,7 +137,7 @@ class MainWindow(QMainWindow):
 
     def _build_side(self) -> None:
         self.exposure_panel = ExposurePanel(self.exposure)
-        self.presets = PresetBar(self.memory, self.controller, self.messages)
+        self.presets = PresetBar(self.memory, self.controller, self.undo, self.messages)
         self.exposure_panel.add(self.presets)
         self.recording_panel = RecordingPanel(self.recording, self.checklist)
         self.recording_panel.card.look.connect(self.pages.show_take)
@@ -208,6 +208,7 @@ class MainWindow(QMainWindow):
         controller.state_changed.connect(self._on_state)
         controller.identified.connect(self._on_identified)
         self.exposure.selected_changed.connect(self._mark_selected)
+        self.exposure.held.connect(self.messages.info)
         self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
         controller.live_started.connect(self.combined.live_started)
         self.pages.takes_shown.connect(self._show_takes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtGui import QUndoCommand, QUndoStack
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QLabel, QPushButton, QWidget
 
 from app.gui.controller import SessionController
@@ -61,12 +62,29 @@ class Memory(QObject):
         self._lane.close()
 
 
+class _ApplyPreset(QUndoCommand):
+    """Both cameras as a preset says, and back as they were before."""
+
+    def __init__(self, controller: SessionController, name: str, before: Preset, after: Preset) -> None:
+        super().__init__(f"preset {name}")
+        self._controller, self._before, self._after = controller, before, after
+
+    def redo(self) -> None:
+        """Set the cameras as the preset says."""
+        self._controller.reconfigure(self._after.apply_to)
+
+    def undo(self) -> None:
+        """Set the cameras as they were."""
+        self._controller.reconfigure(self._before.apply_to)
+
+
 class PresetBar(QWidget):
     """Choose, save and forget presets.
 
     Args:
         memory: Where presets are kept.
         controller: What they are applied to.
+        undo: The window's undo stack.
         messages: For what was done.
 
     """
@@ -75,11 +93,12 @@ class PresetBar(QWidget):
         self,
         memory: Memory,
         controller: SessionController,
+        undo: QUndoStack,
         messages: Messages,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._memory, self._controller, self._messages = memory, controller, messages
+        self._memory, self._controller, self._undo, self._messages = memory, controller, undo, messages
         self.names = QComboBox()
         self.names.setObjectName("presets")
         self.names.setPlaceholderText("none")
@@ -101,8 +120,9 @@ class PresetBar(QWidget):
     def apply(self, name: str) -> None:
         """Set both cameras as the preset says."""
         preset = self._memory.settings.presets.get(name)
-        if preset is not None:
-            self._controller.reconfigure(preset.apply_to)
+        settings = self._controller.settings
+        if preset is not None and settings is not None:
+            self._undo.push(_ApplyPreset(self._controller, name, Preset.of(settings), preset))
 
     def apply_number(self, number: int) -> None:
         """Apply the first, second ... preset of the list."""

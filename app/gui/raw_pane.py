@@ -7,7 +7,7 @@ import time
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QElidingLabel
+from superqt import QElidingLabel, QFlowLayout
 
 from app.gui.histogram import Histogram
 from app.gui.image_view import ImageView
@@ -86,11 +86,14 @@ class RawPane(QFrame):
         top.addWidget(self._simulated)
         top.addWidget(self.state_chip)
         chips = QWidget()
-        # Large numbers must not widen the pane and push the panels out of the window.
-        chips.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        bottom = QHBoxLayout(chips)
+        # Large numbers must neither widen the pane and push the panels out of the window, nor be cut off.
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        chips.setSizePolicy(policy)
+        bottom = QFlowLayout(chips)
         bottom.setContentsMargins(0, 0, 0, 0)
-        bottom.setSpacing(3)
+        bottom.setHorizontalSpacing(3)
+        bottom.setVerticalSpacing(2)
         for label in (
             self.fps_chip,
             self.shown_chip,
@@ -100,7 +103,6 @@ class RawPane(QFrame):
             self.saturated_chip,
         ):
             bottom.addWidget(label)
-        bottom.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(3)

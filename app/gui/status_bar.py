@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.gui.raw_pane import chip
@@ -10,6 +11,7 @@ from app.gui.theme import set_chip
 
 _LOW_MINUTES = 5.0
 _EMPTY_MINUTES = 1.0
+_NAME_WIDTH = 260
 
 
 class StatusBar(QStatusBar):
@@ -53,8 +55,11 @@ class StatusBar(QStatusBar):
     def show_take(self, name: str, seconds: float, *, armed: bool = False) -> None:
         """Show the running take, or the one that waits for its first pulse; an empty name for none."""
         self.take.setVisible(bool(name))
+        self.take.setToolTip(name)
+        # A long name must not widen the window.
+        short = self.take.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, _NAME_WIDTH)
         if name and armed:
-            self.take.setText(f"ARMED {name}")
+            self.take.setText(f"ARMED {short}")
         elif name:
             minutes, rest = divmod(int(seconds), 60)
-            self.take.setText(f"REC {name}  {minutes:02d}:{rest:02d}.{int(seconds * 10) % 10}")
+            self.take.setText(f"REC {short}  {minutes:02d}:{rest:02d}.{int(seconds * 10) % 10}")

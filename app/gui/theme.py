@@ -49,7 +49,7 @@ COLORS = {
         good="#3fb56b",
         warn="#e0a32e",
         bad="#e5564f",
-        on_state="#ffffff",
+        on_state="#14161a",
     ),
     Theme.LIGHT: Colors(
         window="#f2f3f5",

@@ -140,6 +140,7 @@ class TriggerPanel(QWidget):
         super().__init__(parent)
         self._presenter = presenter
         self._allowed = False
+        self._shown: TriggerPlan | None = None
         self.hsr_fps = number(0.1, 500, 30.0, 3, " fps", "trigger_hsr_fps")
         self.ratio = QSpinBox()
         self.ratio.setObjectName("trigger_ratio")
@@ -253,6 +254,11 @@ class TriggerPanel(QWidget):
     def _show_settings(self, settings: SessionSettings) -> None:
         plan = settings.plan
         self.free.setChecked(settings.free_running)
+        if plan == self._shown:
+            # Something else was set: what the operator is about to apply stays in the fields.
+            self._review()
+            return
+        self._shown = plan
         with signals_blocked(self.hsr_fps), signals_blocked(self.ratio):
             self.hsr_fps.setValue(plan.hsr_fps)
             self.ratio.setValue(plan.ratio)

@@ -79,6 +79,21 @@ def test_linked_exposures_keep_their_ratio_and_undo_together(window: MainWindow,
     qtbot.waitUntil(lambda: applied(window, Role.LSR, "ExposureTime") == f"set {start[1]:.3f}")
 
 
+def test_linked_exposures_stop_together_where_one_ends(window: MainWindow) -> None:
+    hsr, lsr = (field(window, role, "ExposureTime") for role in (Role.HSR, Role.LSR))
+    ratio = hsr.value() / lsr.value()
+    window.exposure_panel.link.click()
+    for action in ["exposure_up"] * 20 + ["exposure_down"] * 6:
+        window.actions_table[action].trigger()
+        assert hsr.value() / lsr.value() == pytest.approx(ratio, rel=2e-3)
+    lsr.setValue(lsr.maximum())
+    assert hsr.value() / lsr.value() == pytest.approx(ratio, rel=2e-3)
+    kept = hsr.value()
+    hsr.setValue(kept * 1.5)
+    assert hsr.value() == pytest.approx(kept, rel=1e-3), "the LSR camera's is at its end"
+    assert any("unlink" in message.text for message in window.messages.log)
+
+
 def test_exposure_cannot_reach_into_the_next_pulse(window: MainWindow) -> None:
     settings = window.controller.settings
     assert settings is not None
@@ -163,6 +178,33 @@ def test_auto_exposure_finds_the_target_and_stops(window: MainWindow, qtbot: QtB
     assert spin.value() == found
     window.undo.undo()
     assert spin.value() == pytest.approx(0.2, abs=1e-3)
+
+
+def test_a_typed_exposure_ends_the_automatic_one(window: MainWindow, qtbot: QtBot) -> None:
+    spin, pane = field(window, Role.LSR, "ExposureTime"), window.panes[Role.LSR]
+    spin.setValue(0.2)
+    qtbot.waitUntil(lambda: pane.newest is not None and pane.newest.exposure_us < 250, timeout=10000)
+    window.exposure.auto(Role.LSR)
+    spin.setValue(0.3)
+    reached = window.controller.numbers(Role.LSR).received + 20
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > reached, timeout=10000)
+    assert spin.value() == pytest.approx(0.3, abs=1e-3)
+
+
+def test_figures_of_a_narrow_pane_are_not_cut_off(window: MainWindow, qtbot: QtBot) -> None:
+    pane = window.panes[Role.HSR]
+    window.resize(window.minimumSizeHint())
+    qtbot.wait(50)
+    for chip in (pane.fps_chip, pane.missing_chip, pane.incomplete_chip, pane.saturated_chip):
+        assert chip.width() >= chip.sizeHint().width()
+        assert pane.rect().contains(chip.geometry().translated(chip.parentWidget().pos()))  # type: ignore[union-attr]
+
+
+def test_a_long_take_name_does_not_widen_the_window(window: MainWindow) -> None:
+    before = window.minimumSizeHint().width()
+    window.status.show_take("a_very_long_name_" * 8, 1.0)
+    assert window.minimumSizeHint().width() <= max(before, 1280)
+    assert window.status.take.toolTip().startswith("a_very_long_name_a")
 
 
 def test_snapshot_writes_both_cameras(window: MainWindow, qtbot: QtBot) -> None:

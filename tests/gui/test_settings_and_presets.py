@@ -83,6 +83,26 @@ def test_preset_is_saved_and_applied(
     assert "bench day" in load_settings(path).settings.presets
 
 
+def test_a_preset_is_one_step_back(window: MainWindow, qtbot: QtBot) -> None:
+    spin = window.findChild(QDoubleSpinBox, "hsr_ExposureTime_field")
+    assert spin is not None
+    window.memory.set_preset("bench", PRESET)
+    spin.setValue(3.0)
+
+    def exposed_us() -> float:
+        settings = window.controller.settings
+        return settings.hsr.exposure_us if settings is not None else 0.0
+
+    qtbot.waitUntil(lambda: exposed_us() == pytest.approx(3000, abs=5), timeout=10000)
+    window.presets.apply("bench")
+    qtbot.waitUntil(lambda: exposed_us() == pytest.approx(5000, abs=5), timeout=10000)
+    window.undo.undo()
+    qtbot.waitUntil(lambda: exposed_us() == pytest.approx(3000, abs=5), timeout=10000)
+    qtbot.waitUntil(lambda: spin.value() == pytest.approx(3.0, abs=0.01), timeout=10000)
+    window.undo.redo()
+    qtbot.waitUntil(lambda: exposed_us() == pytest.approx(5000, abs=5), timeout=10000)
+
+
 def test_look_and_geometry_are_remembered(idle_window: MainWindow, qtbot: QtBot) -> None:
     idle_window.actions_table["dark"].trigger()
     idle_window.baseline_panel.baseline.setValue(77.0)

@@ -36,6 +36,15 @@ def test_new_ratio_is_applied_and_limits_follow(window: MainWindow, qtbot: QtBot
     assert not panel.apply.isEnabled()
 
 
+def test_a_rate_not_yet_applied_survives_other_changes(window: MainWindow, qtbot: QtBot) -> None:
+    panel = window.trigger_panel
+    panel.hsr_fps.setValue(10)
+    with qtbot.waitSignal(window.controller.configured, timeout=10000):
+        window.controller.set_black_level(Role.HSR, 2.0)
+    assert panel.hsr_fps.value() == 10
+    assert panel.apply.isEnabled()
+
+
 def test_impossible_rates_say_what_is_possible(window: MainWindow) -> None:
     panel = window.trigger_panel
     panel.ratio.setValue(64)

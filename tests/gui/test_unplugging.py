@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PyQt6.QtWidgets import QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from app.capture import CaptureJob
@@ -180,3 +181,27 @@ def test_changing_a_camera_that_has_left_says_so(bench: tuple[MainWindow, Virtua
     window.controller.set_exposure(Role.LSR, 1000.0)
     qtbot.waitUntil(lambda: window.messages.count(Severity.ERROR) == 1, timeout=10000)
     assert "has left" in window.messages.log[-1].text
+
+
+def test_panels_show_what_is_set_when_a_camera_is_away(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
+) -> None:
+    window, rig = bench
+    pull(window, rig, qtbot, Role.LSR)
+    black = window.findChild(QDoubleSpinBox, "hsr_BlackLevel_field")
+    assert black is not None
+    black.setValue(3.0)
+    qtbot.waitUntil(lambda: black.value() == 0.0, timeout=10000)
+    exposure = window.findChild(QDoubleSpinBox, "lsr_ExposureTime_field")
+    assert exposure is not None
+    asked = exposure.value()
+    qtbot.waitUntil(
+        lambda: window.exposure.auto(Role.LSR) or any("no pictures" in m.text for m in window.messages.log),
+        timeout=10000,
+    )
+    rig.replug(Role.LSR)
+    pane = window.panes[Role.LSR]
+    qtbot.waitUntil(lambda: pane.state_chip.text() == "LIVE", timeout=20000)
+    before = window.controller.numbers(Role.LSR).received
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > before + 20, timeout=10000)
+    assert exposure.value() == asked
