@@ -98,6 +98,10 @@ def run(options: GuiOptions) -> int:
         for warning in loaded.warnings:
             messages.warning(warning)
         window.resize(*(options.size or settings.window))
+        screen = window.screen()
+        if options.size is None and screen is not None:
+            # What was remembered may come from a larger screen.
+            window.resize(window.size().boundedTo(screen.availableSize()))
         window.show()
         if options.take is not None:
             window.pages.show_take(options.take)

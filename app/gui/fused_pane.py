@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSlider, QSpinBox, QVBoxLayout, QWidget
-from superqt import QElidingLabel, QFlowLayout
+from superqt import QElidingLabel
 
 from app.gui.image_view import ImageView
 from app.gui.live_fusion import Choice, Fused
@@ -20,6 +20,7 @@ from app.gui.overlay_worker import Overlay, OverlayMode
 from app.gui.preview import RgbImage
 from app.gui.raw_pane import chip
 from app.gui.theme import set_chip, set_flag
+from app.gui.wrapping_row import WrappingRow
 
 _FIRST_METHOD = "classical"
 _FLICKER_MS = 400
@@ -144,12 +145,11 @@ class FusedPane(QFrame):
         self.hint = QElidingLabel("")
         set_flag(self.hint, "dim", "true")
         self._fusing = (self.method, self.region, self.distance, self.references, self.recurrent)
-        top = QFlowLayout()
-        top.setVerticalSpacing(3)
+        controls = WrappingRow(spacing=6)
         title = QLabel("Combined")
         set_flag(title, "heading", "true")
         for widget in (title, self.mode, *self._fusing):
-            top.addWidget(widget)
+            controls.add(widget)
         bottom = QHBoxLayout()
         bottom.setSpacing(4)
         for label in (self.rate, self.age, self.dropped):
@@ -159,7 +159,7 @@ class FusedPane(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(3)
-        layout.addLayout(top)
+        layout.addWidget(controls)
         layout.addWidget(self.view, 1)
         layout.addLayout(bottom)
         self.newest_overlay: Overlay | None = None

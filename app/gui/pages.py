@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import QSize, pyqtSignal
 from PyQt6.QtWidgets import QStackedWidget, QWidget
 
 from app.gui.fused_pane import Show
@@ -41,9 +41,15 @@ class Pages(QStackedWidget):
         """All pictures of both pages."""
         return [*self._live.views, *self._takes.views.values()]
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """What the page that is shown needs: the take browser has the side column's place as well."""
+        page = self.currentWidget()
+        return page.minimumSizeHint() if page is not None else super().minimumSizeHint()
+
     def show_takes(self, shown: bool) -> None:
         """Show the take browser instead of the live views."""
         self.setCurrentWidget(self._takes if shown else self._live)
+        self.updateGeometry()
         self.takes_shown.emit(shown)
         if shown:
             self._takes.refresh(self._folder())

@@ -6,14 +6,15 @@ import time
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QElidingLabel, QFlowLayout
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from app.gui.histogram import Histogram
 from app.gui.image_view import ImageView
 from app.gui.preview import Preview
 from app.gui.requests import StreamNumbers
 from app.gui.theme import set_chip, set_flag
+from app.gui.wrapping_row import WrappingRow
 from app.session import State
 from drivers import CameraIdentity, Role
 
@@ -85,15 +86,7 @@ class RawPane(QFrame):
         top.addWidget(self.alarm_chip)
         top.addWidget(self._simulated)
         top.addWidget(self.state_chip)
-        chips = QWidget()
-        # Large numbers must neither widen the pane and push the panels out of the window, nor be cut off.
-        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        policy.setHeightForWidth(True)
-        chips.setSizePolicy(policy)
-        bottom = QFlowLayout(chips)
-        bottom.setContentsMargins(0, 0, 0, 0)
-        bottom.setHorizontalSpacing(3)
-        bottom.setVerticalSpacing(2)
+        chips = WrappingRow(spacing=3)
         for label in (
             self.fps_chip,
             self.shown_chip,
@@ -102,7 +95,7 @@ class RawPane(QFrame):
             self.buffer_chip,
             self.saturated_chip,
         ):
-            bottom.addWidget(label)
+            chips.add(label)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(3)
