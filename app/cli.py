@@ -16,7 +16,7 @@ from typer.exceptions import Abort, TyperException
 
 from app import __version__
 from app.commands import bench, calibrate, capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
-from app.commands._common import err
+from app.commands._common import emit, err
 from app.errors import AppError
 from app.logs import log_folder
 from calibration.errors import CalibrationError
@@ -85,8 +85,11 @@ def _is_fusion_error(error: Exception) -> bool:
     return isinstance(error, FusionError)
 
 
-def _fail(message: str, code: int = 1) -> NoReturn:
-    err.print(f"twinrate: {' '.join(message.split())}", markup=False)
+def _fail(message: str, arguments: list[str], code: int = 1) -> NoReturn:
+    sentence = " ".join(message.split())
+    err.print(f"twinrate: {sentence}", markup=False)
+    # A script that reads the last line must find the reason there as well.
+    emit({"error": sentence, "exit_code": code}, as_json="--json" in arguments)
     sys.stdout.flush()
     sys.exit(code)
 
@@ -100,12 +103,12 @@ def run(arguments: list[str]) -> NoReturn:
     except (AppError, DriverError, CalibrationError) as error:
         if verbose:
             traceback.print_exc()
-        _fail(str(error))
+        _fail(str(error), arguments)
     except TyperException as error:
         command = " ".join(["twinrate", *arguments[:1]]) if arguments[:1] else "twinrate"
-        _fail(f"{error.format_message()} (try: {command} --help)", code=2)
+        _fail(f"{error.format_message()} (try: {command} --help)", arguments, code=2)
     except (KeyboardInterrupt, Abort):
-        _fail("stopped")
+        _fail("stopped", arguments)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing is left to say to anyone.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,15 +117,17 @@ def run(arguments: list[str]) -> NoReturn:
         if verbose:
             traceback.print_exc()
         where = f" {error.filename}:" if error.filename else ""
-        _fail(f"{where} {error.strerror or error}; check the path, its permissions and the free disk space")
+        reason = f"{where} {error.strerror or error}; check the path, its permissions and the free disk space"
+        _fail(reason, arguments)
     except Exception as error:
         if verbose:
             traceback.print_exc()
         if _is_fusion_error(error):
-            _fail(str(error))
-        _fail(f"internal error, please report it: {type(error).__name__}: {error}; {_keep_traceback()}")
+            _fail(str(error), arguments)
+        reason = f"internal error, please report it: {type(error).__name__}: {error}; {_keep_traceback()}"
+        _fail(reason, arguments)
     if code == _INTERRUPTED:
-        _fail("stopped")
+        _fail("stopped", arguments)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -53,10 +54,27 @@ def write_picture(path: Path, image: RgbImage) -> None:
     partial.replace(path)
 
 
-def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> tuple[RgbImage, RgbImage]:
-    """HSR and LSR picture of one moment."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Both views of one moment, RGB (H, W, 3) uint8, and what is known of the cameras."""
+
+    hsr: RgbImage
+    lsr: RgbImage
+    hsr_id: CameraId
+    lsr_id: CameraId
+
+
+def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> Moment:
+    """Both views of one moment: two pictures, or that HSR frame of a take or of two clips.
+
+    Raises:
+        InputError: No such picture or frame.
+
+    """
     if len(inputs) == 2 and all(p.suffix.lower() in _PICTURES for p in inputs):
-        return read_picture(inputs[0]), read_picture(inputs[1])
+        hsr, lsr = (read_picture(path) for path in inputs)
+        return Moment(hsr, lsr, _unnamed(hsr), _unnamed(lsr))
+    from app.aligner import camera_id
     from app.inputs import open_inputs
     from app.pipeline import nearest_lsr
 
@@ -66,10 +84,15 @@ def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> tuple
         if frame >= len(gops):
             raise InputError(f"--frame {frame} is too late, there are {len(gops)} HSR frames with LSR frames")
         gop = gops[frame]
-        return to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+        hsr, lsr = to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+        return Moment(hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr))
     finally:
         pair.hsr.close()
         pair.lsr.close()
+
+
+def _unnamed(picture: RgbImage) -> CameraId:
+    return CameraId(width=picture.shape[1], height=picture.shape[0])
 
 
 def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
@@ -97,7 +120,7 @@ def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
                 pictures[name] = read_picture(path)
                 bar.advance()
             sides.append(pictures)
-    ids = [CameraId(width=s[names[0]].shape[1], height=s[names[0]].shape[0]) for s in sides]
+    ids = [_unnamed(side[names[0]]) for side in sides]
     return sides[0], sides[1], ids[0], ids[1]
 
 

@@ -14,6 +14,7 @@ import typer
 
 from app.commands._calibrate_pictures import board_pictures, moment, write_picture
 from app.commands._common import JsonOption, OverwriteOption, emit, say, warn
+from app.commands.sync import offset_option
 from app.errors import InputError
 from calibration import (
     Alignment,
@@ -50,8 +51,8 @@ Inputs = Annotated[
 ]
 FrameOption = Annotated[int, typer.Option(min=0, help="Clips and takes: which HSR frame, from 0.")]
 OffsetOption = Annotated[
-    float | None,
-    typer.Option(help="Clips: first HSR frame's time minus first LSR frame's in ms; found if left out."),
+    str,
+    typer.Option(metavar="X|auto", help="Clips: first HSR frame's time minus first LSR frame's in ms."),
 ]
 
 
@@ -72,12 +73,14 @@ def _region(text: str | None) -> tuple[int, int, int, int] | None:
     return x, y, w, h
 
 
-def _check_outputs(paths: Sequence[Path | None], *, overwrite: bool) -> None:
+def _check_outputs(paths: Sequence[Path | None], *, overwrite: bool, inputs: Sequence[Path]) -> None:
     from app.outputs import check_output
 
-    for path in paths:
-        if path is not None:
-            check_output(path, overwrite=overwrite)
+    given = [path for path in paths if path is not None]
+    for path in given:
+        check_output(path, overwrite=overwrite, inputs=inputs)
+    if len({path.resolve() for path in given}) < len(given):
+        raise typer.BadParameter(f"{given[0]} is given for two outputs; give each its own")
 
 
 def describe(alignment: Alignment) -> dict[str, Any]:
@@ -111,20 +114,23 @@ def scene(
         bool, typer.Option("--common-field", help="Cover only what both cameras see.")
     ] = False,
     frame: FrameOption = 0,
-    offset_ms: OffsetOption = None,
+    offset_ms: OffsetOption = "auto",
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Align two views by what they show; report how well it worked."""
-    _check_outputs([warped], overwrite=overwrite)
-    hsr, lsr = moment(inputs, frame, offset_ms)
+    _check_outputs([warped], overwrite=overwrite, inputs=[*inputs, *([rig] if rig else [])])
+    seen = moment(inputs, frame, offset_option(offset_ms))
+    hsr, lsr = seen.hsr, seen.lsr
     if rig is None:
         found = align_scene(hsr, lsr, refine=refine.value, scale=scale, common_field=common_field)
     elif refine in (Refinement.NONE, Refinement.DENSE):
+        calibrated = load_rig(rig)
+        calibrated.check(hsr=seen.hsr_id, lsr=seen.lsr_id)
         found = align_with_rig(
             hsr,
             lsr,
-            load_rig(rig),
+            calibrated,
             refine="dense" if refine is Refinement.DENSE else "plane",
             scale=scale,
             common_field=common_field,
@@ -188,7 +194,7 @@ def board(
         marker_mm=marker_mm or 0.0,
         dictionary=dictionary,
     )
-    _check_outputs([out, report], overwrite=overwrite)
+    _check_outputs([out, report], overwrite=overwrite, inputs=inputs)
     hsr, lsr, hsr_id, lsr_id = board_pictures(inputs)
     hsr_id = _named(hsr_id, hsr_serial, hsr_lens)
     lsr_id = _named(lsr_id, lsr_serial, lsr_lens)
@@ -266,21 +272,18 @@ def relock_command(
         Path | None, typer.Option(help="The new rig file; the old one is replaced if left out.")
     ] = None,
     frame: FrameOption = 0,
-    offset_ms: OffsetOption = None,
+    offset_ms: OffsetOption = "auto",
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Lock on again after the rail or a head moved, without a board."""
     where = _region(region)
     if out is not None:
-        _check_outputs([out], overwrite=overwrite)
+        _check_outputs([out], overwrite=overwrite, inputs=inputs)
     old = load_rig(rig)
-    hsr, lsr = moment(inputs, frame, offset_ms)
-    old.check(
-        hsr=old.hsr.id.model_copy(update={"width": hsr.shape[1], "height": hsr.shape[0]}),
-        lsr=old.lsr.id.model_copy(update={"width": lsr.shape[1], "height": lsr.shape[0]}),
-    )
-    matches = match_features(hsr, lsr)
+    seen = moment(inputs, frame, offset_option(offset_ms))
+    old.check(hsr=seen.hsr_id, lsr=seen.lsr_id)
+    matches = match_features(seen.hsr, seen.lsr)
     result = relock(old, matches, baseline_mm=baseline_mm, distance_mm=distance_mm, region=where)
     shift = measure_shift(result.rig, matches, where)
     target = rig if out is None else out

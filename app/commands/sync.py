@@ -22,8 +22,8 @@ def factor_option(text: str) -> float | None:
         factor = float(text)
     except ValueError:
         raise typer.BadParameter(f"--capture-factor {text!r} is neither a number nor auto") from None
-    if not factor >= 1:
-        raise typer.BadParameter(f"--capture-factor {text} is below 1")
+    if not 1 <= factor < math.inf:
+        raise typer.BadParameter(f"--capture-factor {text} is not a number from 1 on")
     return factor
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.aligner import camera_id
 from app.capture import CaptureJob, run_job
+from app.cli import run
 from app.demo import TruthOfView, upscale
 from app.pipeline import FusionOptions, Pipeline
 from calibration import CameraModel, Rig, RigFileError, StaleRigError
@@ -90,3 +91,21 @@ def test_a_covered_lens_in_the_middle_keeps_the_alignment_and_says_so(take: Path
         )
         assert hsr is pipeline.alignment
         assert any("the dark GoP keeps the first alignment" in w for w in pipeline.warnings)
+
+
+@pytest.mark.parametrize(
+    "command", [["scene"], ["relock", "--baseline-mm", "50", "--distance-mm", "2000"]], ids=lambda c: c[0]
+)
+def test_calibrate_refuses_the_rig_file_of_other_cameras(
+    take: Path, tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Take.open(take) as opened:
+        rig = emulated_rig(opened)
+    other = rig.hsr.model_copy(update={"id": rig.hsr.id.model_copy(update={"serial": "99999999"})})
+    file = tmp_path / "rig.json"
+    rig.model_copy(update={"hsr": other}).save(file)
+    before = file.read_bytes()
+    with pytest.raises(SystemExit, match="1"):
+        run(["calibrate", *command, str(take), "--rig", str(file)])
+    assert "the rig's was 99999999" in capsys.readouterr().err
+    assert file.read_bytes() == before

@@ -152,3 +152,26 @@ def test_relock_writes_a_rig_that_fits_again(
     assert (
         call("relock", *pair, "--rig", old, "--baseline-mm", 100, "--distance-mm", 900, "--region", "1") == 2
     )
+
+
+def test_outputs_never_replace_what_they_are_made_from(
+    tmp_path: Path, pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pair[0].read_bytes()
+    assert call("scene", *pair, "--warped", pair[0], "--overwrite", "--json") == 1
+    assert "from which it is made" in capsys.readouterr().err
+    assert pair[0].read_bytes() == before
+    rig = tmp_path / "rig.json"
+    arguments = ("board", tmp_path, tmp_path, "--corners", "9x6", "--square-mm", 30, "--out", rig)
+    assert call(*arguments, "--report", rig) == 2
+    assert "two outputs" in capsys.readouterr().err
+
+
+def test_a_failure_is_the_last_line_for_scripts_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("scene", tmp_path / "none.png", tmp_path / "no.png", "--json") == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"error": said.err.removeprefix("twinrate: ").strip(), "exit_code": 1}
+    assert call("scene", tmp_path / "a.mp4", tmp_path / "b.mp4", "--offset-ms", "nan", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 2
