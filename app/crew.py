@@ -17,7 +17,7 @@ from drivers import (
     RingBuffer,
     Role,
 )
-from drivers.trigger import MASTER_OUTPUT, PulseSource, TriggerPlan, check_exposure
+from drivers.trigger import MASTER_OUTPUT, PulseSource, TriggerPlan, check_exposure, longest_exposure_us
 
 _DRAIN_S = 5.0
 _DRAIN_RUNNING_S = 0.3
@@ -66,6 +66,12 @@ class SessionSettings:
         """Frames per second of one camera [1/s]."""
         return self.camera(role).frame_rate if self.free_running else self.plan.fps(role)
 
+    def longest_exposure_us(self, role: Role) -> float:
+        """Longest exposure of one camera that never meets its next frame [us]."""
+        if self.free_running:
+            return longest_exposure_us(self.fps(role))
+        return self.plan.max_exposure_us(role)
+
     def check_exposure(self, role: Role, exposure_us: float) -> None:
         """Refuse an exposure that reaches into the next frame.
 
@@ -73,8 +79,7 @@ class SessionSettings:
             TriggerPlanError: It is too long; the message says what is possible.
 
         """
-        longest = None if self.free_running else self.plan.max_exposure_us(role)
-        check_exposure(role, exposure_us, self.fps(role), longest)
+        check_exposure(role, exposure_us, self.fps(role), self.longest_exposure_us(role))
 
     def with_camera(self, role: Role, camera: CameraSettings) -> SessionSettings:
         """The same with other settings of one camera."""

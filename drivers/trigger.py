@@ -37,24 +37,23 @@ def longest_exposure_us(fps: float) -> float:
     return 1e6 / fps - EXPOSURE_GUARD_US
 
 
-def check_exposure(role: Role, exposure_us: float, fps: float, longest_us: float | None = None) -> None:
+def check_exposure(role: Role, exposure_us: float, fps: float, longest_us: float) -> None:
     """Refuse an exposure that reaches into the next frame.
 
     Args:
         role: Which camera.
         exposure_us: SFNC ExposureTime [us].
         fps: Frames per second.
-        longest_us: Longest that fits [us]; what any camera needs between two frames when None.
+        longest_us: Longest that fits [us].
 
     Raises:
         TriggerPlanError: It is too long; the message says what is possible.
 
     """
-    limit = longest_exposure_us(fps) if longest_us is None else longest_us
-    if exposure_us > limit:
+    if exposure_us > longest_us:
         raise TriggerPlanError(
             f"an exposure of {exposure_us:g} us of the {role.name} camera does not fit between frames at "
-            f"{fps:g} per second; use at most {limit:.0f} us or a lower rate"
+            f"{fps:g} per second; use at most {longest_us:.0f} us or a lower rate"
         )
 
 
@@ -112,15 +111,6 @@ class TriggerPlan:
     def ticks(self, seconds: float) -> int:
         """Pulses of the fast line for `seconds`, in whole groups of m."""
         return max(1, math.ceil(seconds * self.hsr_fps - 1e-9)) * self.ratio
-
-    def check_exposure(self, role: Role, exposure_us: float) -> None:
-        """Refuse an exposure that reaches into the next pulse.
-
-        Raises:
-            TriggerPlanError: It is too long; the message says what is possible.
-
-        """
-        check_exposure(role, exposure_us, self.fps(role), self.max_exposure_us(role))
 
     def wiring(self) -> str:
         """How to connect the box, for the operator."""

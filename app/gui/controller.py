@@ -15,7 +15,6 @@ from app.gui.take_commands import TakeCommands
 from app.session import Alarm, SessionError, SessionSettings, State
 from drivers import Applied, ClockLatch, Limits, RingBuffer, Role
 from drivers.recorder import RecorderStatus
-from drivers.trigger import longest_exposure_us
 
 CLOSING_S = 10.0
 """How long a disk may take up nothing while the program ends before it counts as stopped [s]."""
@@ -388,4 +387,4 @@ def _move(rig: Rig, baseline_mm: float) -> None:
 
 def _exposure_limits(settings: SessionSettings, role: Role, limits: Limits) -> Limits:
     """What the camera accepts and the time between two frames leaves room for [us]."""
-    return replace(limits, maximum=min(limits.maximum, longest_exposure_us(settings.fps(role))))
+    return replace(limits, maximum=min(limits.maximum, settings.longest_exposure_us(role)))

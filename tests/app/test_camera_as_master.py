@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.capture import emulated_session
-from app.session import Session, State
+from app.session import Session, SessionSettings, State
 from drivers import CameraSettingError, Role, Take, TriggerPlanError, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
 from emulated import JOB, until
@@ -86,6 +86,23 @@ def test_rates_and_exposures_belong_to_the_plan(session: Session) -> None:
         session.set_frame_rate(Role.LSR, 100.0)
     with pytest.raises(TriggerPlanError, match="4050 us of the LSR camera"):
         session.set_exposure_us(Role.LSR, 4050.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "longest"),
+    [
+        (JOB.settings(), 4107),
+        (MASTER.settings(), 4017),
+        (replace(MASTER.settings(), free_running=True), 13273),
+    ],
+    ids=["box", "master", "free"],
+)
+def test_the_longest_exposure_is_the_last_that_is_taken(settings: SessionSettings, longest: float) -> None:
+    settings = settings.with_camera(Role.LSR, replace(settings.lsr, frame_rate=75.0))
+    assert settings.longest_exposure_us(Role.LSR) == pytest.approx(longest, abs=0.5)
+    settings.check_exposure(Role.LSR, settings.longest_exposure_us(Role.LSR))
+    with pytest.raises(TriggerPlanError, match=f"use at most {longest} us"):
+        settings.check_exposure(Role.LSR, settings.longest_exposure_us(Role.LSR) + 0.1)
 
 
 def test_a_divider_that_gives_nothing_ends_the_take(tmp_path: Path) -> None:

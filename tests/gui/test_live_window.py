@@ -106,6 +106,25 @@ def test_exposure_cannot_reach_into_the_next_pulse(window: MainWindow) -> None:
     assert slider.value() == slider.maximum()
 
 
+def test_the_longest_exposure_of_a_master_is_one_that_it_takes(window: MainWindow, qtbot: QtBot) -> None:
+    window.trigger_panel.maker.setCurrentIndex(1)
+    with qtbot.waitSignal(window.controller.configured, timeout=10000):
+        window.trigger_panel.apply.click()
+    settings = window.controller.settings
+    assert settings is not None
+    longest = settings.plan.max_exposure_us(Role.LSR)
+    spin = field(window, Role.LSR, "ExposureTime")
+    assert spin.maximum() == pytest.approx(longest / 1000, abs=1e-3)
+    spin.setValue(1000.0)
+
+    def taken() -> float:
+        now = window.controller.settings
+        assert now is not None
+        return now.lsr.exposure_us
+
+    qtbot.waitUntil(lambda: taken() == pytest.approx(longest, abs=20), timeout=10000)
+
+
 def test_keys_act_on_the_chosen_camera(window: MainWindow, qtbot: QtBot) -> None:
     before = field(window, Role.LSR, "ExposureTime").value()
     QTest.mouseClick(window.panes[Role.LSR], Qt.MouseButton.LeftButton)
