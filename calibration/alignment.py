@@ -15,7 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import ViewError
-from calibration.grid import ImageF32, Mask, Matrix, homography_map, inside, remap, scaling, shift, transform
+from calibration.grid import (
+    ImageF32,
+    Mask,
+    Matrix,
+    homography_map,
+    inside,
+    invert,
+    remap,
+    scaling,
+    shift,
+    transform,
+)
 from calibration.homography import local_scale
 
 _SNAP = 0.03
@@ -81,6 +92,12 @@ class Alignment:
     def view(self) -> OutputView:
         """Geometry of the output view."""
         return OutputView(self.map_xy.shape[1], self.map_xy.shape[0], self.lsr_crop)
+
+    @property
+    def lsr_to_hsr(self) -> Matrix:
+        """3x3, LSR px -> HSR px, of the dominant plane; its last element is 1."""
+        matrix = self.homography @ invert(self.view.to_lsr)
+        return np.asarray(matrix / matrix[2, 2])
 
     def warp(self, hsr: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """HSR picture in the output view (Ho, Wo[, 3]), bicubic; 0 outside the HSR picture.

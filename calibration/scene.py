@@ -23,7 +23,7 @@ from calibration.features import (
     match_features,
     planar_epipolar,
 )
-from calibration.grid import check_view, invert, resize_map
+from calibration.grid import check_view, resize_map
 from calibration.homography import HomographyFit, fit_homography, local_scale
 from calibration.rectification import rectify_from_matches
 from calibration.refinement import accept, refine_depth, refine_flow, require_likeness, to_output
@@ -234,8 +234,7 @@ def _keep_previous(
 
     """
     view, hsr_size = previous.view, (hsr.shape[1], hsr.shape[0])
-    to_hsr = previous.homography @ invert(view.to_lsr)
-    views = equalise_views(hsr, lsr, view, to_hsr)
+    views = equalise_views(hsr, lsr, view, previous.lsr_to_hsr)
     refined = accept(resize_map(previous.map_xy, *views.size), views, hsr_size, "previous")
     if float((refined.credible & (refined.cost < 2.0)).mean()) < 0.5 * float(previous.valid.mean()):
         raise error

@@ -111,14 +111,14 @@ def make_lock(hsr: Frame, lsr: Frame, geometry: Geometry, box: Box | None = None
     sharp, coarse = to_rgb8(hsr), to_rgb8(lsr)
     try:
         alignment = align_scene(sharp, coarse)
-        matrix = alignment.homography @ np.linalg.inv(alignment.view.to_lsr)
+        matrix = alignment.lsr_to_hsr
         if box is not None:
             matrix = _moved_onto(matrix, sharp, coarse, box)
     except cv2.error as error:
         raise CalibrationError(
             "the views could not be aligned; give the scene more texture and try again"
         ) from error
-    return Lock(alignment, matrix / matrix[2, 2], geometry)
+    return Lock(alignment, matrix, geometry)
 
 
 def _moved_onto(matrix: Matrix, hsr: RgbImage, lsr: RgbImage, box: Box) -> Matrix:

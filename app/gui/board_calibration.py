@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from app.gui.alignment_lock import Geometry, Lock
 from app.gui.preview import RgbImage
 from calibration import (
@@ -92,6 +90,5 @@ def rig_lock(rig: Rig, lens_mm: float) -> Lock:
 
     """
     alignment = align_baseline(rig)
-    matrix = alignment.homography @ np.linalg.inv(alignment.view.to_lsr)
     geometry = Geometry(rig.baseline_mm, rig.reference_mm / 1000, lens_mm)
-    return Lock(alignment, matrix / matrix[2, 2], geometry, rig)
+    return Lock(alignment, alignment.lsr_to_hsr, geometry, rig)

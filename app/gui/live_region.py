@@ -10,7 +10,8 @@ import numpy as np
 from app.gui.alignment_lock import Lock
 from app.gui.preview import RgbImage
 from calibration import view_mismatch
-from calibration.grid import gray, homography_map, inside, remap
+from calibration.alignment import OutputView, homography_alignment
+from calibration.grid import gray, remap
 from calibration.noise import spatial_noise
 from drivers import Frame, Role, to_rgb8
 
@@ -62,33 +63,31 @@ class LiveView:
         self, lock: Lock, region: Region, hsr_shape: tuple[int, ...], lsr_shape: tuple[int, ...]
     ) -> None:
         height, width = lsr_shape[:2]
-        self._x, self._y = (int(region.x * width) // 2 * 2, int(region.y * height) // 2 * 2)
-        self._w = max(16, min(int(region.size * width), width - self._x) // 2 * 2)
-        self._h = max(16, min(int(region.size * height), height - self._y) // 2 * 2)
+        x, y = int(region.x * width) // 2 * 2, int(region.y * height) // 2 * 2
+        w = max(16, min(int(region.size * width), width - x) // 2 * 2)
+        h = max(16, min(int(region.size * height), height - y) // 2 * 2)
         self.scale = lock.alignment.scale
-        out_w, out_h = 2 * round(self._w * self.scale / 2), 2 * round(self._h * self.scale / 2)
-        sx, sy = self._w / out_w, self._h / out_h
-        to_lsr = np.array([[sx, 0, self._x + 0.5 * sx - 0.5], [0, sy, self._y + 0.5 * sy - 0.5], [0, 0, 1.0]])
-        self._map = homography_map(lock.lsr_to_hsr @ to_lsr, out_w, out_h)
-        self.valid = inside(self._map, hsr_shape[1], hsr_shape[0], margin=1.0)
+        view = OutputView(2 * round(w * self.scale / 2), 2 * round(h * self.scale / 2), (x, y, w, h))
         self._hsr_size = (hsr_shape[1], hsr_shape[0])
+        self._alignment = homography_alignment(lock.lsr_to_hsr, view, self._hsr_size)
+        self.valid = self._alignment.valid
 
     def crop(self, lsr: Frame) -> RgbImage:
         """The region of an LSR frame, RGB."""
-        return np.ascontiguousarray(to_rgb8(lsr)[self._y : self._y + self._h, self._x : self._x + self._w])
+        return np.ascontiguousarray(self._alignment.crop_lsr(to_rgb8(lsr)))
 
     def reference(self, hsr: Frame) -> RgbImage:
         """The HSR frame in the region, (Ho, Wo, 3); only the part that is needed is demosaiced."""
-        width, height = self._hsr_size
-        low = np.floor(self._map.reshape(-1, 2).min(axis=0)).astype(int) - _MARGIN
-        high = np.ceil(self._map.reshape(-1, 2).max(axis=0)).astype(int) + _MARGIN
+        (width, height), positions = self._hsr_size, self._alignment.map_xy
+        low = np.floor(positions.reshape(-1, 2).min(axis=0)).astype(int) - _MARGIN
+        high = np.ceil(positions.reshape(-1, 2).max(axis=0)).astype(int) + _MARGIN
         x0, y0 = (int(np.clip(v, 0, most - 2)) // 2 * 2 for v, most in zip(low, (width, height), strict=True))
         x1, y1 = (
             int(np.clip(v, start + 2, most)) // 2 * 2
             for v, start, most in zip(high, (x0, y0), (width, height), strict=True)
         )
         part = Frame(hsr.image[y0:y1, x0:x1], hsr.pixel_format, Role.HSR, hsr.frame_id, hsr.mid_exposure_ns)
-        moved = self._map - np.array([x0, y0], np.float32)
+        moved = positions - np.array([x0, y0], np.float32)
         return np.asarray(remap(to_rgb8(part), moved), np.uint8)
 
 

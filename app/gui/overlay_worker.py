@@ -15,7 +15,7 @@ import numpy.typing as npt
 from app.gui.alignment_lock import find_frame
 from app.gui.mailbox import Mailbox
 from app.gui.preview import GreyImage, RgbImage, grey, shrunk, whole
-from calibration.grid import Matrix
+from calibration.grid import Matrix, scaling
 from drivers import Frame, OverwrittenError, RingBuffer
 
 Image = npt.NDArray[np.uint8]
@@ -152,9 +152,7 @@ def warped_onto(lsr: Frame, shrink: Callable[[Frame, int], Image], hsr: Frame, l
     """
     height, width = lsr.image.shape[:2]
     step = 2 * max(1, hsr.image.shape[1] // width // 2)
-    # Centres of pixels are at whole numbers: that of a step x step block is at (step - 1) / 2.
-    centre = (1 - step) / (2 * step)
-    to_small = np.array([[1 / step, 0.0, centre], [0.0, 1 / step, centre], [0.0, 0.0, 1.0]])
+    to_small = scaling(1 / step, 1 / step)
     inverse = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = cv2.warpPerspective(shrink(hsr, step), to_small @ lsr_to_hsr, (width, height), flags=inverse)
     return np.asarray(moved, np.uint8)

@@ -9,12 +9,14 @@ import pytest
 from calibration import (
     MirroredViewError,
     NoOverlapError,
+    OutputView,
     RotatedViewError,
     TooFewFeaturesError,
     ViewError,
     align_scene,
     identity_alignment,
 )
+from calibration.alignment import homography_alignment
 
 LSR_W, LSR_H, N = 160, 120, 4
 
@@ -107,6 +109,12 @@ def test_identity_keeps_every_pixel(hsr_shape: tuple[int, int, int]) -> None:
     assert np.array_equal(result.warp(hsr), hsr)
     assert result.valid.all()
     assert result.lsr_crop == (0, 0, 160, 120)
+
+
+def test_the_plane_of_an_alignment_reads_from_lsr_to_hsr_pixels() -> None:
+    plane = np.array([[4.1, 0.1, 30.0], [-0.1, 3.9, -20.0], [2e-5, -1e-5, 1.0]])
+    alignment = homography_alignment(2 * plane, OutputView(320, 240, (20, 10, 80, 60)), (640, 480))
+    assert alignment.lsr_to_hsr == pytest.approx(plane)
 
 
 def test_identity_refuses_swapped_streams() -> None:
