@@ -4,6 +4,7 @@ from drivers._clip_audio import ClipSound
 from drivers.camera import Applied, Camera, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.clock_latch import ClockLatch, ClockReading, PhaseBasis
 from drivers.demosaic import to_rgb8
+from drivers.disk import disk_free_bytes, disk_seconds_left
 from drivers.errors import (
     CameraDisconnectedError,
     CameraError,
@@ -35,8 +36,6 @@ from drivers.recorder import (
     RecorderStatus,
     RecordingReport,
     StreamReport,
-    bytes_per_second,
-    disk_seconds_left,
 )
 from drivers.ring_buffer import RingBuffer
 from drivers.source import FrameSource, SourceInfo, StreamPair
@@ -100,7 +99,7 @@ __all__ = [
     "TriggerMetadata",
     "TriggerPlanError",
     "VideoClip",
-    "bytes_per_second",
+    "disk_free_bytes",
     "disk_seconds_left",
     "fit_hardware_clocks",
     "hsr_times_on_lsr_clock",

@@ -6,7 +6,6 @@ disk that cannot keep up fills the ring, and shortly before frames would be lost
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from drivers._segment import aligned_empty
 from drivers._take_metadata import TakeMetadata
 from drivers._take_report import Gap, RecordingReport, StreamReport, recording_report
 from drivers._take_writer import TakeWriter
+from drivers.disk import RESERVE_BYTES, disk_seconds_left
 from drivers.errors import OverwrittenError, TakeError
 from drivers.frame import Role
 from drivers.ring_buffer import RingBuffer
@@ -29,11 +29,8 @@ __all__ = [
     "RecordingReport",
     "StreamReport",
     "bytes_per_second",
-    "disk_seconds_left",
 ]
 
-RESERVE_BYTES = 1024**3
-"""Free space at which a recording ends in order [bytes]."""
 _SYNC_EVERY_S = 2.0
 _POLL_S = 0.05
 _MOST_PER_TURN = 8
@@ -68,31 +65,6 @@ class RecorderStatus:
 def bytes_per_second(metadata: TakeMetadata) -> float:
     """Disk rate of a recording with these settings [bytes/s]; 0 when the frame rates are unknown."""
     return sum(c.stride * c.frame_rate for c in (metadata.hsr, metadata.lsr))
-
-
-def disk_seconds_left(folder: Path | str, rate: float, *, reserve_bytes: int = RESERVE_BYTES) -> float:
-    """How long a recording below `folder` can last [s]; infinite for rate 0.
-
-    Args:
-        folder: Where takes are made; the nearest existing parent counts.
-        rate: Disk rate [bytes/s], see `bytes_per_second`.
-        reserve_bytes: Space that stays free [bytes].
-
-    Raises:
-        TakeError: The disk cannot be asked.
-
-    """
-    place = Path(folder).absolute()
-    try:
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        usage = shutil.disk_usage(place)
-    except OSError as error:
-        raise TakeError(f"{place}: free space cannot be read ({error.strerror or error})") from error
-    if rate <= 0 or usage.total == 0:
-        # A place without any space is no disk: making the folder says so.
-        return float("inf")
-    return max(0.0, float(usage.free - reserve_bytes)) / rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from app.gui.alignment_lock import LockState
 from app.gui.baseline import BaselinePresenter
 from app.gui.controller import SessionController
 from app.gui.raw_pane import chip
-from app.gui.status import existing_folder, planned_rate
+from app.gui.status import minutes_left, planned_rate
 from app.gui.sync_check import check_sync, recent_pulses
 from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import set_chip
 from app.session import SessionSettings
-from drivers import ClockLatch, RingBuffer, Role
-from drivers.recorder import RESERVE_BYTES
+from drivers import ClockLatch, RingBuffer, Role, TakeError
 
 _ENOUGH_MINUTES = 2.0
 _ORDER = ("good", "warn", "bad")
@@ -44,10 +42,9 @@ class Check:
 def check_disk(folder: Path, settings: SessionSettings) -> Check:
     """How long the disk lasts."""
     try:
-        free = shutil.disk_usage(existing_folder(folder)).free
-    except OSError as error:
-        return Check("disk", "bad", f"{folder}: {error.strerror or error}; choose another folder")
-    minutes = max(0, free - RESERVE_BYTES) / planned_rate(settings) / 60
+        minutes = minutes_left(folder, settings)
+    except TakeError as error:
+        return Check("disk", "bad", f"{error}; choose another folder")
     if minutes <= 0:
         return Check("disk", "bad", f"{folder}: full; free space or choose another folder")
     level = "good" if minutes >= _ENOUGH_MINUTES else "warn"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +16,8 @@ import torch
 
 from app.gui.mailbox import Mailbox
 from app.session import SessionSettings
-from drivers import Role
-from drivers.recorder import RESERVE_BYTES, RecorderStatus
+from drivers import Role, TakeError, disk_free_bytes, disk_seconds_left
+from drivers.recorder import RecorderStatus
 
 PERIOD_S = 1.0
 
@@ -83,11 +83,16 @@ def planned_rate(settings: SessionSettings) -> float:
     return rate
 
 
-def existing_folder(path: Path) -> Path:
-    """The nearest folder above `path` that is there: a take folder is made with the first take."""
-    while not path.is_dir() and path != path.parent:
-        path = path.parent
-    return path
+def minutes_left(folder: Path, settings: SessionSettings) -> float:
+    """Minutes of recording with these settings that fit into a take folder, before the reserve.
+
+    Raises:
+        TakeError: The disk cannot be asked.
+
+    """
+    seconds = disk_seconds_left(folder, planned_rate(settings))
+    # What is no disk, such as /proc, has no end either; nothing fits there.
+    return seconds / 60 if math.isfinite(seconds) else 0.0
 
 
 class StatusSampler:
@@ -129,18 +134,17 @@ class StatusSampler:
             written = take.bytes_written if take is not None else 0
             rate = max(0, written - before) / (now - then) / 1e6
             before, then = written, now
+            folder, settings = self._folder(), self._settings()
             try:
-                free = shutil.disk_usage(existing_folder(self._folder())).free
-            except OSError:
+                free = disk_free_bytes(folder)
+                left = minutes_left(folder, settings) if settings is not None else None
+            except TakeError:
                 # The disk was pulled: nothing can be written there, and the bar says so.
-                free = 0
-            settings = self._settings()
-            planned = planned_rate(settings) if settings is not None else 0.0
-            usable = max(0, free - RESERVE_BYTES)
+                free, left = 0, 0.0 if settings is not None else None
             self.mailbox.put(
                 Status(
                     disk_free=free,
-                    minutes_left=usable / planned / 60 if planned else None,
+                    minutes_left=left,
                     write_mb_per_s=rate,
                     queue_fill=take.queue_fill if take is not None else None,
                     take_ended=take.stop_reason if take is not None else None,

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from drivers import Frame, FrameFlag, PixelFormat, Role, TakeError
-from drivers.recorder import Recorder, bytes_per_second, disk_seconds_left
+from drivers.disk import disk_free_bytes, disk_seconds_left
+from drivers.recorder import Recorder, bytes_per_second
 from drivers.ring_buffer import RingBuffer
 from drivers.take import Take, TakeMetadata, TakeWriter
 
@@ -266,6 +267,7 @@ def test_wrong_calls_are_told(tmp_path: Path, metadata: TakeMetadata, rings: dic
     assert not recorder.recording
     assert disk_seconds_left(tmp_path / "not" / "yet", 1e6) > 0
     assert disk_seconds_left(tmp_path, 0.0) == float("inf")
+    assert disk_free_bytes(tmp_path / "not" / "yet") > 0
 
 
 def test_live_cameras_lose_nothing(
