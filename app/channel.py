@@ -44,7 +44,6 @@ class LiveCounters:
         incomplete: Of these, damaged ones.
         missing: Frames that the frame ids say are missing.
         last_host_ns: Host monotonic clock at the newest frame [ns]; 0 before the first.
-        longest_grab_ns: Longest time from a frame's hand-over to its place in the ring [ns].
         buffered: Share of the camera's buffers that wait to be fetched, 0..1, as of the last second.
 
     """
@@ -53,7 +52,6 @@ class LiveCounters:
     incomplete: int = 0
     missing: int = 0
     last_host_ns: int = 0
-    longest_grab_ns: int = 0
     buffered: float = 0.0
 
 
@@ -90,7 +88,7 @@ class Channel:
         self.camera = camera
         self.role = camera.role
         self.ring: RingBuffer | None = None
-        self._received = self._incomplete = self._missing = self._last_host_ns = self._longest_grab_ns = 0
+        self._received = self._incomplete = self._missing = self._last_host_ns = 0
         self._buffered = 0.0
         self.failure: DriverError | None = None
         self.deviations: tuple[str, ...] = ()
@@ -113,7 +111,6 @@ class Channel:
             self._incomplete,
             self._missing,
             self._last_host_ns,
-            self._longest_grab_ns,
             self._buffered,
         )
 
@@ -133,7 +130,7 @@ class Channel:
 
         """
         self.ring = make_ring(settings, fps, self.ring)
-        self._received = self._incomplete = self._missing = self._last_host_ns = self._longest_grab_ns = 0
+        self._received = self._incomplete = self._missing = self._last_host_ns = 0
         self.failure = None
         self.deviations = ()
         self._free_running = not settings.triggered
@@ -270,11 +267,8 @@ class Channel:
             time.sleep(0.002)
 
     def _count(self, frame: Frame) -> None:
-        took = time.monotonic_ns() - frame.host_ns
         if self.grab_ns is not None:
-            self.grab_ns.append(took)
-        if took > self._longest_grab_ns:
-            self._longest_grab_ns = took
+            self.grab_ns.append(time.monotonic_ns() - frame.host_ns)
         if frame.flags & (FrameFlag.GAP_BEFORE | FrameFlag.INCOMPLETE):
             self._incomplete += bool(frame.flags & FrameFlag.INCOMPLETE)
             if frame.flags & FrameFlag.GAP_BEFORE:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from app.crew import SessionError
 from drivers import Role
-
-_ALARMS_KEPT = 100
 
 
 class State(str, Enum):
@@ -50,17 +47,11 @@ class SessionNews:
         self._state = State.DISCONNECTED
         self._state_listeners: list[Callable[[State], None]] = []
         self._alarm_listeners: list[Callable[[Alarm], None]] = []
-        self._alarms: deque[Alarm] = deque(maxlen=_ALARMS_KEPT)
 
     @property
     def state(self) -> State:
         """Where the session stands."""
         return self._state
-
-    @property
-    def alarms(self) -> tuple[Alarm, ...]:
-        """The newest alarms, oldest first."""
-        return tuple(self._alarms)
 
     def on_state(self, listener: Callable[[State], None]) -> None:
         """Call `listener` with every new state."""
@@ -76,7 +67,6 @@ class SessionNews:
             listener(state)
 
     def _alarm(self, alarm: Alarm) -> None:
-        self._alarms.append(alarm)
         for listener in tuple(self._alarm_listeners):
             listener(alarm)
 

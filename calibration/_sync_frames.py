@@ -48,7 +48,6 @@ class FrameSync:
     Attributes:
         shift_s: What to add to an HSR time to get the LSR time of the same instant [s].
         error_frames: Standard error of it [LSR frames].
-        scatter_frames: Robust spread of the single HSR frames [LSR frames].
         frames: HSR frames that moved enough to tell and agree.
         similarity: Mean correlation at the best place, -1..1.
         exposure_frames: LSR frames over which an HSR exposure averages, as measured; noise in the LSR frames
@@ -58,7 +57,6 @@ class FrameSync:
 
     shift_s: float
     error_frames: float
-    scatter_frames: float
     frames: int
     similarity: float
     exposure_frames: float
@@ -179,7 +177,7 @@ def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -
         max_exposure: Longest HSR exposure to try [LSR frames].
 
     """
-    nothing = FrameSync(0.0, float("inf"), float("inf"), 0, 0.0, 1.0)
+    nothing = FrameSync(0.0, float("inf"), 0, 0.0, 1.0)
     if not windows:
         return nothing
     period = float(np.mean(np.concatenate([np.diff(w.lsr_s) for w in windows])))
@@ -223,7 +221,6 @@ def match_frames(windows: Sequence[FrameWindow], *, max_exposure: float = 8.0) -
     return FrameSync(
         shift_s=shift,
         error_frames=max(rms, scatter) / period / float(np.sqrt(effective)) + 0.01 + lone,
-        scatter_frames=scatter / period,
         frames=agreeing,
         similarity=float(scores.mean()),
         exposure_frames=best[1],

@@ -63,12 +63,11 @@ def rectify_rig(rig: Rig, matches: Matches | None = None) -> Rectification:
             lsr=lsr,
             disparity=disparity_range((source - target)[good, 0]),
             row_residual_px=float(np.median(off)),
-            row_p95_px=float(np.quantile(off, 0.95)),
         )
     shift = f * rig.baseline_mm * abs(float(x @ np.array(rig.direction))) / rig.reference_mm
     sign = float(np.sign(x @ np.array(rig.direction)))
     ends = sorted((sign * shift * (1 / _NEAREST - 1), sign * shift * (1 / _FARTHEST - 1)))
-    return Rectification(hsr=hsr, lsr=lsr, disparity=(ends[0], ends[1]), row_residual_px=0.0, row_p95_px=0.0)
+    return Rectification(hsr=hsr, lsr=lsr, disparity=(ends[0], ends[1]), row_residual_px=0.0)
 
 
 def align_with_rig(

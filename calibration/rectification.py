@@ -35,7 +35,6 @@ class Rectification:
         lsr: 3x3, LSR px -> rectified px.
         disparity: (lowest, highest) x_lsr - x_hsr expected [rectified px].
         row_residual_px: Median row difference of the matches [HSR px].
-        row_p95_px: 95th percentile of it [HSR px].
 
     """
 
@@ -43,7 +42,6 @@ class Rectification:
     lsr: Matrix
     disparity: tuple[float, float]
     row_residual_px: float
-    row_p95_px: float
 
 
 def _rotation(x: float, y: float, z: float) -> Matrix:
@@ -140,7 +138,6 @@ def with_plane(hsr: Matrix, lsr: Matrix, matches: Matches) -> Rectification:
         lsr=sheared,
         disparity=disparity_range(disparity[good]),
         row_residual_px=float(np.median(difference)),
-        row_p95_px=float(np.quantile(difference, 0.95)),
     )
 
 

@@ -16,7 +16,6 @@ from calibration.grid import Matrix, scaling
 VERSION: Literal[1] = 1
 Row3 = tuple[float, float, float]
 Matrix3 = tuple[Row3, Row3, Row3]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Part(BaseModel):

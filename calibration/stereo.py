@@ -28,13 +28,11 @@ class StereoMap:
     Attributes:
         map_xy: (hw, ww, 2) float32 positions [HSR px].
         confirmed: (hw, ww), found again when searching from the other view.
-        disparities: Range searched [samples].
 
     """
 
     map_xy: ImageF32
     confirmed: Mask
-    disparities: int
 
 
 def search_rows(views: EqualViews, rectification: Rectification, *, scale: float) -> StereoMap | None:
@@ -76,7 +74,7 @@ def search_rows(views: EqualViews, rectification: Rectification, *, scale: float
     disparity = remap(filled, positions, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
     sure = remap(confirmed.astype(np.float32), positions, cv2.INTER_LINEAR) > 0.6
     positions[..., 0] -= disparity
-    return StereoMap(_apply(invert(hsr_to_frame), positions), np.asarray(sure), count)
+    return StereoMap(_apply(invert(hsr_to_frame), positions), np.asarray(sure))
 
 
 def _frame(

@@ -16,11 +16,9 @@ from calibration.grid import (
     gray,
     homography_map,
     inside,
-    invert,
     remap,
     resize,
     scaling,
-    transform,
 )
 from calibration.noise import spatial_noise
 
@@ -124,9 +122,3 @@ def _levels(
 def plane_map(lsr_to_hsr: Matrix, views: EqualViews) -> ImageF32:
     """Positions [HSR px] of the working grid under a homography."""
     return homography_map(lsr_to_hsr @ views.work_to_lsr, *views.size)
-
-
-def sample_points(map_xy: ImageF32, views: EqualViews, lsr_points: npt.NDArray[np.float64]) -> ImageF32:
-    """Positions (N, 2) that a working-grid map gives to LSR positions (N, 2) [HSR px]."""
-    p = transform(invert(views.work_to_lsr), lsr_points).astype(np.float32)[None]
-    return np.asarray(remap(map_xy, p, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)[0], np.float32)

@@ -64,8 +64,6 @@ class TriggerPlan:
     Attributes:
         hsr_fps: f, pulses per second on the slow line [1/s].
         ratio: m, pulses of the fast line per pulse of the slow one.
-        hsr_readout_us: Read-out time of the HSR camera's region [us].
-        lsr_readout_us: Read-out time of the LSR camera's region [us].
         line: SFNC TriggerSource that the wire is connected to.
         activation: SFNC TriggerActivation.
         master: The LSR camera makes the pulses: it runs at its own rate, and an external divider hands every
@@ -75,8 +73,6 @@ class TriggerPlan:
 
     hsr_fps: float
     ratio: int
-    hsr_readout_us: float
-    lsr_readout_us: float
     line: str = "Line0"
     activation: str = "RisingEdge"
     master: bool = False
@@ -197,7 +193,7 @@ def plan_trigger(
             f"the {role} camera cannot read {rows} rows {rate:g} times a second, {fastest:.1f} at most; use "
             f"fewer rows or one of: {_nearest(hsr_fps, wanted, hsr_readout, lsr_readout)}"
         )
-    return TriggerPlan(hsr_fps, whole, hsr_readout, lsr_readout, line, activation, master)
+    return TriggerPlan(hsr_fps, whole, line, activation, master)
 
 
 def _nearest(hsr_fps: float, lsr_fps: float, hsr_readout: float, lsr_readout: float) -> str:

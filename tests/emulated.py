@@ -7,8 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.capture import CaptureJob
+from app.session import Alarm, Session
 
 JOB = CaptureJob(Path(), 0.1, emulate=True, hsr_size=(96, 80), lsr_size=(48, 40))
+
+
+def heard(session: Session) -> list[Alarm]:
+    """The session's alarms from now on."""
+    alarms: list[Alarm] = []
+    session.on_alarm(alarms.append)
+    return alarms
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from app.gui.preview import RgbImage
 from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography, register_views
-from calibration.alignment import overlap_share
 from calibration.grid import Matrix
 from drivers import Frame, OverwrittenError, RingBuffer, to_rgb8
 
@@ -146,16 +145,6 @@ def _moved_onto(matrix: Matrix, hsr: RgbImage, lsr: RgbImage, box: Box) -> Matri
     shift = np.eye(3)
     shift[:2, 2] = np.median(ways, axis=0)
     return np.asarray(shift @ matrix, np.float64)
-
-
-def overlap(matrix: Matrix, hsr_size: tuple[int, int], lsr_size: tuple[int, int]) -> float:
-    """Share 0..1 of the LSR view that the HSR camera sees."""
-    return overlap_share(matrix, hsr_size, lsr_size)
-
-
-def with_baseline(geometry: Geometry, baseline_mm: float) -> Geometry:
-    """The same geometry at another baseline."""
-    return replace(geometry, baseline_mm=baseline_mm)
 
 
 def find_frame(ring: RingBuffer, frame_id: int) -> int | None:

@@ -18,7 +18,6 @@ from app.gui.alignment_lock import (
     LockState,
     make_lock,
     newest_pair,
-    overlap,
 )
 from app.gui.board_calibration import rig_lock
 from app.gui.controller import SessionController
@@ -26,6 +25,7 @@ from app.gui.messages import Messages, Severity
 from app.gui.overlay_worker import OverlayMode, OverlayWorker
 from app.gui.tasks import CancelToken, Tasks
 from calibration import CalibrationError, CameraId, Rig, load_rig
+from calibration.alignment import overlap_share
 from drivers import CameraIdentity, Frame, RingBuffer, Role
 
 _NEXT_TRY_S = 0.3
@@ -122,7 +122,7 @@ class BaselinePresenter(QObject):
         if matrix is None or settings is None:
             return None
         hsr, lsr = settings.hsr, settings.lsr
-        return overlap(matrix, (hsr.width, hsr.height), (lsr.width, lsr.height))
+        return overlap_share(matrix, (hsr.width, hsr.height), (lsr.width, lsr.height))
 
     def rings(self) -> tuple[RingBuffer, RingBuffer] | None:
         """HSR and LSR ring while there are some whose frame ids belong together."""

@@ -25,7 +25,6 @@ class Lane:
         self._numbers = count()
         self._changed = threading.Condition()
         self._closing = False
-        self._busy = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -51,11 +50,6 @@ class Lane:
         with self._changed:
             return len(self._jobs)
 
-    def wait_idle(self, timeout: float) -> bool:
-        """Wait until nothing is queued or running; False when `timeout` [s] passed first."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout)
-
     def close(self, timeout: float = 30.0) -> bool:
         """Finish what is queued, end the thread; False when it did not end within `timeout` [s]."""
         with self._changed:
@@ -71,12 +65,7 @@ class Lane:
                 if not self._jobs:
                     return
                 _, job = self._jobs.popitem(last=False)
-                self._busy = True
             try:
                 job()
             except Exception as error:
                 self._on_error(error)
-            finally:
-                with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()

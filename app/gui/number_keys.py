@@ -7,7 +7,6 @@ from PyQt6.QtGui import QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import QAbstractSpinBox, QLineEdit, QWidget
 
 _USED = "0123456789.,+-"
-_UNDO = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
 
 
 class _FieldKeys(QObject):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from app.capture import CaptureJob
 from app.errors import InputError
@@ -78,11 +77,6 @@ class WhichCameraError(InputError):
             "the LSR camera (press Connect, or start with --serials HSR,LSR), or use --emulate"
         )
         self.cameras = cameras
-
-
-def default_job(**changes: object) -> CaptureJob:
-    """The paper's rig, unless `changes` say otherwise; the recording fields are not used."""
-    return CaptureJob(Path("take"), 1.0, real_time=True, **changes)  # type: ignore[arg-type]
 
 
 def open_rig(job: CaptureJob, *, emulate: bool = False) -> Rig:

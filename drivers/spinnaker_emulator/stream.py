@@ -98,7 +98,6 @@ class Stream:
         self._exposure_end = self._readout_end = -(2**62)
         self.fetched = 0
         self.lost = 0
-        self.ignored = 0
         self.incomplete = 0
         self.open = True
         self.gone = False
@@ -197,7 +196,6 @@ class Stream:
         overlap = not self.triggered or self._nodes.raw("TriggerOverlap") == "ReadOut"
         busy = at_ns < self._exposure_end or (end if overlap else at_ns) < self._readout_end
         if busy:
-            self.ignored += 1
             return None
         self._exposure_end = end
         self._readout_end = end + self._readout_ns

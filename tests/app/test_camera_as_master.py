@@ -12,7 +12,7 @@ from app.capture import emulated_session
 from app.session import Session, SessionSettings, State
 from drivers import CameraSettingError, Role, Take, TriggerPlanError, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
-from emulated import JOB, until
+from emulated import JOB, heard, until
 
 MASTER = replace(JOB, master=True)
 
@@ -124,13 +124,14 @@ def test_without_its_master_a_take_ends(tmp_path: Path) -> None:
     rig = install(real_time=True)
     try:
         with emulated_session(rig) as session:
+            alarms = heard(session)
             session.connect(rig.serials)
             session.configure(MASTER.settings())
             rig.faults(Role.LSR).at_pulse[100] = lambda: rig.unplug(Role.LSR)
             report = session.record(30.0, tmp_path / "take")
             assert report.stop_reason is not None
             assert rig.serials[Role.LSR] in report.stop_reason
-            assert any("made the pulses of both" in alarm.text for alarm in session.alarms)
+            assert any("made the pulses of both" in alarm.text for alarm in alarms)
             with Take.open(tmp_path / "take") as take:
                 check_pairs(take, rig)
     finally:

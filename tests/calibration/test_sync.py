@@ -183,7 +183,7 @@ def test_the_exposure_kernel_is_symmetric(width: float) -> None:
 @pytest.mark.parametrize("error", np.linspace(0.01, 1.0, 12))
 def test_every_doubt_is_given_a_reason(error: float) -> None:
     """Whatever sound, motion and frames say: an offset that is not believed comes with what to check."""
-    frames = FrameSync(0.1, error, 0.1, 12, 0.9, 2.0)
+    frames = FrameSync(0.1, error, 12, 0.9, 2.0)
     for motion in (None, MotionSync(0.1, 0.6, 1.1, 0.1), MotionSync(0.1, 0.95, 1.5, 0.4)):
         estimate = combine(NO_AUDIO, motion, frames, frames_at_s=0.5, lsr_period_s=LSR_PERIOD)
         assert estimate.confidence >= BELIEVABLE or estimate.warnings
@@ -235,7 +235,7 @@ def heard(shift_s: float) -> AudioSync:
 
 
 def seen(shift_s: float, error: float = 0.05) -> FrameSync:
-    return FrameSync(shift_s, error, 0.1, 12, 0.95, 2.0)
+    return FrameSync(shift_s, error, 12, 0.95, 2.0)
 
 
 def test_pictures_decide_and_the_sound_gives_drift() -> None:
