@@ -129,7 +129,7 @@ class TakeRun:
         self._recorder.wait_for(role)
         self._crew.rearm(role)
         self._seeking[role] = time.monotonic() + _STEP_S
-        other = self._rings[Role.LSR if role is Role.HSR else Role.HSR]
+        other = self._rings[role.other]
         if self._away[role] < 0 and other.latest() is None:
             # No pulse has come yet: both count from the first one, as ever.
             self._join(role, Shift(0, 0), 0)
@@ -160,7 +160,7 @@ class TakeRun:
         return told
 
     def _find_shift(self, role: Role) -> Shift | None:
-        other = Role.LSR if role is Role.HSR else Role.HSR
+        other = role.other
         if self._trigger is None or other in self._away:
             return None
         rows = self._recorder.writer.rows

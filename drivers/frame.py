@@ -17,6 +17,11 @@ class Role(str, Enum):
     LSR = "lsr"
     """Low spatial resolution, high frame rate."""
 
+    @property
+    def other(self) -> Role:
+        """The other stream of the pair."""
+        return Role.LSR if self is Role.HSR else Role.HSR
+
     def __str__(self) -> str:
         return self.value
 

@@ -222,7 +222,7 @@ def judge_rate(role: Role, seen_hz: float, planned: Mapping[Role, float]) -> str
         planned: Pulses per second of both cameras.
 
     """
-    wanted, other = planned[role], planned[Role.LSR if role is Role.HSR else Role.HSR]
+    wanted, other = planned[role], planned[role.other]
     if seen_hz <= 0:
         return f"{role.name}: no pulse came; check the wire of this camera and that the box runs"
     if abs(seen_hz / wanted - 1) < _RATE_TOLERANCE:

@@ -195,7 +195,7 @@ class ExposurePresenter(QObject):
             return
         before, after = {control: old}, {control: value}
         if self._linked and control.quantity is Quantity.EXPOSURE:
-            other = Control(Role.LSR if control.role is Role.HSR else Role.HSR, Quantity.EXPOSURE)
+            other = Control(control.role.other, Quantity.EXPOSURE)
             partner = self._values.get(other)
             if partner is not None:
                 # Where one of the two reaches its end both stop, or their ratio would not be kept.

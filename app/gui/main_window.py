@@ -278,7 +278,7 @@ class MainWindow(QMainWindow):
         self.status.show_take(self.recording.name if running else "", self.recording.seconds, armed=armed)
 
     def _select_other(self) -> None:
-        self.exposure.select(Role.LSR if self.exposure.selected is Role.HSR else Role.HSR)
+        self.exposure.select(self.exposure.selected.other)
 
     def _mark_selected(self, selected: Role) -> None:
         for role, pane in self.panes.items():

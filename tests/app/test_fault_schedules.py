@@ -90,7 +90,7 @@ def one(rng: random.Random, rig: VirtualRig, session: Session, folder: Path) -> 
             [absence] = report.absences
             assert (absence.role, absence.until_s) == (gone, None)
             assert rig.serials[gone] in absence.reason
-            stays = Role.LSR if gone is Role.HSR else Role.HSR
+            stays = gone.other
             count = SLOW if stays is Role.HSR else FAST
             assert report.frames(stays) == count - len(pulses[stays]) - len(frames[stays])
             assert not take.recovered
@@ -109,7 +109,7 @@ def one(rng: random.Random, rig: VirtualRig, session: Session, folder: Path) -> 
 def away_and_back(rng: random.Random, rig: VirtualRig, session: Session, folder: Path) -> bool:
     """A take in real time, one camera is pulled and put back; True when it joined the take again."""
     gone = rng.choice(list(Role))
-    stays = Role.LSR if gone is Role.HSR else Role.HSR
+    stays = gone.other
     for role in Role:
         rig.devices[role].clock = CameraClock(rng.randint(10**9, 10**14), rng.uniform(-35.0, 35.0))
         faults = rig.devices[role].faults = Faults(timestamp_step_ns=rng.choice([1, 1000]))

@@ -37,10 +37,6 @@ def test_lost_damaged_and_ignored_frames_are_all_counted(
         assert 20 not in take.lsr.frame_ids
 
 
-def other_than(role: Role) -> Role:
-    return Role.LSR if role is Role.HSR else Role.HSR
-
-
 @pytest.mark.parametrize("gone", list(Role))
 def test_a_take_goes_on_with_the_other_camera(
     session: Session, rig: VirtualRig, tmp_path: Path, gone: Role
@@ -96,13 +92,13 @@ def test_a_camera_that_was_away_joins_the_take_again(tmp_path: Path) -> None:
                 assert until(lambda: session.counters(Role.LSR).received > 80)
                 rig.unplug(gone)
                 assert until(lambda gone=gone: gone in session.away)  # type: ignore[misc]
-                seen = session.counters(other_than(gone)).received
+                seen = session.counters(gone.other).received
                 assert session.state is State.RECORDING
                 # A camera without power starts with another clock.
                 rig.devices[gone].clock = CameraClock(17, 20.0)
                 rig.replug(gone)
                 assert until(lambda gone=gone: session.recorded(gone))  # type: ignore[misc]
-                assert session.counters(other_than(gone)).received > seen
+                assert session.counters(gone.other).received > seen
                 goal = session.counters(gone).received + 20
                 assert until(lambda gone=gone, goal=goal: session.counters(gone).received > goal)  # type: ignore[misc]
             report = session.stop_recording()

@@ -46,10 +46,6 @@ def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[MainWindow, VirtualRig
     window.close()
 
 
-def other_than(role: Role) -> Role:
-    return Role.LSR if role is Role.HSR else Role.HSR
-
-
 def pull(window: MainWindow, rig: VirtualRig, qtbot: QtBot, role: Role) -> None:
     """Unplug a camera and wait until its pane says so."""
     rig.unplug(role)
@@ -62,7 +58,7 @@ def test_the_other_camera_stays_live_and_the_lost_one_comes_back(
 ) -> None:
     window, rig = bench
     rig.unplug(role)
-    pane, other = window.panes[role], window.panes[other_than(role)]
+    pane, other = window.panes[role], window.panes[role.other]
     qtbot.waitUntil(lambda: pane.state_chip.text() == "no camera", timeout=15000)
     assert pane.alarm_chip.isVisible()
     assert window.controller.state is State.LIVE
@@ -102,13 +98,13 @@ def test_take_goes_on_without_a_camera_and_takes_it_back(
     window.actions_table["record"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
     qtbot.wait(1200)
-    pane, other = window.panes[role], window.panes[other_than(role)]
+    pane, other = window.panes[role], window.panes[role.other]
     rig.unplug(role)
     qtbot.waitUntil(lambda: pane.state_chip.text() == "no camera", timeout=15000)
     assert window.controller.state is State.RECORDING
     assert other.state_chip.text() == "REC"
-    seen = window.controller.numbers(other_than(role)).received
-    qtbot.waitUntil(lambda: window.controller.numbers(other_than(role)).received > seen + 5, timeout=10000)
+    seen = window.controller.numbers(role.other).received
+    qtbot.waitUntil(lambda: window.controller.numbers(role.other).received > seen + 5, timeout=10000)
     rig.replug(role)
     qtbot.waitUntil(lambda: pane.state_chip.text() == "REC", timeout=20000)
     goal = window.controller.numbers(role).received + 10
@@ -119,7 +115,7 @@ def test_take_goes_on_without_a_camera_and_takes_it_back(
     with Take.open(window.recording.folder / "take_001") as take:
         gaps = {r: int(np.diff(take.stream(r).frame_ids).max()) for r in Role}
         assert gaps[role] > 1
-        assert gaps[other_than(role)] == 1
+        assert gaps[role.other] == 1
         assert pair_streams(take.pair()).gops
     assert window.recording_panel.card.isVisible()
     assert "was away from" in window.recording_panel.card.findings.text()
