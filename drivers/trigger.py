@@ -9,11 +9,8 @@ from typing import Protocol
 
 from drivers.errors import TriggerPlanError
 from drivers.frame import Role
+from drivers.sensor import readout_us
 
-ROW_TIME_US = 6.5
-"""Read-out of one sensor row of the GS3-U3-51S5C [us]: 2048 rows in 1/75 s, rounded up."""
-READOUT_OVERHEAD_US = 100.0
-"""Frame overhead of the sensor and the opto-isolated input [us]."""
 EXPOSURE_GUARD_US = 60.0
 """What must be left between the end of an exposure and the next pulse [us]."""
 FREE_RUN_GUARD_US = 150.0
@@ -25,11 +22,6 @@ MASTER_OUTPUT = "Line2"
 _NEAREST = 4
 _RATE_TOLERANCE = 0.01
 """Boxes and crystals are exact to some ppm; what is farther off is another rate."""
-
-
-def readout_us(rows: int) -> float:
-    """Time that reading `rows` sensor rows takes [us]; columns are free on this sensor."""
-    return rows * ROW_TIME_US + READOUT_OVERHEAD_US
 
 
 def longest_exposure_us(fps: float) -> float:

@@ -13,9 +13,8 @@ from app.gui.preview import RgbImage
 from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography, register_views
 from calibration.grid import Matrix
 from drivers import Frame, OverwrittenError, RingBuffer, to_rgb8
+from drivers.sensor import PIXEL_PITCH_UM
 
-PIXEL_PITCH_UM = 3.45
-"""Pixel pitch of the GS3-U3-51S5C [um]."""
 Box: TypeAlias = tuple[float, float, float, float]
 """x, y, width and height of a rectangle, as fractions of the picture's sides."""
 _LEAST_POINTS = 8

@@ -18,7 +18,10 @@ from drivers.spinnaker_emulator.specs import (
 
 SIMULATED_VENDOR = "Twinrate (simulated)"
 ROW_TIME_US = 6.45
-"""Time to read one sensor row [us]; 2048 rows allow the camera's 75 fps."""
+"""Time to read one sensor row [us]; 2048 rows allow the camera's 75 fps.
+
+The emulated camera's own truth; the program believes a little more (drivers.sensor), to keep clear of it.
+"""
 
 _LOCKED = "TLParamsLocked != 0"
 _TRIGGERED = "TriggerMode == 1"

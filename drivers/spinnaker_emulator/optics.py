@@ -15,6 +15,7 @@ Matrix = npt.NDArray[np.float64]
 SENSOR_WIDTH = 2448
 SENSOR_HEIGHT = 2048
 PIXEL_PITCH_UM = 3.45
+"""Pixel pitch [um]: the emulated camera's own truth; the program's number is in drivers.sensor."""
 
 
 @dataclass(frozen=True, slots=True)
