@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 from calibration import (
     Alignment,
     CalibrationError,
@@ -18,9 +15,7 @@ from calibration import (
     identity_alignment,
     load_rig,
 )
-from drivers import CameraMetadata, FrameSource, StreamPair
-
-RgbImage = npt.NDArray[np.uint8]
+from drivers import CameraMetadata, FrameSource, RgbImage, StreamPair
 
 
 @runtime_checkable

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from app.capture import CaptureJob, run_job
 from app.codecs import CODECS
@@ -19,11 +18,9 @@ from app.export import open_sink
 from app.outputs import write_json
 from app.pipeline import FusionOptions, Pipeline
 from app.versions import versions
-from drivers import Take
+from drivers import RgbImage, Take
 from drivers.spinnaker_emulator import truth_from_take
 from fusion.evaluation.metrics import psnr
-
-RgbImage = npt.NDArray[np.uint8]
 
 _HSR_SIZE = (1152, 960)
 _LSR_SIZE = (288, 240)

@@ -17,14 +17,13 @@ import av
 import av.error
 import cv2
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
 from app.codecs import Codec
 from app.errors import OutputError
 from app.outputs import Claim, explain_write_error, partial_path
 from app.sound import SoundTrack
-from drivers import ClipSound
+from drivers import ClipSound, RgbImage
 
 SEGMENT_FRAMES = 48
 _BT709 = 1  # ITU-T H.273: primaries, transfer and matrix all use code point 1
@@ -40,8 +39,6 @@ _YCBCR10 = np.array(
     ],
     np.float32,
 ) / np.float32(255)
-
-RgbImage = npt.NDArray[np.uint8]
 
 
 class Sink(Protocol):

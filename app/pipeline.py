@@ -27,11 +27,10 @@ from calibration import (
     smooth_colors,
     view_mismatch,
 )
-from drivers import FrameSource, Gop, Pairing, StreamPair, pair_streams, to_rgb8
+from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, pair_streams, to_rgb8
 from fusion import Fuser
 from fusion.weights import fingerprint
 
-RgbImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 SharpView = tuple[RgbImage, Mask]
 

@@ -20,9 +20,7 @@ from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import nominal_rate
 from app.versions import versions
-from drivers import FrameSource, StreamPair, Take, hsr_times_on_lsr_clock, pair_streams, to_rgb8
-
-RgbImage = npt.NDArray[np.uint8]
+from drivers import FrameSource, RgbImage, StreamPair, Take, hsr_times_on_lsr_clock, pair_streams, to_rgb8
 
 
 class RawView(str, Enum):

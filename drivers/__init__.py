@@ -20,7 +20,7 @@ from drivers.errors import (
     TakeError,
     TriggerPlanError,
 )
-from drivers.frame import Frame, FrameFlag, Image, PixelFormat, Role
+from drivers.frame import Frame, FrameFlag, Image, PixelFormat, RgbImage, Role
 from drivers.iphone import VideoClip, open_clip, open_clip_pair
 from drivers.pairing import (
     ClockFit,
@@ -83,6 +83,7 @@ __all__ = [
     "Recorder",
     "RecorderStatus",
     "RecordingReport",
+    "RgbImage",
     "RingBuffer",
     "Role",
     "SourceError",

@@ -108,6 +108,9 @@ class FrameFlag(IntFlag):
 
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""A picture as it was stored, see `Frame.image`."""
+RgbImage = npt.NDArray[np.uint8]
+"""A picture to look at, (H, W, 3)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

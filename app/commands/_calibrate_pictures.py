@@ -9,14 +9,12 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from app.commands._common import progress_bar
 from app.errors import InputError
 from calibration import CameraId
-from drivers import pair_streams, to_rgb8
+from drivers import RgbImage, pair_streams, to_rgb8
 
-RgbImage = npt.NDArray[np.uint8]
 BoardPictures: TypeAlias = tuple[dict[str, RgbImage], dict[str, RgbImage], CameraId, CameraId]
 _PICTURES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
 _MAX_TAKE_VIEWS = 40

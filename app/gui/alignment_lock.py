@@ -9,10 +9,9 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from app.gui.preview import RgbImage
 from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography, register_views
 from calibration.grid import Matrix
-from drivers import Frame, OverwrittenError, RingBuffer, to_rgb8
+from drivers import Frame, OverwrittenError, RgbImage, RingBuffer, to_rgb8
 from drivers.sensor import PIXEL_PITCH_UM
 
 Box: TypeAlias = tuple[float, float, float, float]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.gui.alignment_lock import Geometry, Lock
-from app.gui.preview import RgbImage
 from calibration import (
     Board,
     BoardPair,
@@ -19,7 +18,7 @@ from calibration import (
     find_board,
     make_rig,
 )
-from drivers import Frame, to_rgb8
+from drivers import Frame, RgbImage, to_rgb8
 
 
 class BoardNotSeenError(Exception):

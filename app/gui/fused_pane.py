@@ -17,10 +17,10 @@ from app.gui.live_fusion import Choice, Fused
 from app.gui.live_region import REGIONS
 from app.gui.method_box import MethodBox
 from app.gui.overlay_worker import Overlay, OverlayMode
-from app.gui.preview import RgbImage
 from app.gui.raw_pane import chip
 from app.gui.theme import set_chip, set_flag
 from app.gui.wrapping_row import WrappingRow
+from drivers import RgbImage
 
 _FIRST_METHOD = "classical"
 _FLICKER_MS = 400

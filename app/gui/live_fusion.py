@@ -14,9 +14,8 @@ import numpy.typing as npt
 from app.gui.alignment_lock import Lock, find_frame
 from app.gui.live_region import REGIONS, LiveView, Region, lsr_noise, match_moments
 from app.gui.mailbox import Mailbox
-from app.gui.preview import RgbImage
 from app.gui.priorities import lower_priority
-from drivers import Frame, OverwrittenError, RingBuffer
+from drivers import Frame, OverwrittenError, RgbImage, RingBuffer
 from fusion import Fuser
 from fusion.gop import prepare_reference
 from fusion.motion import DisFlow

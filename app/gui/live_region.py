@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 
 from app.gui.alignment_lock import Lock
-from app.gui.preview import RgbImage
 from calibration import view_mismatch
 from calibration.alignment import OutputView, homography_alignment
 from calibration.grid import gray, remap
 from calibration.noise import spatial_noise
-from drivers import Frame, Role, to_rgb8
+from drivers import Frame, RgbImage, Role, to_rgb8
 
 _MARGIN = 8
 _LEAST_NOISE = 1.0

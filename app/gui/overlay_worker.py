@@ -10,15 +10,12 @@ from enum import Enum
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from app.gui.alignment_lock import find_frame
 from app.gui.mailbox import Mailbox
-from app.gui.preview import GreyImage, RgbImage, grey, shrunk, whole
+from app.gui.preview import AnyImage, GreyImage, grey, shrunk, whole
 from calibration.grid import Matrix, scaling
-from drivers import Frame, OverwrittenError, RingBuffer
-
-Image = npt.NDArray[np.uint8]
+from drivers import Frame, OverwrittenError, RgbImage, RingBuffer
 
 _PERIOD_S = 1 / 25
 _RESIDUAL_S = 0.5
@@ -139,7 +136,9 @@ def lay_over(hsr: Frame, lsr: Frame, lsr_to_hsr: Matrix, mode: OverlayMode) -> R
     return np.asarray(cv2.merge([grey(lsr), warped, warped]), np.uint8)
 
 
-def warped_onto(lsr: Frame, shrink: Callable[[Frame, int], Image], hsr: Frame, lsr_to_hsr: Matrix) -> Image:
+def warped_onto(
+    lsr: Frame, shrink: Callable[[Frame, int], AnyImage], hsr: Frame, lsr_to_hsr: Matrix
+) -> AnyImage:
     """The HSR picture in the LSR camera's view, about as sharp as that.
 
     Args:

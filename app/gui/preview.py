@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from app.gui.picture_pool import PicturePool
-from drivers import Frame
+from drivers import Frame, RgbImage
 
-RgbImage = npt.NDArray[np.uint8]
 GreyImage = npt.NDArray[np.uint8]
+AnyImage = RgbImage | GreyImage
 Bins = npt.NDArray[np.int64]
 
 BINS = 64

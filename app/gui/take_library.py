@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.gui.preview import RgbImage, screen_picture
-from drivers import DriverError, Take, is_take
+from app.gui.preview import screen_picture
+from drivers import DriverError, RgbImage, Take, is_take
 
 THUMBNAIL_WIDTH = 96
 

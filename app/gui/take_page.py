@@ -32,13 +32,12 @@ from app.gui.image_view import ImageView
 from app.gui.jobs import JobQueue
 from app.gui.jobs_panel import JobsPanel
 from app.gui.messages import Messages
-from app.gui.preview import RgbImage
 from app.gui.raw_pane import TITLES
 from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, read_entry, scan
 from app.gui.take_player import Moment, OpenTake, TakePlayer
 from app.gui.tasks import Tasks
 from app.gui.theme import set_flag
-from drivers import Role
+from drivers import RgbImage, Role
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _PLAY_FPS = 30.0
