@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography, register_views
 from calibration.grid import Matrix
-from drivers import Frame, OverwrittenError, RgbImage, RingBuffer, to_rgb8
+from drivers import Frame, RgbImage, to_rgb8
 from drivers.sensor import PIXEL_PITCH_UM
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -143,40 +143,3 @@ def _moved_onto(matrix: Matrix, hsr: RgbImage, lsr: RgbImage, box: Box) -> Matri
     shift = np.eye(3)
     shift[:2, 2] = np.median(ways, axis=0)
     return np.asarray(shift @ matrix, np.float64)
-
-
-def find_frame(ring: RingBuffer, frame_id: int) -> int | None:
-    """Ring index of a frame id; None when it was lost, is not there yet, or is no longer there."""
-    newest, oldest = ring.latest(), ring.oldest()
-    if newest is None or oldest is None:
-        return None
-    try:
-        index = newest
-        for _ in range(8):
-            found = ring.head(index).frame_id
-            if found == frame_id:
-                return index
-            guess = index + frame_id - found
-            if not oldest <= guess <= newest or guess == index:
-                return None
-            index = guess
-    except OverwrittenError:
-        return None
-    return None
-
-
-def newest_pair(hsr: RingBuffer, lsr: RingBuffer, ratio: int) -> tuple[Frame, Frame] | None:
-    """Copies of the newest HSR frame and of the LSR frame of the same pulse; None when there is none."""
-    newest = hsr.latest()
-    while newest is not None and newest >= max(0, (hsr.latest() or 0) - 4):
-        try:
-            head = hsr.head(newest)
-            index = find_frame(lsr, head.frame_id * ratio)
-            if index is not None:
-                return hsr.read(newest), lsr.read(index)
-        except OverwrittenError:
-            return None
-        newest -= 1
-        if newest < 0:
-            return None
-    return None

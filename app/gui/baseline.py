@@ -17,13 +17,13 @@ from app.gui.alignment_lock import (
     Lock,
     LockState,
     make_lock,
-    newest_pair,
 )
 from app.gui.board_calibration import rig_lock
 from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
 from app.gui.overlay_worker import OverlayMode, OverlayWorker
 from app.gui.tasks import CancelToken, Tasks
+from app.live_pairs import newest_pair
 from calibration import CalibrationError, CameraId, Rig, load_rig
 from calibration.alignment import overlap_share
 from drivers import CameraIdentity, Frame, RingBuffer, Role
