@@ -20,8 +20,9 @@ def find_frame(ring: RingBuffer, frame_id: int) -> int | None:
             found = ring.head(index).frame_id
             if found == frame_id:
                 return index
-            guess = index + frame_id - found
-            if not oldest <= guess <= newest or guess == index:
+            # Lost frames make the first guess go too far back, perhaps beyond the oldest frame.
+            guess = min(max(index + frame_id - found, oldest), newest)
+            if guess == index:
                 return None
             index = guess
     except OverwrittenError:
