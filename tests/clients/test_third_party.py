@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -76,9 +77,9 @@ def test_simple_pyspin_never_releases_and_still_streams_on(make_rig: Callable[..
     with load("simple_pyspin").Camera(rig.serials[Role.LSR]) as cam:
         cam.Width, cam.Height = 64, 64
         cam.start()
-        for _ in range(25):
-            cam.get_array()
+        pictures = [cam.get_array().copy() for _ in range(25)]
         cam.stop()
+    assert all((now != before).any() for before, now in pairwise(pictures)), "each is a picture of its own"
 
 
 def test_simple_pyspin_refuses_what_the_camera_refuses(make_rig: Callable[..., VirtualRig]) -> None:

@@ -46,6 +46,16 @@ def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[MainWindow, VirtualRig
     window.close()
 
 
+def more_frames(window: MainWindow, qtbot: QtBot, count: int) -> None:
+    """Wait until so many more frames of each camera have come."""
+    for role in Role:
+        goal = window.controller.numbers(role).received + count
+        qtbot.waitUntil(
+            lambda role=role, goal=goal: window.controller.numbers(role).received >= goal,  # type: ignore[misc]
+            timeout=20000,
+        )
+
+
 def pull(window: MainWindow, rig: VirtualRig, qtbot: QtBot, role: Role) -> None:
     """Unplug a camera and wait until its pane says so."""
     rig.unplug(role)
@@ -97,7 +107,7 @@ def test_take_goes_on_without_a_camera_and_takes_it_back(
     window, rig = bench
     window.actions_table["record"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
-    qtbot.wait(1200)
+    more_frames(window, qtbot, 15)
     pane, other = window.panes[role], window.panes[role.other]
     rig.unplug(role)
     qtbot.waitUntil(lambda: pane.state_chip.text() == "no camera", timeout=15000)
@@ -128,7 +138,7 @@ def test_take_of_one_camera_when_the_other_stays_away(
     window, rig = bench
     window.actions_table["record"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
-    qtbot.wait(700)
+    more_frames(window, qtbot, 8)
     pull(window, rig, qtbot, Role.LSR)
     with qtbot.waitSignal(window.recording.finished, timeout=20000):
         window.actions_table["record"].trigger()
