@@ -19,6 +19,7 @@ from app.bench_figures import SETTLE_S, CaptureBench, Meter, Row, figures
 from app.bench_peers import read_easypyspin, read_simple_pyspin
 from app.capture import CaptureJob, emulated_session
 from app.errors import InputError
+from app.rig_setup import RigSetup
 from app.session import Session
 from drivers import Image, OverwrittenError, Role
 from drivers.spinnaker_emulator import VirtualRig, install
@@ -62,7 +63,7 @@ def _previews(session: Session) -> Any:
 def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable[[], None]) -> Row:
     with emulated_session(rig) as session:
         session.connect(rig.serials)
-        session.configure(job.settings())
+        session.configure(job.setup.settings())
         session.start_live()
         time.sleep(SETTLE_S)
         session.stop_live()
@@ -98,7 +99,7 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
             _, cpu_s = meter.spent()
             measured = sum(session.counters(role).received for role in Role) - before
             session.stop_live()
-            seconds = (rig.box.ticks_given() or 0) / (job.hsr_fps * job.ratio)
+            seconds = (rig.box.ticks_given() or 0) / (job.setup.hsr_fps * job.setup.ratio)
             counts = {role: session.counters(role).received for role in Role}
             ticks = rig.box.ticks_given() or 0
             cpu_s *= sum(counts.values()) / max(1, measured)
@@ -106,7 +107,7 @@ def _ours(rig: VirtualRig, job: CaptureJob, *, record: bool, on_second: Callable
     settled = memory[len(memory) // 10 :]
     return figures(
         "Twinrate, recording with previews" if record else "Twinrate, live",
-        job,
+        job.setup,
         counts,
         ticks,
         seconds,
@@ -149,8 +150,9 @@ def run_capture_bench(
     second = on_second or _ignore_second
     scratch = Path(tempfile.mkdtemp(prefix="twinrate-bench-", dir=folder))
     rig = install(real_time=True)
-    job = CaptureJob(scratch / "take", seconds, emulate=True, hsr_size=hsr_size, lsr_size=lsr_size)
-    short = CaptureJob(scratch / "none", peer_seconds, emulate=True, hsr_size=hsr_size, lsr_size=lsr_size)
+    setup = RigSetup(emulate=True, real_time=True, hsr_size=hsr_size, lsr_size=lsr_size)
+    job = CaptureJob(setup, scratch / "take", seconds)
+    short = CaptureJob(setup, scratch / "none", peer_seconds)
     missing = tuple(name for name in ("EasyPySpin", "simple_pyspin") if find_spec(name) is None)
     try:
         stage("recording with previews", round(seconds))
@@ -164,11 +166,11 @@ def run_capture_bench(
                 for threads in (False, True):
                     if peer_seconds > 0 and name not in missing:
                         stage(f"{name}, {'threads' if threads else 'loop'}", round(peer_seconds))
-                        rows.append(measure(rig, short, threads=threads, on_second=second))
+                        rows.append(measure(rig, setup, peer_seconds, threads=threads, on_second=second))
     finally:
         rig.uninstall()
         shutil.rmtree(scratch, ignore_errors=True)
-    return CaptureBench(tuple(rows), round(1000 / (job.hsr_fps * job.ratio), 3), missing)
+    return CaptureBench(tuple(rows), round(1000 / (setup.hsr_fps * setup.ratio), 3), missing)
 
 
 def _ignore_stage(text: str, seconds: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from app.capture import CaptureJob
+from app.rig_setup import RigSetup
 from drivers import Role
 
 SETTLE_S = 0.5
@@ -98,14 +98,14 @@ class Meter:
         return time.monotonic() - self._began, self._cpu_s() - self._cpu
 
 
-def _frame_bytes(job: CaptureJob, counts: dict[Role, int]) -> int:
-    sizes = {Role.HSR: job.hsr_size, Role.LSR: job.lsr_size}
+def _frame_bytes(setup: RigSetup, counts: dict[Role, int]) -> int:
+    sizes = {Role.HSR: setup.hsr_size, Role.LSR: setup.lsr_size}
     return sum(n * sizes[role][0] * sizes[role][1] for role, n in counts.items())
 
 
 def figures(
     program: str,
-    job: CaptureJob,
+    setup: RigSetup,
     counts: dict[Role, int],
     ticks: int,
     seconds: float,
@@ -116,7 +116,7 @@ def figures(
 
     Args:
         program: Which program, and how it reads.
-        job: What both cameras were set to.
+        setup: What both cameras were set to.
         counts: Frames that it got, per camera.
         ticks: Fast pulses that were given.
         seconds: How long pulses ran [s].
@@ -125,13 +125,13 @@ def figures(
 
     """
     frames = sum(counts.values())
-    expected = ticks + -(-ticks // job.ratio)
+    expected = ticks + -(-ticks // setup.ratio)
     return Row(
         program,
         frames,
         max(0, expected - frames),
         round(seconds, 2),
-        round(_frame_bytes(job, counts) / _MB / seconds, 1),
+        round(_frame_bytes(setup, counts) / _MB / seconds, 1),
         round(cpu_s * 1000 / max(1, frames), 3),
         **more,
     )

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from app.bench_figures import SETTLE_S, Meter, Row, figures
-from app.capture import CaptureJob
 from app.channel import make_ring
+from app.rig_setup import RigSetup
 from drivers import CameraSettings, Image, Role
 from drivers.spinnaker_emulator import VirtualRig
 
@@ -50,14 +50,15 @@ class _Kept:
         self._next = (self._next + 1) % len(self._pictures)
 
 
-def _keepers(job: CaptureJob) -> dict[Role, _Kept]:
-    settings = job.settings()
+def _keepers(setup: RigSetup) -> dict[Role, _Kept]:
+    settings = setup.settings()
     return {role: _Kept(settings.camera(role), settings.fps(role)) for role in Role}
 
 
 def _peer(
     rig: VirtualRig,
-    job: CaptureJob,
+    setup: RigSetup,
+    seconds: float,
     program: str,
     readers: dict[Role, Reader],
     *,
@@ -78,46 +79,49 @@ def _peer(
 
     groups = [(role,) for role in Role] if threads else [tuple(Role)]
     workers = [threading.Thread(target=loop, args=(group,), daemon=True) for group in groups]
-    rig.box.start(job.hsr_fps * job.ratio, job.ratio)
+    rig.box.start(setup.hsr_fps * setup.ratio, setup.ratio)
     began = time.monotonic()
     for worker in workers:
         worker.start()
     time.sleep(SETTLE_S)
     before = sum(counts.values())
     meter = Meter()
-    end = time.monotonic() + job.seconds
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(min(1.0, max(0.0, end - time.monotonic())))
         on_second()
     _, cpu_s = meter.spent()
     measured = sum(counts.values()) - before
     rig.box.stop()
-    seconds = time.monotonic() - began
+    ran = time.monotonic() - began
     stop.set()
     for worker in workers:
         worker.join()
     cpu_s *= sum(counts.values()) / max(1, measured)
     how = "one thread per camera" if threads else "its own loop"
-    return figures(f"{program}, {how}", job, counts, rig.box.ticks_given() or 0, seconds, cpu_s)
+    return figures(f"{program}, {how}", setup, counts, rig.box.ticks_given() or 0, ran, cpu_s)
 
 
-def read_easypyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second: Callable[[], None]) -> Row:
+def read_easypyspin(
+    rig: VirtualRig, setup: RigSetup, seconds: float, *, threads: bool, on_second: Callable[[], None]
+) -> Row:
     """Read both cameras as EasyPySpin's documentation does: `VideoCapture.read` until it is told to stop.
 
     Args:
         rig: The emulated rig, installed.
-        job: What both cameras are set to, and for how long.
+        setup: What both cameras are set to.
+        seconds: For how long [s].
         threads: One thread per camera instead of both in turn.
         on_second: Told about every second that has passed.
 
     """
     easy, spin = importlib.import_module("EasyPySpin"), importlib.import_module("PySpin")
     captures = {role: easy.VideoCapture(rig.serials[role]) for role in Role}
-    kept = _keepers(job)
+    kept = _keepers(setup)
     readers: dict[Role, Reader] = {}
     for role, capture in captures.items():
-        size = job.hsr_size if role is Role.HSR else job.lsr_size
-        _set_up(spin, capture.cam, size, job.lsr_exposure_us)
+        size = setup.hsr_size if role is Role.HSR else setup.lsr_size
+        _set_up(spin, capture.cam, size, setup.lsr_exposure_us)
         capture.cam.BeginAcquisition()
 
         def read(timeout_ms: int, capture: Any = capture, keep: _Kept = kept[role]) -> bool:
@@ -131,32 +135,33 @@ def read_easypyspin(rig: VirtualRig, job: CaptureJob, *, threads: bool, on_secon
             return bool(ok)
 
         readers[role] = read
-    row = _peer(rig, job, "EasyPySpin", readers, threads=threads, on_second=on_second)
+    row = _peer(rig, setup, seconds, "EasyPySpin", readers, threads=threads, on_second=on_second)
     for capture in captures.values():
         capture.release()
     return row
 
 
 def read_simple_pyspin(
-    rig: VirtualRig, job: CaptureJob, *, threads: bool, on_second: Callable[[], None]
+    rig: VirtualRig, setup: RigSetup, seconds: float, *, threads: bool, on_second: Callable[[], None]
 ) -> Row:
     """Read both cameras as simple_pyspin's `Camera` does.
 
     Args:
         rig: The emulated rig, installed.
-        job: What both cameras are set to, and for how long.
+        setup: What both cameras are set to.
+        seconds: For how long [s].
         threads: One thread per camera instead of both in turn.
         on_second: Told about every second that has passed.
 
     """
     simple, spin = importlib.import_module("simple_pyspin"), importlib.import_module("PySpin")
     cameras = {role: simple.Camera(rig.serials[role]) for role in Role}
-    kept = _keepers(job)
+    kept = _keepers(setup)
     readers: dict[Role, Reader] = {}
     for role, camera in cameras.items():
         camera.init()
-        size = job.hsr_size if role is Role.HSR else job.lsr_size
-        _set_up(spin, camera.cam, size, job.lsr_exposure_us)
+        size = setup.hsr_size if role is Role.HSR else setup.lsr_size
+        _set_up(spin, camera.cam, size, setup.lsr_exposure_us)
         camera.start()
 
         def read(timeout_ms: int, camera: Any = camera, keep: _Kept = kept[role]) -> bool:
@@ -169,7 +174,7 @@ def read_simple_pyspin(
             return True
 
         readers[role] = read
-    row = _peer(rig, job, "simple_pyspin", readers, threads=threads, on_second=on_second)
+    row = _peer(rig, setup, seconds, "simple_pyspin", readers, threads=threads, on_second=on_second)
     for camera in cameras.values():
         camera.close()
     return row

@@ -17,6 +17,7 @@ from app.errors import OutputError
 from app.export import open_sink
 from app.outputs import write_json
 from app.pipeline import FusionOptions, Pipeline
+from app.rig_setup import RigSetup
 from app.versions import versions
 from drivers import RgbImage, Take
 from drivers.spinnaker_emulator import truth_from_take
@@ -150,12 +151,9 @@ def _record(
     take: Path, seconds: float, seed: int, stage: Callable[[str, int], None], step: Callable[[], None]
 ) -> int:
     job = CaptureJob(
-        out=take,
-        seconds=seconds,
-        emulate=True,
-        seed=seed,
-        hsr_size=_HSR_SIZE,
-        lsr_size=_LSR_SIZE,
+        RigSetup(emulate=True, seed=seed, hsr_size=_HSR_SIZE, lsr_size=_LSR_SIZE),
+        take,
+        seconds,
         name="demo",
     )
     stage("recording the emulated rig", job.expected_lsr_frames)

@@ -18,6 +18,7 @@ from app.aligner import camera_id
 from app.capture import CaptureJob, run_job
 from app.demo import TruthOfView, upscale
 from app.pipeline import FusionOptions, Pipeline
+from app.rig_setup import RigSetup
 from calibration import Rig
 from drivers import Role, StreamPair, Take
 from drivers.spinnaker_emulator import RigGeometry
@@ -90,11 +91,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for baseline in BASELINES_MM:
             path = Path(folder) / f"take_{baseline:.0f}"
-            run_job(
-                CaptureJob(
-                    out=path, seconds=0.11, emulate=True, baseline_mm=baseline, hsr_size=HSR, lsr_size=LSR
-                )
-            )
+            setup = RigSetup(emulate=True, baseline_mm=baseline, hsr_size=HSR, lsr_size=LSR)
+            run_job(CaptureJob(setup, path, 0.11))
             with Take.open(path) as take:
                 rig_file = Path(folder) / f"rig_{baseline:.0f}.json"
                 true_rig(take.pair()).moved(baseline_mm=baseline).save(rig_file)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from app.capture import CaptureJob
+from app.rig_setup import RigSetup
 from app.session import Alarm, Session
 
-JOB = CaptureJob(Path(), 0.1, emulate=True, hsr_size=(96, 80), lsr_size=(48, 40))
+SETUP = RigSetup(emulate=True, hsr_size=(96, 80), lsr_size=(48, 40))
 
 
 def heard(session: Session) -> list[Alarm]:

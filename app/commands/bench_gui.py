@@ -28,13 +28,12 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Open the window on the emulated rig, record, change exposure and baseline, and measure it."""
-    from app.capture import CaptureJob
     from app.commands.gui import parse_size
     from app.gui.bench import run_bench
+    from app.rig_setup import RigSetup
 
-    job = CaptureJob(
-        out=Path("take"),
-        seconds=seconds,
+    setup = RigSetup(
+        emulate=True,
         real_time=True,
         hsr_size=parse_size(hsr_size),
         lsr_size=parse_size(lsr_size),
@@ -42,7 +41,7 @@ def command(
         ratio=ratio,
     )
     say(f"measuring for {seconds:g} s", quiet=json)
-    bench = run_bench(job, seconds, folder=folder, record=record, take_seconds=take_seconds)
+    bench = run_bench(setup, seconds, folder=folder, record=record, take_seconds=take_seconds)
     if not json:
         table = Table("figure", "value")
         for name, value in bench.to_json().items():

@@ -90,6 +90,7 @@ def command(
     error says what it lacks.
     """
     from app.capture import CaptureJob, check_pulses, run_job
+    from app.rig_setup import RigSetup
 
     if out is None and not pulse_test:
         raise typer.BadParameter("--out is missing: the folder of the new take")
@@ -97,14 +98,11 @@ def command(
         raise typer.BadParameter("--serials names real cameras; leave it out with --emulate")
     if not emulate and (real_time or seed is not None or baseline_mm is not None):
         raise typer.BadParameter("--real-time, --seed and --baseline-mm belong to --emulate")
-    job = CaptureJob(
-        out=out or Path(),
-        seconds=seconds,
+    setup = RigSetup(
         emulate=emulate,
         real_time=real_time,
         seed=seed or 0,
         baseline_mm=50.0 if baseline_mm is None else baseline_mm,
-        rig_file=rig,
         serials=_serials(serials) if serials is not None else None,
         hsr_size=_size(hsr_size),
         lsr_size=_size(lsr_size),
@@ -116,17 +114,16 @@ def command(
         pixel_format=pixel_format,
         line=line,
         master=pulses is PulseMaker.CAMERA,
-        name=name,
-        notes=notes,
     )
     if pulse_test:
-        findings = check_pulses(job, lambda t: say(t, quiet=json))
+        findings = check_pulses(setup, lambda t: say(t, quiet=json))
         for finding in findings.values():
             say(finding.text, quiet=json)
         emit({str(role): asdict(finding) for role, finding in findings.items()}, as_json=json)
         if not all(finding.ok for finding in findings.values()):
             raise SessionError("the pulses are not as planned, see above; `--json` has the figures")
         return
+    job = CaptureJob(setup, out or Path(), seconds, rig_file=rig, name=name, notes=notes)
     with (
         interrupts(threading.Event()) as stop,
         progress_bar("recording", total=job.expected_lsr_frames) as bar,

@@ -65,9 +65,9 @@ def command(
     ] = 3.0,
 ) -> None:
     """Open the window: both live views, exposure, recording."""
-    from app.capture import CaptureJob
     from app.gui.application import GuiOptions, run
     from app.logs import log_folder
+    from app.rig_setup import RigSetup
     from app.settings import settings_path
 
     pair = None
@@ -76,9 +76,8 @@ def command(
         if not hsr_serial or not lsr_serial:
             raise typer.BadParameter(f"--serials {serials!r}: give two numbers, HSR,LSR")
         pair = (hsr_serial, lsr_serial)
-    job = CaptureJob(
-        out=Path("take"),
-        seconds=1.0,
+    setup = RigSetup(
+        emulate=emulate,
         real_time=True,
         serials=pair,
         hsr_size=parse_size(hsr_size),
@@ -88,11 +87,10 @@ def command(
     )
     code = run(
         GuiOptions(
-            job=job,
+            setup=setup,
             folder=folder,
             log_file=log_folder() / "window.log",
             settings_path=settings_path(),
-            emulate=emulate,
             view=view.value,
             take=take,
             theme=theme.value if theme else None,

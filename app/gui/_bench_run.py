@@ -15,13 +15,13 @@ import psutil
 from PyQt6.QtCore import QEventLoop, Qt, QTimer
 from PyQt6.QtWidgets import QDoubleSpinBox
 
-from app.capture import CaptureJob
 from app.errors import AppError
 from app.gui.fused_pane import Show
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages
 from app.gui.rigs import open_rig
 from app.recording import TakeReport
+from app.rig_setup import RigSetup
 from app.session import State
 from app.settings import Settings
 from drivers import Role
@@ -38,12 +38,12 @@ class BenchRun:
     """One measurement; everything happens in the event loop of the window."""
 
     def __init__(
-        self, job: CaptureJob, folder: Path, *, record: bool, take_seconds: float | None = None
+        self, setup: RigSetup, folder: Path, *, record: bool, take_seconds: float | None = None
     ) -> None:
         self._record, self._take_seconds = record, take_seconds
         self._window = MainWindow(
             WindowOptions(
-                lambda _: open_rig(job, emulate=True),
+                lambda _: open_rig(setup),
                 folder,
                 folder / "window.log",
                 Settings(),

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
-from app.capture import CaptureJob
 from app.errors import OutputError
 from app.gui._qt_environment import prepare_qt
+from app.rig_setup import RigSetup
 
 _LONGEST_START_S = 20.0
 
@@ -22,8 +22,7 @@ class GuiOptions:
     """What the command line asked for.
 
     Attributes:
-        job: Sizes, rates and serial numbers of the cameras.
-        emulate: Take the emulated rig even when cameras are there.
+        setup: The rig, real or emulated.
         take: A take to show at the start.
         view: "live", "overlay" or "fused": what is shown below the two cameras.
         log_file: Where messages are kept.
@@ -36,11 +35,10 @@ class GuiOptions:
 
     """
 
-    job: CaptureJob
+    setup: RigSetup
     log_file: Path
     settings_path: Path
     folder: Path | None = None
-    emulate: bool = False
     take: Path | None = None
     view: str = "live"
     theme: str | None = None
@@ -79,15 +77,13 @@ def run(options: GuiOptions) -> int:
     if options.theme is not None:
         settings = settings.model_copy(update={"theme": options.theme})
     apply_theme(app, Theme(settings.theme))
-    job = replace(options.job, serials=options.job.serials or settings.serials)
+    setup = replace(options.setup, serials=options.setup.serials or settings.serials)
     messages = Messages()
     restore = install_excepthook(messages)
     with undisturbed():
         window = MainWindow(
             WindowOptions(
-                open_rig=lambda chosen: open_rig(
-                    replace(job, serials=chosen or job.serials), emulate=options.emulate
-                ),
+                open_rig=lambda chosen: open_rig(replace(setup, serials=chosen or setup.serials)),
                 folder=options.folder or settings.take_folder,
                 log_file=options.log_file,
                 settings=settings,

@@ -7,8 +7,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from app.capture import CaptureJob
 from app.gui._qt_environment import prepare_qt
+from app.rig_setup import RigSetup
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class GuiBench:
 
 
 def run_bench(
-    job: CaptureJob,
+    setup: RigSetup,
     seconds: float,
     *,
     folder: Path | None = None,
@@ -72,7 +72,7 @@ def run_bench(
     """Open the window on the emulated rig, record, turn exposure and baseline, and measure.
 
     Args:
-        job: Sizes and rates.
+        setup: Sizes and rates of the emulated rig.
         seconds: Length of the measurement [s].
         folder: Disk to record to; the temporary folder when None. Takes are removed afterwards.
         record: Record meanwhile.
@@ -94,5 +94,5 @@ def run_bench(
         raise TypeError("another kind of Qt application runs in this process")
     apply_theme(app, Theme.DARK)
     with tempfile.TemporaryDirectory(dir=folder) as place, undisturbed():
-        run = BenchRun(job, Path(place), record=record, take_seconds=take_seconds)
+        run = BenchRun(setup, Path(place), record=record, take_seconds=take_seconds)
         return GuiBench(platform=app.platformName(), **run.measure(seconds))

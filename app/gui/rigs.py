@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from app.capture import CaptureJob
 from app.errors import InputError
+from app.rig_setup import RigSetup
 from app.session import Session, SessionSettings
 from drivers import Camera, CameraIdentity, DriverError, DriverMissingError, Limits, Role
 from drivers.grasshopper import Grasshopper3, list_cameras, open_camera
@@ -79,12 +79,11 @@ class WhichCameraError(InputError):
         self.cameras = cameras
 
 
-def open_rig(job: CaptureJob, *, emulate: bool = False) -> Rig:
+def open_rig(setup: RigSetup) -> Rig:
     """Find the cameras; without any, or when asked, take the emulated rig.
 
     Args:
-        job: Sizes, rates, exposures and, if known, serial numbers.
-        emulate: Take the emulated rig even when cameras are there.
+        setup: Which cameras, and what to set them to.
 
     Raises:
         WhichCameraError: Cameras are there but not which is which.
@@ -92,32 +91,32 @@ def open_rig(job: CaptureJob, *, emulate: bool = False) -> Rig:
         CameraError: Spinnaker fails.
 
     """
-    if emulate:
-        return _emulated(job, "")
+    if setup.emulate:
+        return _emulated(setup, "")
     try:
         seen = tuple(list_cameras())
     except DriverMissingError as error:
-        return _emulated(job, f"emulated rig: {error}")
+        return _emulated(setup, f"emulated rig: {error}")
     if not seen:
-        return _emulated(job, "emulated rig: no camera is connected; check cables and power, then Connect")
+        return _emulated(setup, "emulated rig: no camera is connected; check cables and power, then Connect")
     if len(seen) == 1:
         raise InputError(
             f"only camera {seen[0].serial} is connected; connect the other one as well, or use --emulate"
         )
-    if job.serials is None or not set(job.serials) <= {camera.serial for camera in seen}:
+    if setup.serials is None or not set(setup.serials) <= {camera.serial for camera in seen}:
         raise WhichCameraError(seen)
-    return _rig(ExternalPulses(), {Role.HSR: job.serials[0], Role.LSR: job.serials[1]}, job, None, "")
+    return _rig(ExternalPulses(), {Role.HSR: setup.serials[0], Role.LSR: setup.serials[1]}, setup, None, "")
 
 
-def _emulated(job: CaptureJob, note: str) -> Rig:
+def _emulated(setup: RigSetup, note: str) -> Rig:
     virtual = install(
-        seed=job.seed, real_time=job.real_time, geometry=RigGeometry(baseline_mm=job.baseline_mm)
+        seed=setup.seed, real_time=setup.real_time, geometry=RigGeometry(baseline_mm=setup.baseline_mm)
     )
-    return _rig(virtual.box, virtual.serials, job, virtual, note)
+    return _rig(virtual.box, virtual.serials, setup, virtual, note)
 
 
 def _rig(
-    pulses: PulseSource, serials: dict[Role, str], job: CaptureJob, virtual: VirtualRig | None, note: str
+    pulses: PulseSource, serials: dict[Role, str], setup: RigSetup, virtual: VirtualRig | None, note: str
 ) -> Rig:
     cameras: dict[Role, Camera] = {}
 
@@ -130,4 +129,4 @@ def _rig(
     session = Session(
         pulses, open_with=keep, paced=virtual is not None and not virtual.real_time, extra=extra
     )
-    return Rig(session, serials, job.settings(), cameras, virtual, note)
+    return Rig(session, serials, setup.settings(), cameras, virtual, note)

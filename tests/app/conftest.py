@@ -9,7 +9,7 @@ import pytest
 from app.capture import emulated_session
 from app.session import Session
 from drivers.spinnaker_emulator import VirtualRig, install
-from emulated import JOB
+from emulated import SETUP
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def rig() -> Iterator[VirtualRig]:
 
 @pytest.fixture
 def session(rig: VirtualRig) -> Iterator[Session]:
-    """A session on it, connected and configured with `emulated.JOB`."""
+    """A session on it, connected and configured with `emulated.SETUP`."""
     with emulated_session(rig) as session:
         session.connect(rig.serials)
-        session.configure(JOB.settings())
+        session.configure(SETUP.settings())
         yield session

@@ -12,6 +12,7 @@ from app.capture import CaptureJob, run_job
 from app.cli import run
 from app.demo import TruthOfView, upscale
 from app.pipeline import FusionOptions, Pipeline
+from app.rig_setup import RigSetup
 from calibration import CameraModel, Rig, RigFileError, StaleRigError
 from drivers import FrameSource, Role, Take
 from drivers.spinnaker_emulator import Region, RigGeometry
@@ -21,8 +22,8 @@ from fusion.evaluation.metrics import psnr
 @pytest.fixture(scope="module")
 def take(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rig") / "take"
-    job = CaptureJob(out, 2 / 30, emulate=True, hsr_size=(1152, 960), lsr_size=(288, 240))
-    assert run_job(job).frames_lost == 0
+    setup = RigSetup(emulate=True, hsr_size=(1152, 960), lsr_size=(288, 240))
+    assert run_job(CaptureJob(setup, out, 2 / 30)).frames_lost == 0
     return out
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from app.capture import CaptureJob, run_job
 from app.recording import TakeReport
+from app.rig_setup import RigSetup
 from drivers import Role
 from drivers.spinnaker_emulator import VirtualRig, install
 
@@ -29,19 +30,13 @@ def record(
     """Record half a second while the box, started when the program asks for it, runs and runs."""
     alarms: list[str] = []
     serials = rig.serials[Role.HSR], rig.serials[Role.LSR]
-    job = CaptureJob(
-        out,
-        0.5,
-        serials=serials[::-1] if swapped else serials,
-        hsr_size=(96, 80),
-        lsr_size=(48, 40),
-    )
+    setup = RigSetup(serials=serials[::-1] if swapped else serials, hsr_size=(96, 80), lsr_size=(48, 40))
 
     def say(text: str) -> None:
         if text.startswith("Start the pulse box"):
             threading.Timer(after_s, rig.box.start, (hz, ratio)).start()
 
-    return run_job(job, say=say, alarm=alarms.append), alarms
+    return run_job(CaptureJob(setup, out, 0.5), say=say, alarm=alarms.append), alarms
 
 
 def test_the_take_has_the_length_that_was_asked_for(rig: VirtualRig, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from app.capture import emulated_session
 from app.session import Session, SessionSettings, State
 from drivers import CameraSettingError, Role, Take, TriggerPlanError, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
-from emulated import JOB, heard, until
+from emulated import SETUP, heard, until
 
-MASTER = replace(JOB, master=True)
+MASTER = replace(SETUP, master=True)
 
 
 @pytest.fixture(params=[False, True], ids=["paced", "real time"])
@@ -91,7 +91,7 @@ def test_rates_and_exposures_belong_to_the_plan(session: Session) -> None:
 @pytest.mark.parametrize(
     ("settings", "longest"),
     [
-        (JOB.settings(), 4107),
+        (SETUP.settings(), 4107),
         (MASTER.settings(), 4017),
         (replace(MASTER.settings(), free_running=True), 13273),
     ],

@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 cv2.setNumThreads(0)
 from app.capture import CaptureJob, run_job
+from app.rig_setup import RigSetup
 from drivers.spinnaker_emulator import install
 install().world.scene
 rng = random.Random(3)
@@ -27,7 +28,8 @@ for number in range(int(sys.argv[2])):
     folder = Path(sys.argv[1]) / str(number)
     child = os.fork()
     if child == 0:
-        run_job(CaptureJob(folder, 60, emulate=True, hsr_size=(192, 160), lsr_size=(96, 80)))
+        setup = RigSetup(emulate=True, hsr_size=(192, 160), lsr_size=(96, 80))
+        run_job(CaptureJob(setup, folder, 60))
         os._exit(0)
     index, rows = folder / "lsr" / "index.bin", rng.randrange(2, 160)
     while not (index.exists() and index.stat().st_size >= 64 * rows):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.capture import CaptureJob, emulated_session
+from app.capture import emulated_session
 from app.recording import TakeReport
+from app.rig_setup import RigSetup
 from app.session import Session, State
 from drivers import PairingError, Role, SourceError, Take, TakeStream, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
@@ -153,15 +154,13 @@ def away_and_back(rng: random.Random, rig: VirtualRig, session: Session, folder:
 
 @pytest.mark.timeout(200)
 def test_cameras_that_are_pulled_and_put_back_during_takes(tmp_path: Path) -> None:
-    job = CaptureJob(
-        tmp_path, SECONDS, emulate=True, hsr_size=(48, 40), lsr_size=(24, 20), hsr_fps=20, ratio=4
-    )
+    setup = RigSetup(emulate=True, hsr_size=(48, 40), lsr_size=(24, 20), hsr_fps=20, ratio=4)
     rig = install(real_time=True)
     joined = 0
     try:
         with emulated_session(rig) as session:
             session.connect(rig.serials)
-            session.configure(job.settings())
+            session.configure(setup.settings())
             for seed in range(8):
                 joined += away_and_back(random.Random(seed), rig, session, tmp_path / f"{seed}")
     finally:
@@ -171,13 +170,13 @@ def test_cameras_that_are_pulled_and_put_back_during_takes(tmp_path: Path) -> No
 
 @pytest.mark.timeout(400)
 def test_random_fault_schedules(tmp_path: Path) -> None:
-    job = CaptureJob(tmp_path, SECONDS, emulate=True, hsr_size=(48, 40), lsr_size=(24, 20))
+    setup = RigSetup(emulate=True, hsr_size=(48, 40), lsr_size=(24, 20))
     rig = install()
     left = 0
     try:
         with emulated_session(rig) as session:
             session.connect(rig.serials)
-            session.configure(job.settings())
+            session.configure(setup.settings())
             for seed in range(SCHEDULES):
                 left += one(random.Random(seed), rig, session, tmp_path / f"{seed}")
     finally:

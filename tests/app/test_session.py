@@ -5,22 +5,24 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.capture import CaptureJob, emulated_session, run_job
+from app.rig_setup import RigSetup
 from app.session import Session, SessionError, State
 from drivers import CameraNotFoundError, Role, TakeError, TriggerPlanError
 from drivers.spinnaker_emulator import VirtualRig, truth_from_take
 from drivers.take import Take
 
-SMALL = {"emulate": True, "hsr_size": (384, 320), "lsr_size": (96, 80)}
+SMALL = RigSetup(emulate=True, hsr_size=(384, 320), lsr_size=(96, 80))
 
 
 def test_a_take_holds_every_pulse_and_pairs_by_id(tmp_path: Path) -> None:
-    report = run_job(CaptureJob(tmp_path / "take", 0.2, **SMALL))
+    report = run_job(CaptureJob(SMALL, tmp_path / "take", 0.2))
     assert report.frames_lost == 0
     with Take.open(tmp_path / "take") as take:
         assert take.metadata.simulated
@@ -33,13 +35,13 @@ def test_a_take_holds_every_pulse_and_pairs_by_id(tmp_path: Path) -> None:
 
 def test_a_second_run_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        run_job(CaptureJob(tmp_path / name, 0.1, **SMALL))
+        run_job(CaptureJob(SMALL, tmp_path / name, 0.1))
     for path in [*sorted((tmp_path / "a").rglob("*.raw")), tmp_path / "a" / "take.json"]:
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
 
 
 def test_truth_from_a_take_matches_the_picture(tmp_path: Path) -> None:
-    run_job(CaptureJob(tmp_path / "take", 0.05, **SMALL))
+    run_job(CaptureJob(SMALL, tmp_path / "take", 0.05))
     with Take.open(tmp_path / "take") as take:
         truth = truth_from_take(take)
         frame = take.lsr.read(7)
@@ -53,7 +55,7 @@ def test_truth_from_a_take_matches_the_picture(tmp_path: Path) -> None:
 def test_states_follow_the_actions(session: Session, tmp_path: Path) -> None:
     seen: list[State] = []
     session.on_state(seen.append)
-    session.configure(CaptureJob(tmp_path / "t", 0.1, **SMALL).settings())
+    session.configure(SMALL.settings())
     session.record(0.05, tmp_path / "t")
     assert seen == [State.ARMED, State.RECORDING, State.FINISHING, State.IDLE]
     with pytest.raises(SessionError, match="Idle"):
@@ -61,7 +63,7 @@ def test_states_follow_the_actions(session: Session, tmp_path: Path) -> None:
 
 
 def test_exposure_changes_the_live_picture(session: Session, tmp_path: Path) -> None:
-    session.configure(CaptureJob(tmp_path / "t", 0.1, **SMALL).settings())
+    session.configure(SMALL.settings())
     session.start_live()
     try:
         ring = session.ring(Role.LSR)
@@ -77,13 +79,13 @@ def test_exposure_changes_the_live_picture(session: Session, tmp_path: Path) -> 
 
 
 def test_refusals_say_what_to_do(session: Session, rig: VirtualRig, tmp_path: Path) -> None:
-    job = CaptureJob(tmp_path / "t", 0.1, lsr_exposure_us=5000.0, **SMALL)
+    blurred = replace(SMALL, lsr_exposure_us=5000.0)
     with pytest.raises(TriggerPlanError, match="at most 4107 us"):
-        session.configure(job.settings())
+        session.configure(blurred.settings())
     with pytest.raises(SessionError, match="Disconnected"):
         session.connect(rig.serials)
     (tmp_path / "there").mkdir()
-    session.configure(CaptureJob(tmp_path / "t", 0.1, **SMALL).settings())
+    session.configure(SMALL.settings())
     with pytest.raises(TakeError, match="already exists"):
         session.record(0.1, tmp_path / "there")
     assert session.state is State.IDLE
@@ -101,8 +103,9 @@ def test_a_missing_camera_leaves_none_open(rig: VirtualRig) -> None:
 def test_a_killed_capture_reads_back(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from app.capture import CaptureJob, run_job;"
-        f"run_job(CaptureJob(Path({str(tmp_path / 'take')!r}), 60, emulate=True,"
-        "hsr_size=(384, 320), lsr_size=(96, 80)))"
+        "from app.rig_setup import RigSetup;"
+        "setup = RigSetup(emulate=True, hsr_size=(384, 320), lsr_size=(96, 80));"
+        f"run_job(CaptureJob(setup, Path({str(tmp_path / 'take')!r}), 60))"
     )
     child = subprocess.Popen([sys.executable, "-c", code])
     index = tmp_path / "take" / "lsr" / "index.bin"

@@ -12,7 +12,7 @@ from app.pulse_test import pulse_test
 from app.session import Session, SessionError, State
 from drivers import CameraSettingError, Frame, Role, Take, TriggerPlanError
 from drivers.spinnaker_emulator import VirtualRig, truth_from_take
-from emulated import JOB, heard, until
+from emulated import SETUP, heard, until
 
 
 def newest(session: Session, role: Role) -> Frame:
@@ -97,8 +97,10 @@ def test_free_running_cameras_keep_their_own_rates(session: Session, tmp_path: P
     alarms = heard(session)
     with pytest.raises(CameraSettingError, match="trigger plan sets the frame rate"):
         session.set_frame_rate(Role.LSR, 100.0)
-    job = JOB.settings()
-    free = replace(job, free_running=True, hsr=replace(job.hsr, frame_rate=25.0, exposure_us=20_000.0))
+    settings = SETUP.settings()
+    free = replace(
+        settings, free_running=True, hsr=replace(settings.hsr, frame_rate=25.0, exposure_us=20_000.0)
+    )
     session.configure(free)
     session.start_live()
     assert until(lambda: session.counters(Role.HSR).received > 4)

@@ -14,7 +14,7 @@ from app.session import Session, SessionError, State
 from drivers import CameraError, CameraInUseError, Role, Take, TakeWriter, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.spinnaker_emulator.clock import CameraClock
-from emulated import JOB, heard, until
+from emulated import SETUP, heard, until
 
 
 def test_lost_damaged_and_ignored_frames_are_all_counted(
@@ -82,11 +82,11 @@ def test_both_cameras_gone_end_the_take_in_order(session: Session, rig: VirtualR
 
 def test_a_camera_that_was_away_joins_the_take_again(tmp_path: Path) -> None:
     rig = install(real_time=True)
-    job = replace(JOB, hsr_fps=20.0, ratio=4)
+    setup = replace(SETUP, hsr_fps=20.0, ratio=4)
     try:
         with emulated_session(rig) as session:
             session.connect(rig.serials)
-            session.configure(job.settings())
+            session.configure(setup.settings())
             session.start_recording(tmp_path / "take")
             for gone in Role:
                 assert until(lambda: session.counters(Role.LSR).received > 80)
@@ -183,7 +183,7 @@ def test_no_pulses_are_said_within_seconds(rig: VirtualRig) -> None:
     with emulated_session(rig) as session:
         alarms = heard(session)
         session.connect(rig.serials)
-        session.configure(JOB.settings())
+        session.configure(SETUP.settings())
         for role in Role:
             rig.devices[role].wiring = type(rig.devices[role].wiring)(frozenset(), slow=False)
         session.start_live()
@@ -228,7 +228,7 @@ def test_a_slow_disk_ends_the_take_in_order(tmp_path: Path, monkeypatch: pytest.
     try:
         with emulated_session(rig) as session:
             session.connect(rig.serials)
-            session.configure(JOB.settings())
+            session.configure(SETUP.settings())
             slow.set()
             report = session.record(30.0, tmp_path / "take", should_stop=None)
             slow.clear()
@@ -246,7 +246,7 @@ def test_a_slow_disk_ends_the_take_in_order(tmp_path: Path, monkeypatch: pytest.
 def test_pre_trigger_keeps_what_has_just_passed(rig: VirtualRig, tmp_path: Path) -> None:
     with emulated_session(rig) as session:
         session.connect(rig.serials)
-        session.configure(JOB.settings())
+        session.configure(SETUP.settings())
         session.start_live()
         assert until(lambda: session.counters(Role.LSR).received > 150)
         session.start_recording(tmp_path / "take", pre_seconds=0.25)

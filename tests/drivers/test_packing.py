@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from app.capture import CaptureJob, run_job
+from app.rig_setup import RigSetup
 from drivers import CameraSettings, Frame, PixelFormat, RingBuffer, Role, Take, TakeError, to_rgb8
 from drivers.grasshopper import open_camera
 from drivers.packing import pack, unpack, unpacked
@@ -109,8 +110,8 @@ def test_the_camera_sends_the_same_light_in_fewer_bytes(rig: VirtualRig, pixel_f
 
 def test_a_packed_take_reads_as_the_16_bit_take(tmp_path: Path) -> None:
     for name in ("BayerRG16", "BayerRG12p", "BayerRG12Packed"):
-        job = CaptureJob(tmp_path / name, 0.1, emulate=True, pixel_format=PixelFormat(name), **SIZE)
-        assert run_job(job).frames_lost == 0
+        setup = RigSetup(emulate=True, pixel_format=PixelFormat(name), **SIZE)
+        assert run_job(CaptureJob(setup, tmp_path / name, 0.1)).frames_lost == 0
     with Take.open(tmp_path / "BayerRG16") as wide, Take.open(tmp_path / "BayerRG12p") as slim:
         assert (wide.metadata.format_version, slim.metadata.format_version) == (1, 2)
         assert slim.lsr.info.pixel_format is PixelFormat.BAYER_RG16
@@ -127,8 +128,8 @@ def test_a_packed_take_reads_as_the_16_bit_take(tmp_path: Path) -> None:
 
 
 def test_a_damaged_packed_frame_is_named(tmp_path: Path) -> None:
-    job = CaptureJob(tmp_path / "t", 0.1, emulate=True, pixel_format=PixelFormat.MONO12P, **SIZE)
-    run_job(job)
+    setup = RigSetup(emulate=True, pixel_format=PixelFormat.MONO12P, **SIZE)
+    run_job(CaptureJob(setup, tmp_path / "t", 0.1))
     file = tmp_path / "t" / "lsr" / "frames_0000.raw"
     data = bytearray(file.read_bytes())
     data[5] ^= 0xFF

@@ -21,13 +21,13 @@ from app.capture import CaptureJob, run_job  # noqa: E402
 from app.gui.main_window import MainWindow, WindowOptions  # noqa: E402
 from app.gui.messages import Messages  # noqa: E402
 from app.gui.rigs import open_rig  # noqa: E402
+from app.rig_setup import RigSetup  # noqa: E402
 from app.session import State  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from drivers import Role  # noqa: E402
 
-SMALL = CaptureJob(
-    out=Path("take"),
-    seconds=1.0,
+SMALL = RigSetup(
+    emulate=True,
     real_time=True,
     hsr_size=(384, 320),
     lsr_size=(96, 80),
@@ -55,7 +55,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
 def idle_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     """A window that has not been connected to cameras."""
     options = WindowOptions(
-        open_rig=lambda _: open_rig(SMALL, emulate=True),
+        open_rig=lambda _: open_rig(SMALL),
         folder=tmp_path / "takes",
         log_file=tmp_path / "window.log",
         settings=Settings(),
@@ -90,13 +90,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("takes")
     run_job(
         CaptureJob(
-            out=folder / "marbles",
-            seconds=0.2,
-            emulate=True,
-            hsr_size=(384, 320),
-            lsr_size=(96, 80),
-            hsr_fps=30.0,
-            ratio=4,
+            RigSetup(emulate=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=30.0, ratio=4),
+            folder / "marbles",
+            0.2,
             notes="for the browser",
         )
     )

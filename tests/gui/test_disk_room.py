@@ -11,9 +11,9 @@ import pytest
 from app.gui.checks import check_disk
 from app.gui.status import minutes_left, planned_rate
 from drivers.disk import RESERVE_BYTES
-from emulated import JOB
+from emulated import SETUP
 
-SETTINGS = JOB.settings()
+SETTINGS = SETUP.settings()
 RATE = 96 * 80 * 30 + 48 * 40 * 240
 
 

@@ -28,7 +28,6 @@ import calibration.scene
 import drivers.demosaic
 import drivers.grasshopper
 import fusion.engine
-from app.capture import CaptureJob
 from app.gui.application import log_to
 from app.gui.bench import run_bench
 from app.gui.export_dialog import ExportDialog
@@ -36,6 +35,7 @@ from app.gui.fused_pane import Show
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
 from app.gui.messages import Messages
+from app.rig_setup import RigSetup
 from app.session import Session, State
 from drivers import Role
 from drivers._nodes import Nodes
@@ -225,16 +225,10 @@ def test_the_watch_sees_a_trespass(trespasses: list[str], takes: Path) -> None:
 
 
 def test_bench_measures_the_window(qtbot: QtBot, tmp_path: Path) -> None:
-    job = CaptureJob(
-        out=Path("take"),
-        seconds=1.0,
-        real_time=True,
-        hsr_size=(384, 320),
-        lsr_size=(96, 80),
-        hsr_fps=15.0,
-        ratio=4,
+    setup = RigSetup(
+        emulate=True, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4
     )
-    bench = run_bench(job, 2.5, folder=tmp_path)
+    bench = run_bench(setup, 2.5, folder=tmp_path)
     assert bench.frames_lost == 0
     assert bench.frames > 50
     assert bench.hsr_shown > 1

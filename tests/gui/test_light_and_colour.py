@@ -10,11 +10,11 @@ import pytest
 from PyQt6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.capture import CaptureJob
 from app.gui.camera_dialog import CameraDialog
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages
 from app.gui.rigs import Rig, open_rig
+from app.rig_setup import RigSetup
 from app.session import State
 from app.settings import Settings
 from drivers import Role
@@ -89,10 +89,10 @@ def plugged() -> Iterator[VirtualRig]:
 
 
 def test_unknown_cameras_are_asked_about_once(qtbot: QtBot, tmp_path: Path, plugged: VirtualRig) -> None:
-    job = CaptureJob(Path("t"), 1.0, hsr_size=(96, 80), lsr_size=(48, 40), serials=("1", "2"))
+    setup = RigSetup(hsr_size=(96, 80), lsr_size=(48, 40), serials=("1", "2"))
 
     def factory(chosen: tuple[str, str] | None) -> Rig:
-        return open_rig(replace(job, serials=chosen or job.serials))
+        return open_rig(replace(setup, serials=chosen or setup.serials))
 
     options = WindowOptions(
         factory,

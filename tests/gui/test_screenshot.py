@@ -16,12 +16,11 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 import cv2  # OpenCV first: it points Qt at its own plug-ins
-from app.capture import CaptureJob
 from app.gui.application import GuiOptions, run
-job = CaptureJob(Path("take"), 1.0, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0,
-                 ratio=4)
+from app.rig_setup import RigSetup
+setup = RigSetup(emulate=True, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4)
 folder = Path(sys.argv[1])
-sys.exit(run(GuiOptions(job, folder / "window.log", folder / "settings.json", folder, emulate=True,
+sys.exit(run(GuiOptions(setup, folder / "window.log", folder / "settings.json", folder,
                         size=(1280, 800), screenshot=folder / "window.png", after_s=1.0)))
 """
 

@@ -17,7 +17,7 @@ from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.capture import CaptureJob, emulated_session
+from app.capture import emulated_session
 from app.errors import CancelledError
 from app.fuse import FuseJob
 from app.gui import jobs as jobs_module
@@ -28,12 +28,13 @@ from app.gui.take_library import read_entry, scan
 from app.gui.tasks import Tasks
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
+from app.rig_setup import RigSetup
 from app.take_notes import TakeNote, add_note
 from drivers import Role, Take, hsr_times_on_lsr_clock
 from drivers.spinnaker_emulator import install
 
 FRAMES = 24
-SMALL = CaptureJob(Path(), 0.2, hsr_size=(96, 80), lsr_size=(48, 40))
+SMALL = RigSetup(hsr_size=(96, 80), lsr_size=(48, 40))
 
 
 def browse(window: MainWindow, qtbot: QtBot, takes: Path) -> None:

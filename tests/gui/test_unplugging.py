@@ -10,10 +10,10 @@ import pytest
 from PyQt6.QtWidgets import QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
-from app.capture import CaptureJob
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages, Severity
 from app.gui.rigs import Rig, open_rig
+from app.rig_setup import RigSetup
 from app.session import State
 from app.settings import Settings
 from drivers import Role, Take, pair_streams
@@ -23,13 +23,13 @@ from drivers.spinnaker_emulator import VirtualRig
 @pytest.fixture
 def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[MainWindow, VirtualRig]]:
     """A live window and the emulated rig behind it."""
-    job = CaptureJob(
-        Path("t"), 1.0, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4
+    setup = RigSetup(
+        emulate=True, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4
     )
     opened: list[Rig] = []
 
     def factory(_: object) -> Rig:
-        opened.append(open_rig(job, emulate=True))
+        opened.append(open_rig(setup))
         return opened[-1]
 
     options = WindowOptions(

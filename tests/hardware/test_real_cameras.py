@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.capture import CaptureJob
+from app.rig_setup import RigSetup
 from app.session import Session
 from drivers import (
     CameraError,
@@ -174,14 +174,13 @@ def test_a_camera_can_be_opened_again_and_again(serials: dict[Role, str]) -> Non
 def test_a_triggered_recording_loses_nothing(
     serials: dict[Role, str], pulses: PulseSource, tmp_path: Path
 ) -> None:
-    job = CaptureJob(tmp_path / "take", 10.0)
     with Session(pulses) as session:
         session.connect(serials)
-        session.configure(job.settings())
-        report = session.record(job.seconds, job.out)
+        session.configure(RigSetup().settings())
+        report = session.record(10.0, tmp_path / "take")
     print(report.to_json())
     assert report.frames_lost == 0
-    with Take.open(job.out) as take:
+    with Take.open(tmp_path / "take") as take:
         pairing = pair_streams(take.pair())
     assert pairing.missing_lsr == pairing.missing_hsr == 0
     assert pairing.clock is not None
