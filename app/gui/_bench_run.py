@@ -16,10 +16,10 @@ from PyQt6.QtCore import QEventLoop, Qt, QTimer
 from PyQt6.QtWidgets import QDoubleSpinBox
 
 from app.errors import AppError
+from app.gui.camera_rig import open_rig
 from app.gui.fused_pane import Show
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages
-from app.gui.rigs import open_rig
 from app.recording import TakeReport
 from app.rig_setup import RigSetup
 from app.session import State

@@ -58,12 +58,12 @@ def run(options: GuiOptions) -> int:
     from PyQt6.QtCore import QTimer
     from PyQt6.QtWidgets import QApplication
 
+    from app.gui.camera_rig import open_rig
     from app.gui.excepthook import install_excepthook
     from app.gui.fused_pane import Show
     from app.gui.main_window import MainWindow, WindowOptions
     from app.gui.messages import Messages
     from app.gui.priorities import undisturbed
-    from app.gui.rigs import open_rig
     from app.gui.theme import Theme, apply_theme
     from app.settings import load_settings
 

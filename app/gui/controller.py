@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from app.gui.camera_rig import CameraRig, RigFactory, WhichCameraError
 from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
 from app.gui.requests import StreamNumbers, TakeRequest
-from app.gui.rigs import Rig, RigFactory, WhichCameraError
 from app.gui.take_commands import TakeCommands
 from app.session import Alarm, SessionError, SessionSettings, State
 from drivers import Applied, ClockLatch, Limits, RingBuffer, Role
@@ -61,8 +61,8 @@ class SessionController(QObject):
         super().__init__(parent)
         self._messages = messages
         self._open_rig = open_rig
-        self._rig: Rig | None = None
-        self._leaving: Rig | None = None
+        self._rig: CameraRig | None = None
+        self._leaving: CameraRig | None = None
         self._state = State.DISCONNECTED
         self._chosen: tuple[str, str] | None = None
         self._takes = TakeCommands(
@@ -172,7 +172,7 @@ class SessionController(QObject):
     def toggle_live(self) -> None:
         """Idle -> Live, or back, from where the session stands when its turn comes."""
 
-        def toggle(rig: Rig) -> None:
+        def toggle(rig: CameraRig) -> None:
             if rig.session.state is State.LIVE:
                 rig.session.stop_live()
             else:
@@ -208,7 +208,7 @@ class SessionController(QObject):
     def set_frame_rate(self, role: Role, hz: float) -> None:
         """Change the rate of one free-running camera; the newest of several waiting values wins."""
 
-        def change(rig: Rig) -> tuple[Applied, ...]:
+        def change(rig: CameraRig) -> tuple[Applied, ...]:
             applied = rig.session.set_frame_rate(role, hz)
             self._tell_plan(rig)
             return (applied,)
@@ -272,7 +272,7 @@ class SessionController(QObject):
 
     # -- on the worker thread -------------------------------------------------------------------------
 
-    def _with_rig(self, job: Callable[[Rig], None]) -> None:
+    def _with_rig(self, job: Callable[[CameraRig], None]) -> None:
         if self._rig is None:
             self._messages.post(Severity.WARNING, "no camera is connected; press Connect first")
             return
@@ -319,11 +319,11 @@ class SessionController(QObject):
             self._entered.emit(State.DISCONNECTED)
             self.identified.emit({})
 
-    def _start_live(self, rig: Rig) -> None:
+    def _start_live(self, rig: CameraRig) -> None:
         rig.session.start_live()
         self.live_started.emit()
 
-    def _tell_configured(self, rig: Rig) -> None:
+    def _tell_configured(self, rig: CameraRig) -> None:
         settings = rig.session.settings
         if settings is None:
             return
@@ -333,7 +333,7 @@ class SessionController(QObject):
         self._tell_plan(rig)
         self.configured.emit(settings)
 
-    def _tell_plan(self, rig: Rig) -> None:
+    def _tell_plan(self, rig: CameraRig) -> None:
         settings = rig.session.settings
         if settings is None:
             return
@@ -342,8 +342,8 @@ class SessionController(QObject):
             self.limits_changed.emit(role, {**limits, "ExposureTime": longest})
             self.plan_changed.emit(role, settings.fps(role), longest.maximum)
 
-    def _apply(self, role: Role, change: Callable[[Rig], tuple[Applied, ...]]) -> None:
-        def apply(rig: Rig) -> None:
+    def _apply(self, role: Role, change: Callable[[CameraRig], tuple[Applied, ...]]) -> None:
+        def apply(rig: CameraRig) -> None:
             try:
                 values = change(rig)
             except Exception:
@@ -355,7 +355,7 @@ class SessionController(QObject):
 
         self._with_rig(apply)
 
-    def _reconfigure(self, rig: Rig, change: Callable[[SessionSettings], SessionSettings]) -> None:
+    def _reconfigure(self, rig: CameraRig, change: Callable[[SessionSettings], SessionSettings]) -> None:
         settings = rig.session.settings
         if settings is None:
             return
@@ -380,7 +380,7 @@ class SessionController(QObject):
                 self._start_live(rig)
 
 
-def _move(rig: Rig, baseline_mm: float) -> None:
+def _move(rig: CameraRig, baseline_mm: float) -> None:
     if rig.virtual is not None:
         rig.virtual.baseline_mm = baseline_mm
 

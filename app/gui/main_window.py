@@ -14,6 +14,7 @@ from app.gui.actions import CALM, CONNECTED, STREAMING, Actions, first_keys
 from app.gui.alignment_lock import Box, Geometry
 from app.gui.baseline import BaselinePresenter
 from app.gui.baseline_panel import BaselinePanel
+from app.gui.camera_rig import RigFactory
 from app.gui.checks import Checklist
 from app.gui.combined import Combined
 from app.gui.controller import SessionController
@@ -31,7 +32,6 @@ from app.gui.pages import Pages
 from app.gui.presets import Memory, PresetBar
 from app.gui.recording import RecordingPresenter
 from app.gui.recording_panel import RecordingPanel
-from app.gui.rigs import RigFactory
 from app.gui.side_column import SideColumn
 from app.gui.status import StatusSampler
 from app.gui.status_bar import StatusBar

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from app.gui.camera_rig import CameraRig
 from app.gui.messages import Messages
 from app.gui.requests import TakeRequest
-from app.gui.rigs import Rig
 from app.recording import TakeReport
 from app.session import SessionError, State
 
@@ -34,7 +34,7 @@ class TakeCommands:
         self._started, self._finished, self._live = started, finished, live
         self._live_after = False
 
-    def start(self, rig: Rig, request: TakeRequest) -> None:
+    def start(self, rig: CameraRig, request: TakeRequest) -> None:
         """Open a take: from now on when live, otherwise, or where it shall wait, from the first pulse.
 
         Raises:
@@ -77,13 +77,13 @@ class TakeCommands:
         if request.only_past:
             self.stop(rig)
 
-    def fire(self, rig: Rig) -> None:
+    def fire(self, rig: CameraRig) -> None:
         """Start the pulses of an armed take."""
         # The first frame and the operator's key may ask for it at the same time.
         if rig.session.state is State.ARMED:
             rig.session.fire()
 
-    def stop(self, rig: Rig) -> None:
+    def stop(self, rig: CameraRig) -> None:
         """End the take, or give an armed one up; a picture that was live before is live again.
 
         Raises:
@@ -96,7 +96,7 @@ class TakeCommands:
         finally:
             self._resume(rig)
 
-    def _resume(self, rig: Rig) -> None:
+    def _resume(self, rig: CameraRig) -> None:
         if self._live_after and rig.session.state is State.IDLE:
             rig.session.start_live()
             self._live()

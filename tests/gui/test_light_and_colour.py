@@ -11,9 +11,9 @@ from PyQt6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QPushB
 from pytestqt.qtbot import QtBot
 
 from app.gui.camera_dialog import CameraDialog
+from app.gui.camera_rig import CameraRig, open_rig
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages
-from app.gui.rigs import Rig, open_rig
 from app.rig_setup import RigSetup
 from app.session import State
 from app.settings import Settings
@@ -91,7 +91,7 @@ def plugged() -> Iterator[VirtualRig]:
 def test_unknown_cameras_are_asked_about_once(qtbot: QtBot, tmp_path: Path, plugged: VirtualRig) -> None:
     setup = RigSetup(hsr_size=(96, 80), lsr_size=(48, 40), serials=("1", "2"))
 
-    def factory(chosen: tuple[str, str] | None) -> Rig:
+    def factory(chosen: tuple[str, str] | None) -> CameraRig:
         return open_rig(replace(setup, serials=chosen or setup.serials))
 
     options = WindowOptions(

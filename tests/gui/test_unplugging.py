@@ -10,9 +10,9 @@ import pytest
 from PyQt6.QtWidgets import QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
+from app.gui.camera_rig import CameraRig, open_rig
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages, Severity
-from app.gui.rigs import Rig, open_rig
 from app.rig_setup import RigSetup
 from app.session import State
 from app.settings import Settings
@@ -26,9 +26,9 @@ def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[tuple[MainWindow, VirtualRig
     setup = RigSetup(
         emulate=True, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4
     )
-    opened: list[Rig] = []
+    opened: list[CameraRig] = []
 
-    def factory(_: object) -> Rig:
+    def factory(_: object) -> CameraRig:
         opened.append(open_rig(setup))
         return opened[-1]
 

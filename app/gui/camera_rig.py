@@ -16,8 +16,8 @@ from drivers.trigger import ExternalPulses, PulseSource
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rig:
-    """A session that is ready to connect.
+class CameraRig:
+    """Both cameras, and the session that is ready to connect them.
 
     Attributes:
         session: The session.
@@ -59,7 +59,7 @@ class Rig:
                 self.virtual.uninstall()
 
 
-RigFactory = Callable[[tuple[str, str] | None], Rig]
+RigFactory = Callable[[tuple[str, str] | None], CameraRig]
 """Opens the rig with these serial numbers of the HSR and the LSR camera; None for those known already."""
 
 
@@ -79,7 +79,7 @@ class WhichCameraError(InputError):
         self.cameras = cameras
 
 
-def open_rig(setup: RigSetup) -> Rig:
+def open_rig(setup: RigSetup) -> CameraRig:
     """Find the cameras; without any, or when asked, take the emulated rig.
 
     Args:
@@ -108,7 +108,7 @@ def open_rig(setup: RigSetup) -> Rig:
     return _rig(ExternalPulses(), {Role.HSR: setup.serials[0], Role.LSR: setup.serials[1]}, setup, None, "")
 
 
-def _emulated(setup: RigSetup, note: str) -> Rig:
+def _emulated(setup: RigSetup, note: str) -> CameraRig:
     virtual = install(
         seed=setup.seed, real_time=setup.real_time, geometry=RigGeometry(baseline_mm=setup.baseline_mm)
     )
@@ -117,7 +117,7 @@ def _emulated(setup: RigSetup, note: str) -> Rig:
 
 def _rig(
     pulses: PulseSource, serials: dict[Role, str], setup: RigSetup, virtual: VirtualRig | None, note: str
-) -> Rig:
+) -> CameraRig:
     cameras: dict[Role, Camera] = {}
 
     def keep(serial: str, role: Role) -> Grasshopper3:
@@ -129,4 +129,4 @@ def _rig(
     session = Session(
         pulses, open_with=keep, paced=virtual is not None and not virtual.real_time, extra=extra
     )
-    return Rig(session, serials, setup.settings(), cameras, virtual, note)
+    return CameraRig(session, serials, setup.settings(), cameras, virtual, note)
