@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -104,6 +105,24 @@ class Claim:
     def _remove(self) -> None:
         with suppress(OSError):
             Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+def claim_parts(path: Path, folder: Path, *, resume: bool) -> Claim:
+    """Claim `path`, and make the folder of its parts, empty unless a job is resumed.
+
+    Raises:
+        OutputError: Another job is writing `path`, or the disk refuses the folder.
+
+    """
+    claim = Claim(path)
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        claim.give_up()
+        raise explain_write_error(error, path) from error
+    return claim
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

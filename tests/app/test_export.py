@@ -17,8 +17,9 @@ from filelock import FileLock
 
 from app.codecs import CODECS, codec_for
 from app.errors import OutputError
-from app.export import SEGMENT_FRAMES, open_sink
+from app.export import open_sink
 from app.outputs import check_output, partial_path
+from app.segments import SEGMENT_FRAMES
 from drivers import RgbImage
 from fusion.evaluation.metrics import psnr
 

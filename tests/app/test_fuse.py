@@ -19,7 +19,8 @@ import pytest
 
 from app.cli import run
 from app.codecs import codec_for
-from app.export import SEGMENT_FRAMES, open_sink
+from app.export import open_sink
+from app.segments import SEGMENT_FRAMES
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
 from fusion.weights import save_weights

@@ -1,0 +1,81 @@
+"""RGB frames to a folder of numbered pictures, under a partial name until the last one is there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from app.codecs import Codec
+from app.errors import OutputError
+from app.outputs import claim_parts, explain_write_error, partial_path
+
+RgbImage = npt.NDArray[np.uint8]
+
+
+class PictureSink:
+    """A folder of numbered pictures: 000000.png or 000000.tiff upwards."""
+
+    def __init__(self, path: Path, codec: Codec, *, resume: bool = False) -> None:
+        self._path = path
+        self._codec = codec
+        self._folder = partial_path(path)
+        self._claim = claim_parts(path, self._folder, resume=resume)
+        self.frames_done = sum(1 for _ in self._whole_pictures())
+
+    def _name(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.{self._codec.name}"
+
+    def _whole_pictures(self) -> Iterator[Path]:
+        number = 0
+        while self._name(number).is_file():
+            yield self._name(number)
+            number += 1
+
+    def write(self, image: RgbImage) -> None:
+        """See `Sink.write`."""
+        name = self._name(self.frames_done)
+        temporary = name.with_name(name.name + ".tmp")
+        try:
+            if self._codec.name == "tiff":
+                tifffile.imwrite(temporary, image, photometric="rgb", compression="zlib", predictor=True)
+            else:
+                whole, data = cv2.imencode(".png", image[:, :, ::-1])
+                if not whole:
+                    raise OutputError(f"{name}: a picture of {image.shape} cannot be stored as PNG")
+                temporary.write_bytes(data.tobytes())
+            temporary.replace(name)
+        except OSError as error:
+            raise explain_write_error(error, self._path) from error
+        self.frames_done += 1
+
+    def finish(self) -> None:
+        """See `Sink.finish`."""
+        try:
+            if not self.frames_done:
+                raise OutputError(f"{self._path}: there is no frame to write")
+            if self._path.is_dir():
+                shutil.rmtree(self._path)
+            self._folder.replace(self._path)
+        except OSError as error:
+            raise explain_write_error(error, self._path) from error
+        finally:
+            self._claim.give_up()
+
+    def abandon(self) -> Path | None:
+        """See `Sink.abandon`."""
+        if not self.frames_done:
+            self.discard()
+            return None
+        self._claim.give_up()
+        return self._folder
+
+    def discard(self) -> None:
+        """See `Sink.discard`."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._claim.give_up()

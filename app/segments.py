@@ -1,0 +1,107 @@
+"""One short piece of a video: frames encoded into a Matroska file that gets its name when it is whole."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.codecs import Codec
+
+RgbImage = npt.NDArray[np.uint8]
+
+SEGMENT_FRAMES = 48
+# No creation time and no library version in the file: a second run gives the same bytes.
+BITEXACT = cast("int", av.container.Flags.bitexact.value)
+_BT709 = 1  # ITU-T H.273: primaries, transfer and matrix all use code point 1
+_LIMITED_RANGE = 1
+# ITU-R BT.709 R'G'B' -> Y'CbCr for 10-bit limited range, from 8-bit samples.
+_YCBCR10 = np.array(
+    [
+        [0.2126 * 876, 0.7152 * 876, 0.0722 * 876, 64 * 255],
+        [-0.2126 / 1.8556 * 896, -0.7152 / 1.8556 * 896, 448, 512 * 255],
+        [448, -0.7152 / 1.5748 * 896, -0.0722 / 1.5748 * 896, 512 * 255],
+    ],
+    np.float32,
+) / np.float32(255)
+
+
+class Segment:
+    """One short Matroska clip: it holds any codec, and its millisecond times still tell the frame number.
+
+    Args:
+        path: The file, there only once it is whole.
+        codec: How to encode.
+        width: Frame width [px].
+        height: Frame height [px].
+        rate: Playback rate [frames/s].
+
+    Attributes:
+        frames: Written so far.
+
+    """
+
+    def __init__(self, path: Path, codec: Codec, width: int, height: int, rate: Fraction) -> None:
+        self._path = path
+        self._temporary = path.with_name(path.name + ".tmp")
+        self._codec = codec
+        self.frames = 0
+        self._container = av.open(str(self._temporary), "w", format="matroska")
+        self._container.flags |= BITEXACT
+        stream = self._container.add_stream(codec.encoder, rate=rate, options=dict(codec.options))
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, codec.pix_fmt
+        stream.time_base = self._time_base = 1 / rate
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.gop_size = SEGMENT_FRAMES
+        context.thread_count = codec.threads
+        if not codec.lossless:
+            context.color_primaries = context.color_trc = context.colorspace = _BT709
+            context.color_range = _LIMITED_RANGE
+        self._stream = stream
+
+    def write(self, image: RgbImage) -> None:
+        """Encode one more frame, uint8 (H, W, 3)."""
+        frame = _encoder_frame(image, self._codec)
+        frame.pts = self.frames
+        frame.time_base = self._time_base
+        self.frames += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> Path:
+        """Complete the file, give it its name, and return that."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._temporary.replace(self._path)
+
+
+def _encoder_frame(image: RgbImage, codec: Codec) -> av.VideoFrame:
+    if codec.pix_fmt == "yuv422p10le":
+        return _frame_422_10(image)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    if codec.lossless:
+        return frame.reformat(format=codec.pix_fmt)
+    return frame.reformat(format=codec.pix_fmt, dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE)
+
+
+def _frame_422_10(image: RgbImage) -> av.VideoFrame:
+    # FFmpeg's own conversion to this format leaves uninitialised samples at the right edge.
+    planes = np.rint(cv2.transform(image.astype(np.float32), _YCBCR10)).astype(np.uint16)
+    height, width = image.shape[:2]
+    frame = av.VideoFrame(width, height, "yuv422p10le")
+    frame.colorspace = frame.color_primaries = frame.color_trc = _BT709
+    frame.color_range = _LIMITED_RANGE
+    left = np.concatenate([planes[:, :1, 1:], planes[:, 1:-1:2, 1:]], axis=1)
+    # Chroma sits on the even luma columns: 1-2-1 weights around each of them.
+    chroma = (left + 2 * planes[:, ::2, 1:] + planes[:, 1::2, 1:] + 2) // 4
+    for plane, data in zip(frame.planes, (planes[:, :, 0], chroma[:, :, 0], chroma[:, :, 1]), strict=True):
+        padded = np.zeros((data.shape[0], plane.line_size // 2), np.uint16)
+        padded[:, : data.shape[1]] = data
+        plane.update(padded.tobytes())
+    return frame

@@ -1,0 +1,195 @@
+"""RGB frames to a video file, in segments: a stopped job leaves what plays, and can be resumed.
+
+A video is encoded in short segments (one file of `SEGMENT_FRAMES` frames each, in a folder beside the output)
+and joined at the end without encoding again. A stopped job therefore leaves a playable `clip.partial.mp4`,
+and even a killed one loses only the segment it was writing: `resume=True` goes on behind the last whole one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+from av.container import OutputContainer
+
+from app.codecs import Codec
+from app.errors import OutputError
+from app.outputs import claim_parts, explain_write_error, partial_path
+from app.segments import BITEXACT, SEGMENT_FRAMES, Segment
+from app.sound import SoundTrack
+from drivers import ClipSound
+
+RgbImage = npt.NDArray[np.uint8]
+
+
+class VideoSink:
+    """A video file, colours converted and tagged as BT.709 unless the codec keeps RGB."""
+
+    def __init__(
+        self,
+        path: Path,
+        codec: Codec,
+        width: int,
+        height: int,
+        rate: Fraction,
+        *,
+        resume: bool = False,
+        sound: ClipSound | None = None,
+    ) -> None:
+        self._path = path
+        self._codec = codec
+        self._sound = sound
+        even = codec.needs_even_size
+        self._width = width - width % 2 if even else width
+        self._height = height - height % 2 if even else height
+        self._rate = rate
+        partial = partial_path(path)
+        self._folder = partial.with_name(partial.name + ".segments")
+        self._segment: Segment | None = None
+        self._claim = claim_parts(path, self._folder, resume=resume)
+        self._done = self._whole_segments()
+        self.frames_done = len(self._done) * SEGMENT_FRAMES
+
+    def _name(self, number: int) -> Path:
+        return self._folder / f"{number:06d}.mkv"
+
+    def _whole_segments(self) -> list[Path]:
+        # A segment gets its final name only when it is complete, so an existing one can be trusted.
+        done: list[Path] = []
+        while self._name(len(done)).is_file():
+            done.append(self._name(len(done)))
+        return done
+
+    def write(self, image: RgbImage) -> None:
+        """See `Sink.write`."""
+        try:
+            if self._segment is None:
+                self._segment = Segment(
+                    self._name(len(self._done)), self._codec, self._width, self._height, self._rate
+                )
+            self._segment.write(image[: self._height, : self._width])
+            self.frames_done += 1
+            if self._segment.frames == SEGMENT_FRAMES:
+                self._close_segment()
+        except (OSError, av.error.FFmpegError) as error:
+            self._drop_segment()
+            raise explain_write_error(error, self._path) from error
+
+    def _drop_segment(self) -> None:
+        """Forget a segment that could not be written; the whole ones before it stay."""
+        self.frames_done = len(self._done) * SEGMENT_FRAMES
+        self._segment = None
+        for broken in self._folder.glob("*.tmp"):
+            broken.unlink(missing_ok=True)
+
+    def _close_segment(self) -> None:
+        if self._segment is not None:
+            self._done.append(self._segment.close())
+            self._segment = None
+
+    def _join(self, target: Path) -> None:
+        quicktime = target.suffix.lower() in (".mp4", ".mov")
+        options = {"movflags": "faststart"} if quicktime else {}
+        with av.open(str(target), "w", options=options) as container:
+            container.flags |= BITEXACT
+            with av.open(str(self._done[0])) as segment:
+                stream = container.add_stream_from_template(segment.streams.video[0], opaque=True)
+            stream.time_base = 1 / self._rate
+            if quicktime and self._codec.tag:
+                stream.codec_context.codec_tag = self._codec.tag
+            track = None if self._sound is None else SoundTrack(container, self._sound, target.suffix)
+            frames = 0
+            for part in self._done:
+                frames += self._append(part, container, stream, track, frames)
+            if track is not None:
+                track.finish(frames / self._rate)
+
+    def _append(
+        self,
+        part: Path,
+        container: OutputContainer,
+        stream: av.VideoStream,
+        track: SoundTrack | None,
+        first: int,
+    ) -> int:
+        """Copy a segment behind the `first` frames that the clip has; return how many it holds."""
+        count = 0
+        with av.open(str(part)) as segment:
+            for packet in segment.demux(segment.streams.video[0]):
+                if packet.pts is None or packet.time_base is None:
+                    continue
+                packet.pts = first + round(packet.pts * packet.time_base * self._rate)
+                # Matroska stores no decoding times; at a constant rate they follow from the order.
+                packet.dts = first + count - self._codec.reorder
+                packet.duration = 1
+                packet.time_base = 1 / self._rate
+                packet.stream = stream
+                if track is not None:
+                    track.write_until((first + count) / self._rate)
+                container.mux_one(packet)
+                count += 1
+        return count
+
+    def finish(self) -> None:
+        """See `Sink.finish`."""
+        try:
+            self._close_segment()
+            if not self._done:
+                raise OutputError(f"{self._path}: there is no frame to write")
+            self._join(partial_path(self._path))
+            partial_path(self._path).replace(self._path)
+            shutil.rmtree(self._folder, ignore_errors=True)
+        except (OSError, av.error.FFmpegError) as error:
+            # The segments stay, and --resume goes on from them.
+            partial_path(self._path).unlink(missing_ok=True)
+            raise explain_write_error(error, self._path) from error
+        finally:
+            self._claim.give_up()
+
+    def discard(self) -> None:
+        """See `Sink.discard`."""
+        self._segment = None
+        partial_path(self._path).unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._claim.give_up()
+
+    def abandon(self) -> Path | None:
+        """See `Sink.abandon`."""
+        try:
+            return self._keep()
+        finally:
+            self._claim.give_up()
+
+    def _keep(self) -> Path | None:
+        short: Path | None = None
+        whole = self._whole_segments()
+        if len(whole) > len(self._done):
+            # Stopped between the moment a segment got its name and the moment it was counted.
+            self._done, self._segment = whole, None
+            self.frames_done = len(whole) * SEGMENT_FRAMES
+        if self._segment is not None and self._segment.frames:
+            try:
+                self._close_segment()
+                short = self._done[-1]
+            except (OSError, av.error.FFmpegError):
+                self._drop_segment()
+        if not self._done:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return None
+        kept = partial_path(self._path)
+        try:
+            self._join(kept)
+        except (OSError, av.error.FFmpegError):
+            # No room to join them: the segments themselves are playable, and --resume goes on from them.
+            kept.unlink(missing_ok=True)
+            kept = self._folder
+        if short is not None:
+            # Resuming counts whole segments only.
+            short.unlink()
+            self._done.pop()
+        return kept
