@@ -16,6 +16,7 @@ from app.export import Sink, open_sink
 from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import FusionOptions, Pipeline
+from app.rates import playback_rate
 from app.versions import versions
 from drivers import ClipSound, VideoClip
 
@@ -148,9 +149,7 @@ def run_job(
     try:
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
         pipeline = Pipeline(pair, job.options)
-        rate = (
-            pipeline.rate if job.playback_fps is None else Fraction(job.playback_fps).limit_denominator(1001)
-        )
+        rate = pipeline.rate if job.playback_fps is None else playback_rate(job.playback_fps)
         note = sidecar_path(partial_path(job.out))
         identity = _identity(job, pipeline, rate)
         resume = _may_resume(job, note, identity)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from app.aligner import Aligner
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
+from app.rates import nominal_rate
 from calibration import (
     Alignment,
     ColorMap,
@@ -104,14 +104,6 @@ class HstrFrame:
     image: RgbImage
     lsr: RgbImage
     record: FrameRecord
-
-
-def nominal_rate(fps: float) -> Fraction:
-    """The usual rate that a measured one stands for: 239.98 -> 240, 29.97 -> 30000/1001, else to 1/1000."""
-    for candidate in (Fraction(round(fps)), Fraction(round(fps * 1.001) * 1000, 1001)):
-        if candidate > 0 and abs(fps - candidate) < 2e-4 * fps:
-            return candidate
-    return Fraction(fps).limit_denominator(1000)
 
 
 class Pipeline:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -15,10 +15,10 @@ import numpy.typing as npt
 from app.codecs import codec_for
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
-from app.export import open_sink
+from app.export import Sink, open_sink
 from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
-from app.pipeline import nominal_rate
+from app.rates import nominal_rate, playback_rate
 from app.versions import versions
 from drivers import FrameSource, RgbImage, StreamPair, Take, hsr_times_on_lsr_clock, pair_streams, to_rgb8
 
@@ -100,27 +100,14 @@ def run_raw_export(
         frames = raw_frames(pair, job.view, indices, damage)
         first = next(frames)
         height, width = first.shape[:2]
-        rate = nominal_rate(source.info.fps)
-        if job.playback_fps is not None:
-            rate = Fraction(job.playback_fps).limit_denominator(1001)
+        real_time = nominal_rate(source.info.fps)
+        rate = real_time if job.playback_fps is None else playback_rate(job.playback_fps)
         # What a stopped fusion left under this name cannot be resumed any more.
         sidecar_path(partial_path(job.out)).unlink(missing_ok=True)
         sink = open_sink(job.out, codec, width, height, rate)
         if on_start is not None:
             on_start(f"exporting {job.view.value}", len(indices), 0)
-        done = False
-        try:
-            for image in _chain(first, frames):
-                if cancelled is not None and cancelled():
-                    raise CancelledError(f"{job.out} was not finished; export it again")
-                sink.write(image)
-                if on_frame is not None:
-                    on_frame()
-            sink.finish()
-            done = True
-        finally:
-            if not done:
-                sink.discard()
+        _write(sink, job.out, chain([first], frames), on_frame, cancelled)
         write_json(
             sidecar_path(job.out),
             {
@@ -160,9 +147,25 @@ def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int
     return [int(i) for i in chosen]
 
 
-def _chain(first: RgbImage, rest: Iterator[RgbImage]) -> Iterator[RgbImage]:
-    yield first
-    yield from rest
+def _write(
+    sink: Sink,
+    out: Path,
+    frames: Iterable[RgbImage],
+    on_frame: Callable[[], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> None:
+    """Write all frames and finish; whatever ends it earlier leaves nothing."""
+    try:
+        for image in frames:
+            if cancelled is not None and cancelled():
+                raise CancelledError(f"{out} was not finished; export it again")
+            sink.write(image)
+            if on_frame is not None:
+                on_frame()
+        sink.finish()
+    except BaseException:
+        sink.discard()
+        raise
 
 
 def hsr_of_lsr(pair: StreamPair) -> npt.NDArray[np.int64]:

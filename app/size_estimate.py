@@ -11,7 +11,7 @@ import numpy as np
 
 from app.codecs import CODECS, codec_for
 from app.export import open_sink
-from app.pipeline import nominal_rate
+from app.rates import nominal_rate
 from app.raw_export import RawView, raw_frames
 from drivers import Take, to_rgb8
 
