@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from app.errors import CaptureFactorError, OffsetError
 from app.picture_search import PictureSearch
-from app.sync_streams import SyncReport, sync_streams, with_offset
+from app.sync_streams import SyncReport, sync_streams
 from calibration.sync import AUDIO_RATE, BELIEVABLE, NO_AUDIO, AudioSync, sync_audio
 from drivers import StreamPair, VideoClip
 from drivers.iphone import check_pair, open_clips
@@ -183,10 +183,8 @@ def _synced(
     else:
         capture = CaptureFactor(capture_factor, "given")
     if offset_ms is not None:
-        first = int(lsr.mid_exposure_ns[0]) - int(hsr.mid_exposure_ns[0])
-        pair = replace(pair, clock_offset_ns=first + round(offset_ms * 1e6))
-        return SyncedClips(pair, capture, None, _hdr_warning(hsr, lsr))
+        return SyncedClips(pair.at_offset(offset_ms), capture, None, _hdr_warning(hsr, lsr))
     report = sync_streams(pair, audio=_sound(hsr, lsr), search=search)
     warnings = report.warnings + _created_warning(hsr, lsr, report.offset_ms)
     warnings += _hdr_warning(hsr, lsr)
-    return SyncedClips(with_offset(pair, report), capture, report, warnings)
+    return SyncedClips(pair.at_offset(report.offset_ms, report.drift_ppm), capture, report, warnings)

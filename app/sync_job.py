@@ -93,6 +93,5 @@ def _sync_take(take: Take, on_progress: Callable[[float], None] | None) -> SyncR
         drift_ppm=clock.drift_ppm,
         confidence=_CONFIDENCE[clock.basis],
         method="trigger",
-        clock_offset_ns=int(clock.to_lsr(hsr[:1])[0]) - int(hsr[0]),
         warnings=(*lost, *([clock.warning] if clock.warning else [])),
     )

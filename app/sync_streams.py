@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.picture_search import PictureSearch
 from calibration.sync import (
@@ -27,7 +27,6 @@ class SyncReport:
         drift_ppm: How much faster the LSR clock runs [ppm]; 0 where it could not be measured.
         confidence: 0..1; below 0.5 the operator should check.
         method: "frames", "audio", "motion", "none" or "trigger".
-        clock_offset_ns: The same relation as `StreamPair.clock_offset_ns` wants it [ns].
         warnings: Contradictions and doubts, one sentence each.
         audio_offset_ms: What the sound alone says [ms]; None without believable sound.
         motion_offset_ms: What the amount of motion says [ms]; None where it was not used.
@@ -40,7 +39,6 @@ class SyncReport:
     drift_ppm: float
     confidence: float
     method: str
-    clock_offset_ns: int
     warnings: tuple[str, ...] = ()
     audio_offset_ms: float | None = None
     motion_offset_ms: float | None = None
@@ -96,7 +94,7 @@ def sync_streams(
     tried = [search.frames(start) for start in starts]
     frames, frames_at = max(tried, key=_alike, default=(None, 0.0))
     estimate = combine(audio, motion, frames, frames_at_s=frames_at, lsr_period_s=search.lsr_period)
-    return _report(pair, estimate, audio, motion, frames)
+    return _report(estimate, audio, motion, frames)
 
 
 def _alike(tried: tuple[FrameSync | None, float]) -> tuple[bool, float]:
@@ -106,28 +104,19 @@ def _alike(tried: tuple[FrameSync | None, float]) -> tuple[bool, float]:
 
 
 def _report(
-    pair: StreamPair,
     estimate: SyncEstimate,
     audio: AudioSync,
     motion: MotionSync | None,
     frames: FrameSync | None,
 ) -> SyncReport:
-    first = int(pair.lsr.mid_exposure_ns[0]) - int(pair.hsr.mid_exposure_ns[0])
     heard = audio.shift_s - audio.drift_ppm * 1e-6 * audio.at_s
-    shift_s = estimate.shift_at(0.0)
     return SyncReport(
-        offset_ms=shift_s * 1e3,
+        offset_ms=estimate.shift_at(0.0) * 1e3,
         drift_ppm=estimate.drift_ppm,
         confidence=estimate.confidence,
         method=estimate.method,
-        clock_offset_ns=first + round(shift_s * 1e9),
         warnings=estimate.warnings,
         audio_offset_ms=heard * 1e3 if audio.confidence >= BELIEVABLE else None,
         motion_offset_ms=None if motion is None or motion.confidence == 0 else motion.shift_s * 1e3,
         frames_offset_ms=None if frames is None or frames.frames == 0 else frames.shift_s * 1e3,
     )
-
-
-def with_offset(pair: StreamPair, report: SyncReport) -> StreamPair:
-    """The same streams, put on one clock."""
-    return replace(pair, clock_offset_ns=report.clock_offset_ns, drift_ppm=report.drift_ppm)

@@ -348,5 +348,4 @@ def open_clip_pair(
 
     """
     hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor)
-    first = int(lsr.mid_exposure_ns[0]) - int(hsr.mid_exposure_ns[0])
-    return StreamPair(hsr, lsr, first + round(offset_ms * 1e6))
+    return StreamPair(hsr, lsr, None).at_offset(offset_ms)

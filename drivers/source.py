@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -93,6 +93,17 @@ class StreamPair:
     clock_offset_ns: int | None
     drift_ppm: float = 0.0
     findings: tuple[str, ...] = ()
+
+    def at_offset(self, offset_ms: float, drift_ppm: float = 0.0) -> StreamPair:
+        """The same streams, put on one clock; each has a frame.
+
+        Args:
+            offset_ms: Time of the first HSR frame's mid-exposure minus that of the first LSR frame [ms].
+            drift_ppm: How much faster the LSR clock runs [ppm].
+
+        """
+        first = int(self.lsr.mid_exposure_ns[0]) - int(self.hsr.mid_exposure_ns[0])
+        return replace(self, clock_offset_ns=first + round(offset_ms * 1e6), drift_ppm=drift_ppm)
 
     @property
     def hsr_on_lsr_clock(self) -> npt.NDArray[np.int64]:
