@@ -19,6 +19,7 @@ from app.bench_figures import SETTLE_S, CaptureBench, Meter, Row, figures
 from app.bench_peers import read_easypyspin, read_simple_pyspin
 from app.capture import CaptureJob, emulated_session
 from app.errors import InputError
+from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
 from app.rig_setup import RigSetup
 from app.session import Session
 from drivers import Image, OverwrittenError, Role
@@ -123,8 +124,8 @@ def run_capture_bench(
     seconds: float = 60.0,
     peer_seconds: float = 10.0,
     folder: Path | None = None,
-    hsr_size: tuple[int, int] = (2304, 1920),
-    lsr_size: tuple[int, int] = (576, 480),
+    hsr_size: tuple[int, int] = PAPER_HSR_SIZE,
+    lsr_size: tuple[int, int] = PAPER_LSR_SIZE,
     on_stage: Callable[[str, int], None] | None = None,
     on_second: Callable[[], None] | None = None,
 ) -> CaptureBench:

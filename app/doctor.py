@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import os
 import platform
 import shutil
@@ -16,10 +17,11 @@ import numpy as np
 import psutil
 
 from app.errors import OutputError
+from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
 from app.versions import versions
 
-# The paper's rig: 2304x1920 at 30 and 576x480 at 240 frames/s, one byte a pixel.
-NEEDED_MB_PER_S = (2304 * 1920 * 30 + 576 * 480 * 240) / 1e6
+# The paper's rig at 30 and 240 frames/s, one byte a pixel.
+NEEDED_MB_PER_S = (math.prod(PAPER_HSR_SIZE) * 30 + math.prod(PAPER_LSR_SIZE) * 240) / 1e6
 _USBFS = Path("/sys/module/usbcore/parameters/usbfs_memory_mb")
 _USBFS_WANTED_MB = 1000
 _UDEV_FOLDERS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))

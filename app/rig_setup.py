@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.crew import SessionSettings
+from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
 from drivers import CameraSettings, PixelFormat
 from drivers.trigger import plan_trigger
 
@@ -38,8 +39,8 @@ class RigSetup:
     seed: int = 0
     baseline_mm: float = 50.0
     serials: tuple[str, str] | None = None
-    hsr_size: tuple[int, int] = (2304, 1920)
-    lsr_size: tuple[int, int] = (576, 480)
+    hsr_size: tuple[int, int] = PAPER_HSR_SIZE
+    lsr_size: tuple[int, int] = PAPER_LSR_SIZE
     hsr_fps: float = 30.0
     ratio: int = 8
     hsr_exposure_us: float = 2000.0

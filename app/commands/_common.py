@@ -1,8 +1,9 @@
-"""What all subcommands share: the `--json` line, progress bars, Ctrl-C and the way errors end."""
+"""What all subcommands share: the `--json` line, sizes, progress bars, Ctrl-C and the way errors end."""
 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,10 +22,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
+
+HsrSizeOption = Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT, centred.")]
+LsrSizeOption = Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT, centred.")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="End with one machine-readable line on standard output.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an output that already exists.")]
+
+HSR_SIZE, LSR_SIZE = (f"{width}x{height}" for width, height in (PAPER_HSR_SIZE, PAPER_LSR_SIZE))
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -45,6 +52,25 @@ def emit(result: Mapping[str, object], *, as_json: bool) -> None:
     """Write `result` as the last line of standard output when `--json` was given."""
     if as_json:
         typer.echo(json.dumps(result))
+
+
+def parse_size(text: str, option: str, example: str = HSR_SIZE) -> tuple[int, int]:
+    """WIDTHxHEIGHT as two numbers, each at least 1.
+
+    Args:
+        text: What was given.
+        option: What it was given to, for the message.
+        example: Of what is meant, for the message.
+
+    Raises:
+        typer.BadParameter: It is something else.
+
+    """
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if width < 1 or height < 1:
+        raise typer.BadParameter(f"{option} {text!r} is not a size such as {example}")
+    return width, height
 
 
 class Bar:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.commands._common import JsonOption, emit, out, say
+from app.commands._common import JsonOption, emit, out, parse_size, say
 from app.commands.fuse import Device
 
 
@@ -29,7 +29,6 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Measure time, processor time and memory for one fused frame, beside plain OpenCV."""
-    from app.commands.gui import parse_size
     from fusion.engine import METHODS, runnable
     from fusion.evaluation.speed import PEER, SIZES, Cost, measure
 
@@ -42,7 +41,7 @@ def command(
 
     rows, left_out = measure(
         methods,
-        [parse_size(text) for text in size] if size else SIZES,
+        [parse_size(text, "--size") for text in size] if size else SIZES,
         scale=scale,
         references=refs or (1, 2),
         frames=frames,

@@ -8,13 +8,23 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.commands._common import JsonOption, emit, out, say
+from app.commands._common import (
+    HSR_SIZE,
+    LSR_SIZE,
+    HsrSizeOption,
+    JsonOption,
+    LsrSizeOption,
+    emit,
+    out,
+    parse_size,
+    say,
+)
 
 
 def command(
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Length of the measurement in s.")] = 60.0,
-    hsr_size: Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT.")] = "2304x1920",
-    lsr_size: Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT.")] = "576x480",
+    hsr_size: HsrSizeOption = HSR_SIZE,
+    lsr_size: LsrSizeOption = LSR_SIZE,
     hsr_fps: Annotated[float, typer.Option(min=0.1, help="Pulses per second to the HSR camera.")] = 30.0,
     ratio: Annotated[int, typer.Option(min=1, help="LSR frames per HSR frame.")] = 8,
     record: Annotated[bool, typer.Option(help="Record meanwhile.")] = True,
@@ -28,15 +38,14 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Open the window on the emulated rig, record, change exposure and baseline, and measure it."""
-    from app.commands.gui import parse_size
     from app.gui.bench import run_bench
     from app.rig_setup import RigSetup
 
     setup = RigSetup(
         emulate=True,
         real_time=True,
-        hsr_size=parse_size(hsr_size),
-        lsr_size=parse_size(lsr_size),
+        hsr_size=parse_size(hsr_size, "--hsr-size"),
+        lsr_size=parse_size(lsr_size, "--lsr-size"),
         hsr_fps=hsr_fps,
         ratio=ratio,
     )

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from app.commands._calibrate_pictures import board_pictures, moment, write_picture
-from app.commands._common import JsonOption, OverwriteOption, emit, say, warn
+from app.commands._common import JsonOption, OverwriteOption, emit, parse_size, say, warn
 from app.commands.sync import offset_option
 from app.errors import InputError
 from calibration import (
@@ -54,13 +54,6 @@ OffsetOption = Annotated[
     str,
     typer.Option(metavar="X|auto", help="Clips: first HSR frame's time minus first LSR frame's in ms."),
 ]
-
-
-def _size(text: str, what: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
-    if found is None:
-        raise typer.BadParameter(f"{what} {text!r} is not a size such as 9x6")
-    return int(found[1]), int(found[2])
 
 
 def _region(text: str | None) -> tuple[int, int, int, int] | None:
@@ -185,7 +178,7 @@ def board(
     json: JsonOption = False,
 ) -> None:
     """Calibrate both cameras and their baseline from pictures of a board."""
-    columns, rows = _size(corners, "--corners")
+    columns, rows = parse_size(corners, "--corners", "9x6")
     target = Board(
         columns,
         rows,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import asdict
 from enum import Enum
@@ -11,7 +10,19 @@ from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, emit, interrupts, progress_bar, say, warn
+from app.commands._common import (
+    HSR_SIZE,
+    LSR_SIZE,
+    HsrSizeOption,
+    JsonOption,
+    LsrSizeOption,
+    emit,
+    interrupts,
+    parse_size,
+    progress_bar,
+    say,
+    warn,
+)
 from app.session import SessionError
 from drivers import PixelFormat, Role
 
@@ -21,13 +32,6 @@ class PulseMaker(str, Enum):
 
     BOX = "box"
     CAMERA = "camera"
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is not a size such as 2304x1920")
-    return int(found[1]), int(found[2])
 
 
 def _serials(text: str) -> tuple[str, str]:
@@ -54,8 +58,8 @@ def command(
     ] = None,
     rig: Annotated[Path | None, typer.Option("--rig", help="Rig file whose hash goes into the take.")] = None,
     serials: Annotated[str | None, typer.Option(help="Serial numbers HSR,LSR.")] = None,
-    hsr_size: Annotated[str, typer.Option(help="HSR region, centred.")] = "2304x1920",
-    lsr_size: Annotated[str, typer.Option(help="LSR region, centred.")] = "576x480",
+    hsr_size: HsrSizeOption = HSR_SIZE,
+    lsr_size: LsrSizeOption = LSR_SIZE,
     hsr_fps: Annotated[float, typer.Option(min=0.1, max=1000, help="HSR frames per second.")] = 30.0,
     ratio: Annotated[int, typer.Option(min=1, max=1000, help="LSR frames per HSR frame.")] = 8,
     exposure_us: Annotated[
@@ -104,8 +108,8 @@ def command(
         seed=seed or 0,
         baseline_mm=50.0 if baseline_mm is None else baseline_mm,
         serials=_serials(serials) if serials is not None else None,
-        hsr_size=_size(hsr_size),
-        lsr_size=_size(lsr_size),
+        hsr_size=parse_size(hsr_size, "--hsr-size"),
+        lsr_size=parse_size(lsr_size, "--lsr-size"),
         hsr_fps=hsr_fps,
         ratio=ratio,
         hsr_exposure_us=hsr_exposure_us if hsr_exposure_us is not None else exposure_us,

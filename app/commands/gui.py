@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from app.commands._common import HSR_SIZE, LSR_SIZE, HsrSizeOption, LsrSizeOption, parse_size
+
 
 class Look(str, Enum):
     """Colours of the window."""
@@ -24,19 +26,6 @@ class View(str, Enum):
     FUSED = "fused"
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT as two numbers.
-
-    Raises:
-        typer.BadParameter: It is something else.
-
-    """
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
-        raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT, such as 1280x800")
-    return int(width), int(height)
-
-
 def command(
     emulate: Annotated[
         bool, typer.Option("--emulate", help="Work with the emulated rig even when cameras are there.")
@@ -46,8 +35,8 @@ def command(
     serials: Annotated[
         str | None, typer.Option(metavar="HSR,LSR", help="Serial numbers of the two cameras.")
     ] = None,
-    hsr_size: Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT.")] = "2304x1920",
-    lsr_size: Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT.")] = "576x480",
+    hsr_size: HsrSizeOption = HSR_SIZE,
+    lsr_size: LsrSizeOption = LSR_SIZE,
     hsr_fps: Annotated[float, typer.Option(min=0.1, help="Pulses per second to the HSR camera.")] = 30.0,
     ratio: Annotated[int, typer.Option(min=1, help="LSR frames per HSR frame.")] = 8,
     view: Annotated[
@@ -80,8 +69,8 @@ def command(
         emulate=emulate,
         real_time=True,
         serials=pair,
-        hsr_size=parse_size(hsr_size),
-        lsr_size=parse_size(lsr_size),
+        hsr_size=parse_size(hsr_size, "--hsr-size"),
+        lsr_size=parse_size(lsr_size, "--lsr-size"),
         hsr_fps=hsr_fps,
         ratio=ratio,
     )
@@ -94,7 +83,7 @@ def command(
             view=view.value,
             take=take,
             theme=theme.value if theme else None,
-            size=parse_size(window) if window else None,
+            size=parse_size(window, "--window", "1280x800") if window else None,
             screenshot=screenshot,
             after_s=after,
         )

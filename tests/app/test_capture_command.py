@@ -135,6 +135,7 @@ def test_ctrl_c_ends_the_take_cleanly(tmp_path: Path) -> None:
         (["--exposure-us", "5000"], 1, "use at most 4107 us"),
         (["--hsr-size", "100x100"], 1, "increment of 8; use 96 or 104"),
         (["--hsr-size", "big"], 2, "is not a size such as 2304x1920"),
+        (["--lsr-size", "0x0"], 2, "--lsr-size '0x0' is not a size such as 2304x1920"),
         (["--rig", "nowhere.json"], 1, "no such rig file"),
         (["--serials", "1,2"], 2, "leave it out with --emulate"),
     ],
