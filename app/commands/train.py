@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands import train_files
-from app.commands._common import JsonOption, emit, progress_bar, say
+from app.commands._common import JsonOption, emit, parse_size, progress_bar, say
 from app.errors import AppError, InputError
 
 if TYPE_CHECKING:
@@ -225,6 +224,9 @@ def command(
     if steps is None and minutes is None and not published:
         minutes = _MINUTES
     refined = refined and model is Model.AWNET and not direct and not published
+    width, height = parse_size(
+        crop or ("384x256" if model is Model.AWNET else "192x192"), "--crop", "384x256"
+    )
     samples = SampleOptions(
         scale=scale,
         least_scale=least_scale,
@@ -235,7 +237,7 @@ def command(
         # The published form is made for one number of references.
         alone=_ALONE if refined and refs > 1 else 0.0,
         noise_on=noise_on.value,
-        crop=_size(crop or ("384x256" if model is Model.AWNET else "192x192")),
+        crop=(height, width),
     )
     loop = LoopOptions(
         steps=steps,
@@ -344,13 +346,6 @@ def _tell(number: int, trainer: Trainer, *, quiet: bool) -> Callable[[int, Tenso
             say(f"  {step}: loss {float(loss):.5f}, {trainer.seconds:.0f} s", quiet=quiet)
 
     return on_step
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
-    if found is None:
-        raise typer.BadParameter(f"--crop {text!r} is not a size such as 384x256")
-    return int(found[2]), int(found[1])
 
 
 def _main() -> None:
