@@ -27,6 +27,7 @@ _HSR_SIZE = (1152, 960)
 _LSR_SIZE = (288, 240)
 _PICTURE_NAME = "comparison.png"
 _MARK = "demo.json"
+_CUT = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,6 @@ def run_demo(
     *,
     seconds: float = 0.4,
     method: str | None = None,
-    seed: int = 0,
     on_stage: Callable[[str, int], None] | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> DemoResult:
@@ -78,7 +78,6 @@ def run_demo(
         folder: Where to put everything; made when missing, emptied when an earlier demo made it.
         seconds: Length of the take [s].
         method: Fusion method; None = the best shipped one.
-        seed: Scene and noise.
         on_stage: Called with (text, steps) when a stage begins.
         on_step: Called after each step of a stage.
 
@@ -90,7 +89,7 @@ def run_demo(
     _prepare(folder)
     stage = on_stage or _ignore_stage
     step = on_step or _ignore_step
-    frames_lost = _record(folder / "take", seconds, seed, stage, step)
+    frames_lost = _record(folder / "take", seconds, stage, step)
     with Take.open(folder / "take") as take:
         pipeline = Pipeline(take.pair(), FusionOptions(method=method))
         truth = TruthOfView(take, pipeline)
@@ -147,11 +146,9 @@ def _prepare(folder: Path) -> None:
     write_json(folder / _MARK, {})
 
 
-def _record(
-    take: Path, seconds: float, seed: int, stage: Callable[[str, int], None], step: Callable[[], None]
-) -> int:
+def _record(take: Path, seconds: float, stage: Callable[[str, int], None], step: Callable[[], None]) -> int:
     job = CaptureJob(
-        RigSetup(emulate=True, seed=seed, hsr_size=_HSR_SIZE, lsr_size=_LSR_SIZE),
+        RigSetup(emulate=True, hsr_size=_HSR_SIZE, lsr_size=_LSR_SIZE),
         take,
         seconds,
         name="demo",
@@ -195,10 +192,10 @@ def upscale(image: RgbImage, width: int, height: int) -> RgbImage:
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def compare(pictures: list[RgbImage], *, cut: int = 320) -> RgbImage:
+def compare(pictures: list[RgbImage]) -> RgbImage:
     """The same square cut-out of several pictures side by side, where the last one has most detail."""
     height, width = pictures[-1].shape[:2]
-    cut = min(cut, height, width)
+    cut = min(_CUT, height, width)
     luma = cv2.cvtColor(pictures[-1], cv2.COLOR_RGB2GRAY).astype(np.float32)
     energy = cv2.blur(np.abs(cv2.Laplacian(luma, cv2.CV_32F)), (cut, cut))
     half = cut // 2

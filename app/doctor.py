@@ -203,14 +203,14 @@ def _disk(folder: Path) -> Finding:
     return Finding("disk", "ok", text)
 
 
-def write_speed_mb_s(folder: Path, megabytes: int = _PROBE_MB) -> float:
+def write_speed_mb_s(folder: Path) -> float:
     """Sustained write speed [MB/s] of the disk under `folder`, synced; the measuring file is removed."""
     block = np.random.default_rng(0).integers(0, 256, 1 << 22, dtype=np.uint8).tobytes()
     probe = folder / f".twinrate-probe-{os.getpid()}"
     try:
         began = time.perf_counter()
         with probe.open("wb", buffering=0) as stream:
-            for _ in range(megabytes * 1_000_000 // len(block)):
+            for _ in range(_PROBE_MB * 1_000_000 // len(block)):
                 stream.write(block)
             os.fsync(stream.fileno())
             written = stream.tell()

@@ -43,7 +43,6 @@ class Session(SessionNews, SessionControls):
         paced: The pulses wait for the reader (the emulated rig as rendered): grab threads then wait for the
             disk as well, so that nothing is ever overwritten.
         extra: What else take.json shall hold, asked for when a take begins.
-        reserve_bytes: Free disk space at which a take ends in order [bytes]; None = the recorder's.
 
     """
 
@@ -54,14 +53,12 @@ class Session(SessionNews, SessionControls):
         open_with: Callable[[str, Role], Camera] = open_camera,
         paced: bool = False,
         extra: Callable[[], Mapping[str, JsonValue]] | None = None,
-        reserve_bytes: int | None = None,
     ) -> None:
         SessionNews.__init__(self)
         SessionControls.__init__(
             self, Crew(pulses, open_with, self._hold_back if paced else None), lambda: self._run is not None
         )
         self._extra = extra
-        self._reserve_bytes = reserve_bytes
         self._lock = threading.RLock()
         self._watch: Watch | None = None
         self._away: frozenset[Role] = frozenset()
@@ -196,7 +193,7 @@ class Session(SessionNews, SessionControls):
                     rig_hash=rig_hash,
                     extra=self._extra() if self._extra is not None else None,
                 )
-                run = TakeRun(self._crew, out, was_live=was_live, reserve_bytes=self._reserve_bytes)
+                run = TakeRun(self._crew, out, was_live=was_live)
                 run.start(metadata, pre_seconds=pre_seconds, seconds=seconds)
             except BaseException:
                 if not was_live:

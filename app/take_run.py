@@ -35,16 +35,14 @@ class TakeRun:
         crew: The cameras.
         path: The take's folder; it must not exist.
         was_live: The pulses run already and go on afterwards.
-        reserve_bytes: Free disk space at which the take ends in order [bytes]; None = the recorder's.
 
     """
 
-    def __init__(self, crew: Crew, path: Path, *, was_live: bool, reserve_bytes: int | None) -> None:
+    def __init__(self, crew: Crew, path: Path, *, was_live: bool) -> None:
         rings = {role: crew.ring(role) for role in Role}
-        reserve = {} if reserve_bytes is None else {"reserve_bytes": reserve_bytes}
         self.was_live = was_live
         self._crew, self._path, self._rings = crew, path, rings
-        self._recorder = Recorder(rings, **reserve)
+        self._recorder = Recorder(rings)
         self._first = {role: _written_so_far(ring) for role, ring in rings.items()}
         self._trigger: TriggerMetadata | None = None
         self._began = time.monotonic()

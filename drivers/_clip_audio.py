@@ -15,6 +15,8 @@ from av.container import InputContainer
 from drivers._clip_index import open_container
 
 _GAP_S = 0.02
+_MOST_S = 900.0
+"""How much sound is compared at most; bounds the memory [s]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +49,12 @@ class ClipSound:
     rate: int
 
 
-def read_audio(path: Path | str, *, rate: int, max_seconds: float = 900.0) -> ClipAudio | None:
-    """Decode the first sound track of a file as one channel.
+def read_audio(path: Path | str, *, rate: int) -> ClipAudio | None:
+    """Decode the first quarter of an hour of a file's first sound track as one channel.
 
     Args:
         path: The file.
         rate: Samples per second to convert to.
-        max_seconds: Stop after this much [s]; bounds the memory.
 
     Returns:
         The sound; None where the file has none that can be decoded.
@@ -66,7 +67,7 @@ def read_audio(path: Path | str, *, rate: int, max_seconds: float = 900.0) -> Cl
         stream = _sound_stream(container)
         if stream is None:
             return None
-        found = _decode(container, stream, "mono", rate, max_seconds)
+        found = _decode(container, stream, "mono", rate, _MOST_S)
     return None if found is None else ClipAudio(found[0][0], found[1], rate)
 
 

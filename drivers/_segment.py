@@ -38,18 +38,17 @@ class Segment:
         path: File to make.
         stride: Bytes of one frame.
         room: Most bytes that the file will hold.
-        preallocate: Reserve disk space ahead of the writing where the file system can.
 
     Raises:
         OSError: The file exists or cannot be made.
 
     """
 
-    def __init__(self, path: Path, *, stride: int, room: int, preallocate: bool) -> None:
+    def __init__(self, path: Path, *, stride: int, room: int) -> None:
         self._file = path.open("xb", buffering=0)
         self._room = room
         self._allocated = 0
-        self._preallocate = preallocate and _FALLOCATE is not None
+        self._preallocate = _FALLOCATE is not None
         self._direct = stride >= _LEAST_DIRECT and stride % _BLOCK == 0 and self._ask_direct(True)
         self._pages: npt.NDArray[np.uint8] | None = None
 

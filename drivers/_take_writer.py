@@ -55,13 +55,12 @@ def sync_folder(path: Path) -> None:
 class _StreamWriter:
     """Segments and index of one stream; used by one thread."""
 
-    def __init__(self, folder: Path, metadata: TakeMetadata, role: Role, *, preallocate: bool) -> None:
+    def __init__(self, folder: Path, metadata: TakeMetadata, role: Role) -> None:
         folder.mkdir()
         self._folder = folder
         self._camera = metadata.camera(role)
         self._stride = self._camera.stride
         self._per_segment = metadata.frames_per_segment(role)
-        self._preallocate = preallocate
         self._segment: Segment | None = None
         self._index: BinaryIO = (folder / INDEX_NAME).open("xb", buffering=0)
         self._failed: str | None = None
@@ -106,12 +105,7 @@ class _StreamWriter:
         if self._segment is not None:
             self._finish_segment()
         path = self._folder / segment_name(self.frames // self._per_segment)
-        self._segment = Segment(
-            path,
-            stride=self._stride,
-            room=self._per_segment * self._stride,
-            preallocate=self._preallocate,
-        )
+        self._segment = Segment(path, stride=self._stride, room=self._per_segment * self._stride)
 
     def _finish_segment(self) -> None:
         segment = self._segment
@@ -255,24 +249,20 @@ class TakeWriter:
     Args:
         path: Folder to make; its parents are made too.
         metadata: What take.json shall say.
-        preallocate: Reserve disk space ahead of the writing where the file system can (posix_fallocate).
 
     Raises:
         TakeError: The folder exists already or cannot be written.
 
     """
 
-    def __init__(self, path: Path | str, metadata: TakeMetadata, *, preallocate: bool = True) -> None:
+    def __init__(self, path: Path | str, metadata: TakeMetadata) -> None:
         self._path = Path(path)
         self._metadata = metadata = metadata.with_version()
         self._closed = False
         _make_folder(self._path)
         try:
             _write_json(self._path / METADATA_NAME, metadata.model_dump_json(indent=2) + "\n")
-            self._streams = {
-                role: _StreamWriter(self._path / role.value, metadata, role, preallocate=preallocate)
-                for role in Role
-            }
+            self._streams = {role: _StreamWriter(self._path / role.value, metadata, role) for role in Role}
             sync_folder(self._path)
         except OSError as error:
             # Made a moment ago and without a frame: nothing that the next attempt should stumble over.
@@ -341,22 +331,18 @@ class TakeWriter:
             raise TakeError(f"{self._path}: the take is already closed; open a new one")
         self._streams[frame.role].append(frame)
 
-    def sync(self, role: Role | None = None) -> None:
+    def sync(self) -> None:
         """Put everything written so far on the disk (fsync); slow, never called from the grab path.
-
-        Args:
-            role: One stream, or both when None.
 
         Raises:
             TakeError: The disk refuses.
 
         """
-        for key, stream in self._streams.items():
-            if role is None or key is role:
-                try:
-                    stream.sync()
-                except OSError as error:
-                    raise TakeError(_cannot_write(self._path, error)) from error
+        try:
+            for stream in self._streams.values():
+                stream.sync()
+        except OSError as error:
+            raise TakeError(_cannot_write(self._path, error)) from error
 
     def close(self, report: Mapping[str, object] | None = None, *, complete: bool = True) -> None:
         """Give back preallocated space, put everything on the disk, then write done.json. Safe to call twice.

@@ -248,19 +248,15 @@ def hsr_times_on_lsr_clock(pair: StreamPair) -> IntArray:
     """
     if pair.clock_offset_ns is not None:
         return pair.hsr_on_lsr_clock
-    return _hardware_clock(pair, None)[0].to_lsr(pair.hsr.mid_exposure_ns)
+    return _hardware_clock(pair)[0].to_lsr(pair.hsr.mid_exposure_ns)
 
 
-def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
+def pair_streams(pair: StreamPair) -> Pairing:
     """GoPs of a take or of two clips.
 
     With a known `clock_offset_ns` the mid-exposure times decide, freed from the drift. Without it, both
     streams must come from hardware-triggered cameras: then frame ids and trigger times give offset and drift
     of the clocks.
-
-    Args:
-        pair: Both streams.
-        ratio: m, where it is known better than the times or the trigger plan tell.
 
     Raises:
         PairingError: As `pair_gops` and `fit_hardware_clocks`, or nothing says how the clocks relate.
@@ -268,15 +264,15 @@ def pair_streams(pair: StreamPair, ratio: float | None = None) -> Pairing:
     """
     hsr, lsr = pair.hsr, pair.lsr
     if pair.clock_offset_ns is not None:
-        return pair_gops(pair.hsr_on_lsr_clock, lsr.mid_exposure_ns, ratio=ratio)
-    clock, m = _hardware_clock(pair, ratio)
+        return pair_gops(pair.hsr_on_lsr_clock, lsr.mid_exposure_ns)
+    clock, m = _hardware_clock(pair)
     known = None if np.isnan(clock.lsr_period_ns) else clock.lsr_period_ns
     hsr_ns = clock.to_lsr(hsr.mid_exposure_ns)
     found = pair_gops(hsr_ns, lsr.mid_exposure_ns, ratio=m, lsr_period_ns=known)
     return replace(found, clock=clock)
 
 
-def _hardware_clock(pair: StreamPair, ratio: float | None) -> tuple[ClockFit, float]:
+def _hardware_clock(pair: StreamPair) -> tuple[ClockFit, float]:
     """The clocks of two triggered cameras, and m."""
     hsr, lsr = pair.hsr, pair.lsr
     if not (isinstance(hsr, TriggeredSource) and isinstance(lsr, TriggeredSource)) or hsr.trigger is None:
@@ -284,7 +280,7 @@ def _hardware_clock(pair: StreamPair, ratio: float | None) -> tuple[ClockFit, fl
             f"{hsr.info.name} and {lsr.info.name} have no common clock and no trigger; find their "
             "offset with `twinrate sync` or give it with --offset-ms"
         )
-    m = hsr.trigger.ratio if ratio is None else ratio
+    m = hsr.trigger.ratio
     clock = fit_hardware_clocks(
         hsr.frame_ids,
         hsr.pulse_ns,

@@ -155,13 +155,11 @@ class Recorder:
 
     Args:
         rings: The ring of each stream; other threads go on appending to them.
-        reserve_bytes: Free disk space at which a recording ends in order [bytes].
 
     """
 
-    def __init__(self, rings: Mapping[Role, RingBuffer], *, reserve_bytes: int = RESERVE_BYTES) -> None:
+    def __init__(self, rings: Mapping[Role, RingBuffer]) -> None:
         self._rings = {role: rings[role] for role in Role}
-        self._reserve = reserve_bytes
         self._writer: TakeWriter | None = None
         self._followers: list[_Follower] = []
         self._ended = threading.Event()
@@ -211,9 +209,9 @@ class Recorder:
         if self._writer is not None:
             raise TakeError(f"{self._writer.path}: is still being recorded; stop it first")
         self._rate = bytes_per_second(metadata)
-        if disk_seconds_left(path, max(self._rate, 1.0), reserve_bytes=self._reserve) <= 0:
+        if disk_seconds_left(path, max(self._rate, 1.0)) <= 0:
             raise TakeError(
-                f"{path}: less than {self._reserve / 1e9:.1f} GB free; free space before recording"
+                f"{path}: less than {RESERVE_BYTES / 1e9:.1f} GB free; free space before recording"
             )
         self._writer = TakeWriter(path, metadata)
         self._stop_reason = None
@@ -242,7 +240,7 @@ class Recorder:
             lsr_frames=writer.frames_written(Role.LSR),
             bytes_written=writer.bytes_written,
             queue_fill=min(1.0, fill),
-            seconds_left=disk_seconds_left(writer.path, self._rate, reserve_bytes=self._reserve),
+            seconds_left=disk_seconds_left(writer.path, self._rate),
             stop_reason=self._stop_reason,
         )
 
@@ -344,8 +342,8 @@ class Recorder:
         while not self._ended.wait(_SYNC_EVERY_S):
             try:
                 self.writer.sync()
-                if disk_seconds_left(self.writer.path, 1.0, reserve_bytes=self._reserve) <= 0:
-                    self.abort(f"less than {self._reserve / 1e9:.1f} GB is free on the disk; free space")
+                if disk_seconds_left(self.writer.path, 1.0) <= 0:
+                    self.abort(f"less than {RESERVE_BYTES / 1e9:.1f} GB is free on the disk; free space")
             except TakeError as error:
                 self.abort(str(error))
 

@@ -20,7 +20,7 @@ def frames(count: int) -> list[np.ndarray]:
 
 
 def write(path: Path, pictures: list[np.ndarray]) -> bytes:
-    segment = Segment(path, stride=STRIDE, room=8 * STRIDE, preallocate=True)
+    segment = Segment(path, stride=STRIDE, room=8 * STRIDE)
     for number, picture in enumerate(pictures):
         segment.append(picture, number * STRIDE)
     segment.truncate(len(pictures) * STRIDE)
@@ -61,7 +61,7 @@ def test_a_device_that_takes_a_part_or_nothing_directly(
 
 def test_a_full_disk_can_be_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = frames(2)
-    segment = Segment(tmp_path / "a", stride=STRIDE, room=8 * STRIDE, preallocate=False)
+    segment = Segment(tmp_path / "a", stride=STRIDE, room=8 * STRIDE)
     segment.append(pictures[0], 0)
 
     def full(handle: int, data: memoryview) -> int:
@@ -73,5 +73,6 @@ def test_a_full_disk_can_be_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     segment.truncate(STRIDE)
     segment.append(pictures[1], STRIDE)
+    segment.truncate(2 * STRIDE)
     segment.close()
     assert (tmp_path / "a").read_bytes() == pictures[0].tobytes() + pictures[1].tobytes()
