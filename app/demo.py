@@ -15,7 +15,7 @@ from app.capture import CaptureJob, run_job
 from app.codecs import CODECS
 from app.errors import OutputError
 from app.export import open_sink
-from app.outputs import write_json
+from app.outputs import write_json, write_picture
 from app.pipeline import FusionOptions, Pipeline
 from app.rig_setup import RigSetup
 from app.versions import versions
@@ -109,7 +109,7 @@ def run_demo(
                 picture = compare([upscaled, frame.image, true])
             step()
         sink.finish()
-    cv2.imwrite(str(folder / _PICTURE_NAME), picture[:, :, ::-1])
+    write_picture(folder / _PICTURE_NAME, picture)
     result = DemoResult(
         take=folder / "take",
         clip=clip,

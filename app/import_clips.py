@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from app import __version__
 from app.clips import SyncedClips, open_synced
 from app.inputs import nudged
+from app.outputs import write_picture
 from app.timer_check import TimerCheck, TimerReadings, check_by_timer
 from drivers import (
     CameraMetadata,
@@ -270,5 +271,4 @@ def _write_thumbnail(out: Path, source: FrameSource) -> None:
     width = min(_THUMBNAIL_WIDTH, image.shape[1])
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(np.asarray(small), cv2.COLOR_RGB2BGR))
-    (out / f"{source.info.role.value}.jpg").write_bytes(data.tobytes())
+    write_picture(out / f"{source.info.role.value}.jpg", np.asarray(small, np.uint8))

@@ -11,9 +11,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from app.errors import OutputError
+from app.errors import InputError, OutputError
+
+PICTURE_ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
 
 
 def partial_path(path: Path) -> Path:
@@ -134,3 +139,29 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
+
+
+def write_picture(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write a picture so that a reader sees the old file or the whole new one; the ending chooses the format.
+
+    Args:
+        path: The file.
+        image: RGB, uint8 (H, W, 3).
+
+    Raises:
+        InputError: The ending is not a picture's, or its format cannot hold this picture.
+        OSError: The disk refuses; nothing is left under a partial name.
+
+    """
+    if path.suffix.lower() not in PICTURE_ENDINGS:
+        raise InputError(f"{path}: not a picture's ending; use .png")
+    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise InputError(f"{path}: a picture of {image.shape} cannot be stored in this format; use .png")
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(data.tobytes())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from app.errors import InputError
+from app.outputs import write_picture
 from drivers import FrameSource, StreamPair, to_rgb8
 
 SCREEN_STEP_MS = 1000 / 60
@@ -122,8 +122,7 @@ def write_timer_pictures(pair: StreamPair, offset_ms: float, folder: Path) -> tu
     paths = []
     for source, index in zip((pair.hsr, pair.lsr), moment_of_both(pair, offset_ms), strict=True):
         path = folder / f"{source.info.role.value}_frame_{index}.png"
-        image = cv2.cvtColor(to_rgb8(source.read(index)), cv2.COLOR_RGB2BGR)
-        path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+        write_picture(path, to_rgb8(source.read(index)))
         paths.append(path)
     return paths[0], paths[1]
 

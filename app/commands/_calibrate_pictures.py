@@ -1,4 +1,4 @@
-"""Pictures that `twinrate calibrate` reads and writes: both views of one moment, and board views by name."""
+"""Pictures that `twinrate calibrate` reads: both views of one moment, and board views by name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from app.commands._common import progress_bar
 from app.errors import InputError
+from app.outputs import PICTURE_ENDINGS
 from calibration import CameraId
 from drivers import RgbImage, pair_streams, to_rgb8
 
 BoardPictures: TypeAlias = tuple[dict[str, RgbImage], dict[str, RgbImage], CameraId, CameraId]
-_PICTURES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
 _MAX_TAKE_VIEWS = 40
 
 
@@ -33,23 +33,6 @@ def read_picture(path: Path) -> RgbImage:
     if image is None:
         raise InputError(f"{path}: not a picture, or damaged")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def write_picture(path: Path, image: RgbImage) -> None:
-    """Write an RGB picture; the ending chooses the format.
-
-    Raises:
-        InputError: The ending is not a picture's.
-
-    """
-    if path.suffix.lower() not in _PICTURES:
-        raise InputError(f"{path}: not a picture's ending; use .png")
-    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise InputError(f"{path}: the picture could not be encoded; use .png")
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data.tobytes())
-    partial.replace(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +52,7 @@ def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> Momen
         InputError: No such picture or frame.
 
     """
-    if len(inputs) == 2 and all(p.suffix.lower() in _PICTURES for p in inputs):
+    if len(inputs) == 2 and all(p.suffix.lower() in PICTURE_ENDINGS for p in inputs):
         hsr, lsr = (read_picture(path) for path in inputs)
         return Moment(hsr, lsr, _unnamed(hsr), _unnamed(lsr))
     from app.aligner import camera_id
@@ -103,7 +86,7 @@ def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
     for folder in inputs:
         if not folder.is_dir():
             raise InputError(f"{folder}: not a folder of board pictures")
-        files.append(sorted(p for p in folder.iterdir() if p.suffix.lower() in _PICTURES))
+        files.append(sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_ENDINGS))
     if len(files[0]) != len(files[1]) or not files[0]:
         raise InputError(
             f"{inputs[0]} holds {len(files[0])} pictures and {inputs[1]} holds {len(files[1])}; "

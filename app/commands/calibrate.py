@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from app.commands._calibrate_pictures import board_pictures, moment, write_picture
+from app.commands._calibrate_pictures import board_pictures, moment
 from app.commands._common import JsonOption, OverwriteOption, emit, parse_size, say, warn
 from app.commands.sync import offset_option
 from app.errors import InputError
+from app.outputs import check_output, write_picture
 from calibration import (
     Alignment,
     Board,
@@ -67,8 +68,6 @@ def _region(text: str | None) -> tuple[int, int, int, int] | None:
 
 
 def _check_outputs(paths: Sequence[Path | None], *, overwrite: bool, inputs: Sequence[Path]) -> None:
-    from app.outputs import check_output
-
     given = [path for path in paths if path is not None]
     for path in given:
         check_output(path, overwrite=overwrite, inputs=inputs)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-
+from app.outputs import write_picture
 from drivers import Frame, to_rgb8
 
 
@@ -30,9 +29,6 @@ def save_snapshot(frames: list[Frame], folder: Path, stem: str) -> list[Path]:
         while path.exists():
             number += 1
             path = folder / f"{name}_{number}.png"
-        done, data = cv2.imencode(".png", cv2.cvtColor(to_rgb8(frame), cv2.COLOR_RGB2BGR))
-        if not done:
-            raise OSError(f"{path}: the picture could not be encoded")
-        path.write_bytes(data.tobytes())
+        write_picture(path, to_rgb8(frame))
         paths.append(path)
     return paths

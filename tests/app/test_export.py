@@ -16,9 +16,9 @@ import tifffile
 from filelock import FileLock
 
 from app.codecs import CODECS, codec_for
-from app.errors import OutputError
+from app.errors import InputError, OutputError
 from app.export import open_sink
-from app.outputs import check_output, partial_path
+from app.outputs import check_output, partial_path, write_picture
 from app.segments import SEGMENT_FRAMES
 from drivers import RgbImage
 from fusion.evaluation.metrics import psnr
@@ -251,3 +251,22 @@ def test_outputs_are_refused_before_any_work(tmp_path: Path) -> None:
     check_output(tmp_path / "there.mp4", overwrite=True)
     with pytest.raises(OutputError, match="does not exist"):
         check_output(tmp_path / "nowhere" / "clip.mp4", overwrite=False)
+
+
+def test_a_picture_is_there_whole_or_not_at_all(
+    tmp_path: Path, moving_texture: list[RgbImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "picture.png"
+    write_picture(path, moving_texture[0])
+    with pytest.raises(InputError, match="not a picture's ending"):
+        write_picture(tmp_path / "picture.txt", moving_texture[1])
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match="No space"):
+            write_picture(path, moving_texture[1])
+    assert list(tmp_path.iterdir()) == [path]
+    assert np.array_equal(cv2.imread(str(path))[..., ::-1], moving_texture[0])
