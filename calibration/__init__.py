@@ -11,6 +11,7 @@ from calibration.baseline import (
     relock,
 )
 from calibration.board import Board, BoardView, find_board
+from calibration.board_rig import calibrate_rig, make_rig
 from calibration.calibrated import RigRefine, align_with_rig
 from calibration.errors import (
     BoardError,
@@ -24,7 +25,7 @@ from calibration.errors import (
     ViewError,
 )
 from calibration.features import Matches, match_features
-from calibration.metric import BoardPair, StereoFit, calibrate_pair, find_pairs, make_rig
+from calibration.metric import BoardPair, StereoFit, calibrate_pair, find_pairs
 from calibration.noise import NoiseEstimate, estimate_noise_sigma, view_mismatch
 from calibration.photometric import ColorMap, match_colors, smooth_colors
 from calibration.quality import Quality, assess
@@ -64,6 +65,7 @@ __all__ = [
     "align_with_rig",
     "assess",
     "calibrate_pair",
+    "calibrate_rig",
     "draw_report",
     "estimate_noise_sigma",
     "find_board",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import cv2
@@ -20,7 +19,6 @@ import numpy.typing as npt
 from calibration.board import Board, BoardView, board_in_view, find_board, mirrored, turned
 from calibration.errors import BoardError, MirroredViewError, RotatedViewError
 from calibration.grid import ImageU8, Matrix, Points
-from calibration.rig import CameraId, CameraModel, Rig
 
 MIN_VIEWS = 4
 _FLAGS = cv2.CALIB_FIX_K3
@@ -323,63 +321,3 @@ def pose_sigmas(pairs: Sequence[BoardPair], board: Board, fit: StereoFit) -> tup
 def rotation_angle_deg(rotation: Matrix) -> float:
     """Angle by which a 3x3 rotation turns [deg]."""
     return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
-
-
-def make_rig(
-    fit: StereoFit,
-    *,
-    hsr: CameraId,
-    lsr: CameraId,
-    baseline_sigma_mm: float,
-    epipolar_p95_px: float,
-    views: int,
-    verdict: str,
-    reference_mm: float = 2000.0,
-    note: str = "",
-) -> Rig:
-    """Rig file content from a fit made now.
-
-    Args:
-        fit: The fit.
-        hsr: What the sharp camera is bound to.
-        lsr: What the fast camera is bound to.
-        baseline_sigma_mm: From `quality`.
-        epipolar_p95_px: From `quality`.
-        views: Pairs used.
-        verdict: From `quality`.
-        reference_mm: Distance of the reference plane [mm].
-        note: The operator's words.
-
-    """
-    baseline = float(np.linalg.norm(fit.translation))
-    centre = -fit.rotation.T @ fit.translation / baseline
-
-    def model(camera: CameraFit, identity: CameraId) -> CameraModel:
-        return CameraModel.model_validate(
-            {
-                "id": identity,
-                "matrix": camera.matrix.tolist(),
-                "distortion": camera.distortion.tolist(),
-                "rms_px": camera.rms_px,
-                "focal_sigma_px": float(camera.sigmas[0]),
-                "centre_sigma_px": float(np.hypot(camera.sigmas[2], camera.sigmas[3])),
-            }
-        )
-
-    return Rig.model_validate(
-        {
-            "lsr": model(fit.lsr, lsr),
-            "hsr": model(fit.hsr, hsr),
-            "rotation": fit.rotation.tolist(),
-            "direction": centre.tolist(),
-            "baseline_mm": baseline,
-            "baseline_sigma_mm": baseline_sigma_mm,
-            "reference_mm": reference_mm,
-            "stereo_rms_px": fit.rms_px,
-            "epipolar_p95_px": epipolar_p95_px,
-            "views": views,
-            "verdict": verdict,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "note": note,
-        }
-    )

@@ -11,21 +11,24 @@ import numpy.typing as npt
 from calibration.errors import CalibrationError
 from calibration.grid import ImageU8
 from calibration.quality import CELLS, Quality
+from calibration.rig import CameraId
 
 _W, _H = 1280, 860
 _INK, _PALE, _HSR, _LSR = (40, 40, 40), (225, 225, 225), (190, 90, 20), (40, 110, 200)
 _VERDICT = {"good": (40, 140, 40), "usable": (200, 140, 0), "redo": (200, 40, 40)}
 
 
-def draw_report(quality: Quality, title: str) -> ImageU8:
+def draw_report(quality: Quality, hsr: CameraId, lsr: CameraId) -> ImageU8:
     """Report (860, 1280, 3) RGB: verdict and reasons, figures, error per view, coverage of both pictures.
 
     Args:
         quality: The figures.
-        title: First line, such as the cameras' names.
+        hsr: The sharp camera, for the title.
+        lsr: The fast camera, for the title.
 
     """
     page = np.full((_H, _W, 3), 255, np.uint8)
+    title = " and ".join(f"{camera.serial or 'camera'} {camera.lens}".strip() for camera in (hsr, lsr))
     _text(page, title, 30, 44, 0.8)
     cv2.rectangle(page, (30, 62), (250, 106), _VERDICT[quality.verdict], -1)
     _text(page, quality.verdict.upper(), 46, 93, 0.9, (255, 255, 255))
@@ -39,14 +42,14 @@ def draw_report(quality: Quality, title: str) -> ImageU8:
     return page
 
 
-def write_report(path: Path, quality: Quality, title: str) -> None:
-    """Write the report as a PNG.
+def write_report(path: Path, quality: Quality, hsr: CameraId, lsr: CameraId) -> None:
+    """Write the report as a PNG; see `draw_report`.
 
     Raises:
         CalibrationError: The file cannot be written.
 
     """
-    done, data = cv2.imencode(".png", cv2.cvtColor(draw_report(quality, title), cv2.COLOR_RGB2BGR))
+    done, data = cv2.imencode(".png", cv2.cvtColor(draw_report(quality, hsr, lsr), cv2.COLOR_RGB2BGR))
     if not done:
         raise CalibrationError(f"{path}: the report could not be encoded")
     path.write_bytes(data.tobytes())

@@ -23,11 +23,9 @@ from calibration import (
     CameraId,
     align_scene,
     align_with_rig,
-    assess,
-    calibrate_pair,
+    calibrate_rig,
     find_pairs,
     load_rig,
-    make_rig,
     match_features,
     measure_shift,
     relock,
@@ -198,28 +196,15 @@ def board(
     pairs, left_out = find_pairs(hsr, lsr, target)
     for sentence in left_out:
         warn(sentence)
-    fit, ordered = calibrate_pair(pairs, target, hsr_size=hsr_id.size, lsr_size=lsr_id.size)
-    quality = assess(ordered, target, fit, hsr_size=hsr_id.size, lsr_size=lsr_id.size)
-    rig = make_rig(
-        fit,
-        hsr=hsr_id,
-        lsr=lsr_id,
-        baseline_sigma_mm=quality.baseline_sigma_mm,
-        epipolar_p95_px=quality.epipolar_p95_px,
-        views=len(ordered),
-        verdict=quality.verdict,
-        reference_mm=reference_mm,
-        note=note,
-    )
+    rig, quality = calibrate_rig(pairs, target, hsr=hsr_id, lsr=lsr_id, reference_mm=reference_mm, note=note)
     rig.save(out)
     if report is not None:
-        title = " and ".join(f"{i.serial or 'camera'} {i.lens}".strip() for i in (hsr_id, lsr_id))
-        write_report(report, quality, title)
+        write_report(report, quality, hsr_id, lsr_id)
     say(
         f"{out}: {quality.verdict}, "
         f"baseline {quality.baseline_mm:.3f} +- {quality.baseline_sigma_mm:.3f} mm, "
         f"reprojection {quality.stereo_rms_px:.3f} px, epipolar p95 {quality.epipolar_p95_px:.3f} px, "
-        f"{len(ordered)} views",
+        f"{rig.views} views",
         quiet=json,
     )
     for reason in quality.reasons:
@@ -230,7 +215,7 @@ def board(
             "report": str(report) if report else None,
             "verdict": quality.verdict,
             "reasons": list(quality.reasons),
-            "views": len(ordered),
+            "views": rig.views,
             "left_out": left_out,
             "stereo_rms_px": quality.stereo_rms_px,
             "hsr_rms_px": quality.hsr_rms_px,

@@ -12,11 +12,9 @@ from calibration import (
     Quality,
     Rig,
     align_baseline,
-    assess,
-    calibrate_pair,
+    calibrate_rig,
     draw_report,
     find_board,
-    make_rig,
 )
 from drivers import Frame, RgbImage, to_rgb8
 
@@ -66,19 +64,8 @@ def calibrate(pairs: list[BoardPair], board: Board, hsr: CameraId, lsr: CameraId
         CalibrationError: Too few or contradicting views.
 
     """
-    fit, used = calibrate_pair(pairs, board, hsr_size=hsr.size, lsr_size=lsr.size)
-    quality = assess(used, board, fit, hsr_size=hsr.size, lsr_size=lsr.size)
-    rig = make_rig(
-        fit,
-        hsr=hsr,
-        lsr=lsr,
-        baseline_sigma_mm=quality.baseline_sigma_mm,
-        epipolar_p95_px=quality.epipolar_p95_px,
-        views=len(used),
-        verdict=quality.verdict,
-    )
-    title = " and ".join(camera.serial or "camera" for camera in (hsr, lsr))
-    return Calibrated(rig, quality, draw_report(quality, title))
+    rig, quality = calibrate_rig(pairs, board, hsr=hsr, lsr=lsr)
+    return Calibrated(rig, quality, draw_report(quality, hsr, lsr))
 
 
 def rig_lock(rig: Rig, lens_mm: float) -> Lock:

@@ -63,13 +63,18 @@ def test_cameras_of_unlike_resolution_and_lens(calibrated: tuple[StereoFit, Qual
     assert quality.verdict in ("good", "usable")
 
 
-def test_report_shows_the_figures(calibrated: tuple[StereoFit, Quality], tmp_path: Path) -> None:
+def test_report_shows_the_figures(
+    calibrated: tuple[StereoFit, Quality], true_rig: Rig, tmp_path: Path
+) -> None:
     _, quality = calibrated
-    page = draw_report(quality, "HSR and LSR")
+    ids = true_rig.hsr.id, true_rig.lsr.id
+    page = draw_report(quality, *ids)
     assert page.shape == (860, 1280, 3)
+    other_lens = ids[0].model_copy(update={"lens": "35 mm"})
+    assert not np.array_equal(draw_report(quality, other_lens, ids[1]), page)
     worse = replace(quality, verdict="redo", reasons=("stereo RMS 3.00 px, good is below 0.50",))
-    assert not np.array_equal(draw_report(worse, "HSR and LSR"), page)
-    write_report(tmp_path / "r.png", quality, "HSR and LSR")
+    assert not np.array_equal(draw_report(worse, *ids), page)
+    write_report(tmp_path / "r.png", quality, *ids)
     assert np.array_equal(cv2.imread(str(tmp_path / "r.png"))[..., ::-1], page)
 
 
@@ -160,14 +165,6 @@ def test_impossible_boards_are_refused(arguments: tuple[object, ...], match: str
 
 def test_rig_from_a_fit_keeps_the_geometry(calibrated: tuple[StereoFit, Quality], true_rig: Rig) -> None:
     fit, quality = calibrated
-    rig = make_rig(
-        fit,
-        hsr=true_rig.hsr.id,
-        lsr=true_rig.lsr.id,
-        baseline_sigma_mm=quality.baseline_sigma_mm,
-        epipolar_p95_px=quality.epipolar_p95_px,
-        views=9,
-        verdict=quality.verdict,
-    )
+    rig = make_rig(fit, quality, hsr=true_rig.hsr.id, lsr=true_rig.lsr.id)
     assert np.allclose(rig.translation_mm(), fit.translation)
     assert rig.created.endswith("+00:00")
