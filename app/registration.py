@@ -11,7 +11,7 @@ import numpy.typing as npt
 from app.small_pictures import SmallPictures
 from calibration import CalibrationError
 from calibration.features import Features, Matches, find_features, lsr_sampling, pair_features
-from calibration.grid import transform
+from calibration.grid import pixel_ratio, transform
 from calibration.homography import fit_homography
 
 Corners = npt.NDArray[np.float64]
@@ -88,10 +88,9 @@ class Registrations:
         return find_features(picture, sampling=self._hsr_sampling, limit=_FEATURES)
 
     def _fit(self, hsr: Features, lsr: Features) -> Corners | None:
-        (hw, hh), (lw, lh) = self._hsr.size, self._lsr.size
-        scale = float(np.sqrt(hw * hh / (lw * lh)))
+        ratio = pixel_ratio(self._hsr.size, self._lsr.size)
         try:
-            plane = fit_homography(pair_features(hsr, lsr), lsr_size=(lw, lh), scale=scale)
+            plane = fit_homography(pair_features(hsr, lsr), lsr_size=self._lsr.size, ratio=ratio)
         except CalibrationError:
             return None
         return transform(plane.matrix, self.square)

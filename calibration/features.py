@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import TooFewFeaturesError
-from calibration.grid import ImageU8, Mask, Matrix, Points, gray, resize
+from calibration.grid import ImageU8, Mask, Matrix, Points, gray, pixel_ratio, resize
 
 _RATIO = 0.8
 _MIN_KEYPOINTS = 20
@@ -98,8 +98,8 @@ def lsr_sampling(hsr: tuple[int, int], lsr: tuple[int, int]) -> tuple[int, int]:
         lsr: Width and height at which the LSR view is searched [px].
 
     """
-    factor = float(np.sqrt(lsr[0] * lsr[1] / (hsr[0] * hsr[1])))
-    return round(hsr[0] * factor), round(hsr[1] * factor)
+    ratio = pixel_ratio(hsr, lsr)
+    return round(hsr[0] / ratio), round(hsr[1] / ratio)
 
 
 def pair_features(hsr: Features, lsr: Features) -> Matches:
@@ -193,12 +193,12 @@ def epipolar_distance(fundamental: Matrix, hsr: Points, lsr: Points) -> npt.NDAr
     return np.asarray(np.abs(value) / np.maximum(np.hypot(line[:, 0], line[:, 1]), 1e-12))
 
 
-def fit_epipolar(matches: Matches, *, scale: float) -> EpipolarFit | None:
+def fit_epipolar(matches: Matches, *, ratio: float) -> EpipolarFit | None:
     """Fundamental matrix by MAGSAC++ (Barath 2020).
 
     Args:
         matches: Candidate matches.
-        scale: HSR px per LSR px; points are compared on the LSR grid.
+        ratio: HSR px per LSR px, see `grid.pixel_ratio`; points are compared on the LSR grid.
 
     Returns:
         The fit, or None when no geometry agrees with 8 matches or more.
@@ -206,11 +206,11 @@ def fit_epipolar(matches: Matches, *, scale: float) -> EpipolarFit | None:
     """
     if len(matches) < 8:
         return None
-    to_lsr = np.array([[1 / scale, 0, 0], [0, 1 / scale, 0], [0, 0, 1.0]])
+    to_lsr = np.array([[1 / ratio, 0, 0], [0, 1 / ratio, 0], [0, 0, 1.0]])
     try:
         found, mask = cv2.findFundamentalMat(
             matches.lsr.astype(np.float64),
-            matches.hsr.astype(np.float64) / scale,
+            matches.hsr.astype(np.float64) / ratio,
             cv2.USAC_MAGSAC,
             _EPIPOLAR_PX,
             0.999,

@@ -26,6 +26,11 @@ def scaling(sx: float, sy: float) -> Matrix:
     return np.array([[sx, 0.0, (sx - 1) / 2], [0.0, sy, (sy - 1) / 2], [0.0, 0.0, 1.0]])
 
 
+def pixel_ratio(hsr_size: tuple[int, int], lsr_size: tuple[int, int]) -> float:
+    """HSR px per LSR px along one axis, by the sizes (width, height) alone: as if both saw the same field."""
+    return float(np.sqrt(hsr_size[0] * hsr_size[1] / (lsr_size[0] * lsr_size[1])))
+
+
 def shift(x: float, y: float) -> Matrix:
     """3x3 matrix that adds (x, y) to a position."""
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])

@@ -42,13 +42,13 @@ def local_scale(matrix: Matrix, x: float, y: float) -> tuple[float, float]:
     return float(np.sign(det) * np.sqrt(abs(det))), angle
 
 
-def fit_homography(matches: Matches, *, lsr_size: tuple[int, int], scale: float) -> HomographyFit:
+def fit_homography(matches: Matches, *, lsr_size: tuple[int, int], ratio: float) -> HomographyFit:
     """Homography by MAGSAC++ with local optimisation.
 
     Args:
         matches: Matches, best those that obey one epipolar geometry.
         lsr_size: (width, height) of the LSR view.
-        scale: Rough HSR px per LSR px.
+        ratio: HSR px per LSR px, see `grid.pixel_ratio`; only roughly known where the lenses differ.
 
     Raises:
         NoOverlapError: Fewer than 12 matches agree, or the plane they agree on is impossible.
@@ -60,15 +60,15 @@ def fit_homography(matches: Matches, *, lsr_size: tuple[int, int], scale: float)
         raise NoOverlapError(_no_overlap(count))
     for reach in _REACHES_PX:
         found, mask = cv2.findHomography(
-            matches.lsr, matches.hsr / scale, cv2.USAC_MAGSAC, reach, maxIters=5000, confidence=0.999
+            matches.lsr, matches.hsr / ratio, cv2.USAC_MAGSAC, reach, maxIters=5000, confidence=0.999
         )
         if found is None or mask is None or not np.all(np.isfinite(found)):
             continue
         inliers = mask.ravel().astype(bool)
-        matrix = np.diag([scale, scale, 1.0]) @ np.asarray(found, np.float64)
+        matrix = np.diag([ratio, ratio, 1.0]) @ np.asarray(found, np.float64)
         matrix /= matrix[2, 2]
         # Where no plane holds many points a narrow threshold may pick an absurd one; a wider finds the trend.
-        if int(inliers.sum()) >= _MIN_INLIERS and plausible(matrix, *lsr_size, scale):
+        if int(inliers.sum()) >= _MIN_INLIERS and plausible(matrix, *lsr_size, ratio):
             break
     else:
         raise NoOverlapError(
@@ -86,16 +86,16 @@ def fit_homography(matches: Matches, *, lsr_size: tuple[int, int], scale: float)
     return fit
 
 
-def plausible(matrix: Matrix, width: int, height: int, scale: float) -> bool:
+def plausible(matrix: Matrix, width: int, height: int, ratio: float) -> bool:
     """False for homographies that no pair of cameras side by side can have.
 
-    Those fold the picture, mirror it, or magnify its middle by less than 1/5 or more than 5 times `scale`.
+    Those fold the picture, mirror it, or magnify its middle by less than 1/5 or more than 5 times `ratio`.
     """
     corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float64)
     if np.any(np.column_stack([corners, np.ones(4)]) @ matrix[2] <= 0):
         return False
-    middle = local_scale(matrix, (width - 1) / 2, (height - 1) / 2)[0] / scale
-    ratios = [local_scale(matrix, x, y)[0] / scale for x, y in corners]
+    middle = local_scale(matrix, (width - 1) / 2, (height - 1) / 2)[0] / ratio
+    ratios = [local_scale(matrix, x, y)[0] / ratio for x, y in corners]
     return bool(min(ratios) > 0 and 0.2 < middle < 5 and max(ratios) < 5 * middle)
 
 

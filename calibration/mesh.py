@@ -80,18 +80,18 @@ def smooth_neighbours(points: Points, offsets: Points) -> Mask:
     return np.asarray(np.linalg.norm(offsets - middle, axis=1) <= 3 * spread + 3.0)
 
 
-def is_planar(lsr_to_hsr: Matrix, matches: Matches, scale: float) -> bool:
+def is_planar(lsr_to_hsr: Matrix, matches: Matches, ratio: float) -> bool:
     """True when one plane explains practically all points: no object stands out of it.
 
     Args:
         lsr_to_hsr: Homography, LSR px -> HSR px.
         matches: Matches that obey the epipolar geometry.
-        scale: HSR px per LSR px.
+        ratio: HSR px per LSR px, see `grid.pixel_ratio`.
 
     """
     offsets = matches.hsr - transform(lsr_to_hsr, matches.lsr)
     kept = smooth_neighbours(matches.lsr, offsets)
-    return float(np.quantile(np.linalg.norm(offsets[kept], axis=1), 0.99)) < _PLANAR * scale
+    return float(np.quantile(np.linalg.norm(offsets[kept], axis=1), 0.99)) < _PLANAR * ratio
 
 
 def fit_mesh(matches: Matches, lsr_to_hsr: Matrix, lsr_size: tuple[int, int]) -> MeshFit:

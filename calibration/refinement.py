@@ -65,7 +65,7 @@ def refine_depth(
     views: EqualViews,
     hsr_size: tuple[int, int],
     *,
-    scale: float,
+    magnification: float,
     fallback: ImageF32 | None = None,
 ) -> RefinedMap | None:
     """Search along epipolar rows, then flow; free flow only where it is much better.
@@ -74,7 +74,7 @@ def refine_depth(
         rectification: From matches or from a rig.
         views: Both views.
         hsr_size: (width, height).
-        scale: HSR px per LSR px.
+        magnification: HSR px per LSR px in the middle of the LSR view, see `homography.local_scale`.
         fallback: (hw, ww, 2) start of a flow that need not obey the epipolar geometry, such as the mesh
             [HSR px].
 
@@ -82,7 +82,7 @@ def refine_depth(
         The map, or None when the geometry allows no row search.
 
     """
-    found: StereoMap | None = search_rows(views, rectification, scale=scale)
+    found: StereoMap | None = search_rows(views, rectification, magnification=magnification)
     if found is None:
         return None
     candidates, gains = [found.map_xy, refine_by_flow(found.map_xy, views)], [0.0, _POLISH_GAIN]

@@ -23,7 +23,7 @@ from calibration.features import (
     match_features,
     planar_epipolar,
 )
-from calibration.grid import check_view, resize_map
+from calibration.grid import check_view, pixel_ratio, resize_map
 from calibration.homography import HomographyFit, fit_homography, local_scale
 from calibration.rectification import rectify_from_matches
 from calibration.refinement import accept, refine_depth, refine_flow, require_likeness, to_output
@@ -96,13 +96,13 @@ def _register(
 def _fit(
     matches: Matches, hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]
 ) -> tuple[Matches, EpipolarFit, HomographyFit]:
-    lsr_size = (lsr.shape[1], lsr.shape[0])
-    scale = float(np.sqrt(hsr.shape[0] * hsr.shape[1] / (lsr.shape[0] * lsr.shape[1])))
-    epipolar = fit_epipolar(matches, scale=scale)
+    hsr_size, lsr_size = (hsr.shape[1], hsr.shape[0]), (lsr.shape[1], lsr.shape[0])
+    ratio = pixel_ratio(hsr_size, lsr_size)
+    epipolar = fit_epipolar(matches, ratio=ratio)
     agreeing = 0 if epipolar is None else int(epipolar.inliers.sum())
     if epipolar is None or agreeing < _MIN_EPIPOLAR or agreeing < _MIN_SHARE * len(matches):
         try:  # one plane leaves the epipolar geometry open
-            flat = fit_homography(matches, lsr_size=lsr_size, scale=scale)
+            flat = fit_homography(matches, lsr_size=lsr_size, ratio=ratio)
         except NoOverlapError:
             flat = None
         if flat is not None and int(flat.inliers.sum()) >= max(_MIN_EPIPOLAR, _MIN_SHARE * len(matches)):
@@ -113,8 +113,8 @@ def _fit(
             f"only {agreeing} of {len(matches)} points of the two views agree; check that both cameras look "
             "at the same scene, from nearly the same place and at the same instant"
         )
-    plane = fit_homography(matches.only(epipolar.inliers), lsr_size=lsr_size, scale=scale)
-    seen = overlap_share(plane.matrix, (hsr.shape[1], hsr.shape[0]), lsr_size)
+    plane = fit_homography(matches.only(epipolar.inliers), lsr_size=lsr_size, ratio=ratio)
+    seen = overlap_share(plane.matrix, hsr_size, lsr_size)
     if seen < _MIN_OVERLAP:
         raise NoOverlapError(
             f"the HSR camera sees only {seen:.0%} of the LSR view, {_MIN_OVERLAP:.0%} are needed; "
@@ -182,10 +182,9 @@ def align_scene(
         return homography_alignment(
             plane.matrix, view, hsr_size, inliers=inliers, residual_px=residual, stats=stats
         )
-    ratio = float(np.sqrt(hsr_size[0] * hsr_size[1] / (lsr_size[0] * lsr_size[1])))
     magnification = local_scale(plane.matrix, (lsr_size[0] - 1) / 2, (lsr_size[1] - 1) / 2)[0]
     views = equalise_views(hsr, lsr, view, plane.matrix, sampling=magnification)
-    if is_planar(plane.matrix, agreed, ratio):
+    if is_planar(plane.matrix, agreed, pixel_ratio(hsr_size, lsr_size)):
         # Flow between pictures of unlike sharpness only adds errors where a plane already fits.
         refined = accept(plane_map(plane.matrix, views), views, hsr_size, "homography")
     else:
@@ -198,7 +197,7 @@ def align_scene(
         if refine == "dense":
             rows = rectify_from_matches(agreed, epipolar, plane.matrix, hsr_size=hsr_size, lsr_size=lsr_size)
             stats["row_residual_px"] = rows.row_residual_px
-            deep = refine_depth(rows, views, hsr_size, scale=magnification, fallback=bent)
+            deep = refine_depth(rows, views, hsr_size, magnification=magnification, fallback=bent)
         if deep is not None:
             refined, inliers, residual = deep, len(agreed), stats["row_residual_px"]
         elif refine == "mesh":

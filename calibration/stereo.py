@@ -35,19 +35,19 @@ class StereoMap:
     confirmed: Mask
 
 
-def search_rows(views: EqualViews, rectification: Rectification, *, scale: float) -> StereoMap | None:
+def search_rows(views: EqualViews, rectification: Rectification, *, magnification: float) -> StereoMap | None:
     """Match every pixel of the working grid along its rectified row.
 
     Args:
         views: Both views.
         rectification: From matches or from a rig.
-        scale: HSR px per LSR px.
+        magnification: HSR px per LSR px in the middle of the LSR view, see `homography.local_scale`.
 
     Returns:
         The map, or None when the views turn so much that no common rectified frame of sensible size exists.
 
     """
-    per_hsr = 2.0 / scale  # rectified samples per HSR px
+    per_hsr = 2.0 / magnification  # rectified samples per HSR px
     low = int(np.floor(rectification.disparity[0] * per_hsr))
     count = int(np.ceil((rectification.disparity[1] * per_hsr - low) / 16)) * 16
     if not 0 < count <= _MAX_DISPARITIES:
