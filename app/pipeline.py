@@ -19,12 +19,12 @@ from app.errors import CancelledError, InputError
 from app.rates import nominal_rate
 from calibration import (
     Alignment,
-    ColorMap,
+    ColourMap,
     TooFewFeaturesError,
     ViewError,
     estimate_noise_sigma,
-    match_colors,
-    smooth_colors,
+    match_colours,
+    smooth_colours,
     view_mismatch,
 )
 from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, pair_streams, to_rgb8
@@ -126,7 +126,7 @@ class Pipeline:
         self._gops, self._offset = self._select(self.pairing.gops)
         self.aligner = Aligner(options.align, pair)
         self._typical, self.alignment = self._align()
-        self._colors: ColorMap | None = None
+        self._colours: ColourMap | None = None
         self.noise_variance = self._noise_variance()
         self.fuser = Fuser(
             options.method,
@@ -246,8 +246,8 @@ class Pipeline:
         if self.aligner.same_view:
             return reference, alignment.valid
         seen = alignment.crop_lsr(lsr)
-        self._colors = smooth_colors(self._colors, match_colors(reference, seen, alignment.valid))
-        return self._colors.apply(reference), alignment.valid
+        self._colours = smooth_colours(self._colours, match_colours(reference, seen, alignment.valid))
+        return self._colours.apply(reference), alignment.valid
 
     def frames(self, *, skip: int = 0, cancelled: Callable[[], bool] | None = None) -> Iterator[HstrFrame]:
         """Fused frames in time order; memory for one GoP and its references, whatever the length.

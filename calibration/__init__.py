@@ -27,7 +27,7 @@ from calibration.errors import (
 from calibration.features import Matches, match_features
 from calibration.metric import BoardPair, StereoFit, calibrate_pair, find_pairs
 from calibration.noise import NoiseEstimate, estimate_noise_sigma, view_mismatch
-from calibration.photometric import ColorMap, match_colors, smooth_colors
+from calibration.photometric import ColourMap, match_colours, smooth_colours
 from calibration.quality import Quality, assess
 from calibration.report import draw_report, write_report
 from calibration.rig import CameraId, CameraModel, Rig, load_rig
@@ -42,7 +42,7 @@ __all__ = [
     "CalibrationError",
     "CameraId",
     "CameraModel",
-    "ColorMap",
+    "ColourMap",
     "Matches",
     "MirroredViewError",
     "NoOverlapError",
@@ -73,14 +73,14 @@ __all__ = [
     "identity_alignment",
     "load_rig",
     "make_rig",
-    "match_colors",
+    "match_colours",
     "match_features",
     "measure_shift",
     "plane_homography",
     "predicted_shift_px",
     "register_views",
     "relock",
-    "smooth_colors",
+    "smooth_colours",
     "view_mismatch",
     "write_report",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import BoardError
-from calibration.grid import ImageU8, Points, gray, resize
+from calibration.grid import ImageU8, Points, grey, resize
 
 BoardKind = Literal["chessboard", "charuco"]
 _MIN_CHARUCO = 8
@@ -103,7 +103,7 @@ def find_board(image: ImageU8, board: Board) -> BoardView | None:
         The corners; None when the board is not (wholly, for a chessboard) in the picture.
 
     """
-    luma = gray(image) if image.ndim == 3 else image
+    luma = grey(image) if image.ndim == 3 else image
     # The detectors work with whole pixels: a coarse camera's corners come out several times nearer enlarged.
     factor = min(max(-(-_FINE_WIDTH // luma.shape[1]), 1), _MAX_FACTOR)
     if factor > 1:
@@ -133,7 +133,7 @@ def _find_charuco(luma: npt.NDArray[Any], board: Board) -> BoardView | None:
 
 def board_in_view(image: ImageU8) -> tuple[int, int] | None:
     """Inner corners (more, fewer) of whatever chessboard a picture shows, for a message; None for none."""
-    luma = gray(image) if image.ndim == 3 else image
+    luma = grey(image) if image.ndim == 3 else image
     found, _, labels = cv2.findChessboardCornersSBWithMeta(luma, (3, 3), cv2.CALIB_CB_LARGER)
     if not found or labels is None:
         return None

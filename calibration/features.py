@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import TooFewFeaturesError
-from calibration.grid import ImageU8, Mask, Matrix, Points, gray, pixel_ratio, resize
+from calibration.grid import ImageU8, Mask, Matrix, Points, grey, pixel_ratio, resize
 
 _RATIO = 0.8
 _MIN_KEYPOINTS = 20
@@ -69,19 +69,19 @@ def find_features(
     """Find the distinct points of a view, to be matched with those of another by `pair_features`.
 
     Args:
-        picture: (h, w, 3) RGB or (h, w) grey.
+        picture: (h, w, 3) RGB or (h, w) luma.
         sampling: Width and height at which it is searched [px]; positions are its own px all the same. Both
             views are to be searched at the same sampling, the coarser one's.
         limit: Strongest features kept.
 
     """
     height, width = picture.shape[:2]
-    grey = gray(picture) if picture.ndim == 3 else picture
+    luma = grey(picture) if picture.ndim == 3 else picture
     across, along = sampling or (width, height)
     sift = cv2.SIFT.create(
         nfeatures=limit, contrastThreshold=0.02, edgeThreshold=12, enable_precise_upscale=True
     )
-    keypoints, found = sift.detectAndCompute(resize(grey, across, along), None)
+    keypoints, found = sift.detectAndCompute(resize(luma, across, along), None)
     if found is None or len(keypoints) == 0:
         return Features(np.zeros((0, 2)), np.zeros((0, 128), np.float32))
     d = np.asarray(found, np.float32)
@@ -159,7 +159,7 @@ def match_features(hsr: ImageU8, lsr: ImageU8, *, magnify: float = 1.0) -> Match
     reduce = min(magnify, float(np.sqrt(_MOST_PIXELS / (h * w))))
     lw, lh = round(w * reduce), round(h * reduce)
     hw, hh = lsr_sampling((hsr.shape[1], hsr.shape[0]), (lw, lh))
-    sharp = gray(hsr)
+    sharp = grey(hsr)
     if reduce > 1.0:  # equal blur first, then equal sampling
         sharp = resize(sharp, round(hw / reduce), round(hh / reduce))
     found = find_features(sharp, sampling=(hw, hh), limit=_MOST_FEATURES)

@@ -96,7 +96,7 @@ def remap(
     return cv2.remap(image, map_xy, _NO_SECOND_MAP, interpolation, borderMode=border, borderValue=(0, 0, 0))
 
 
-def gray(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def grey(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Luma of an RGB picture, BT.601 weights, same dtype."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
@@ -121,7 +121,7 @@ def check_view(image: npt.NDArray[Any], name: str) -> None:
     height, width = image.shape[:2]
     if min(height, width) < 32:
         raise ViewError(f"the {name} is only {width}x{height} pixels; at least 32x32 are needed")
-    luma = gray(resize(image, max(width // 4, 16), max(height // 4, 16)))
+    luma = grey(resize(image, max(width // 4, 16), max(height // 4, 16)))
     dark, clipped = float(np.mean(luma <= _DARK)), float(np.mean(luma >= _CLIPPED))
     if clipped > 0.9:
         raise ViewError(f"the {name} is saturated ({clipped:.0%} of it at full level); shorten its exposure")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import ViewError
-from calibration.grid import gray
+from calibration.grid import grey
 
 _BLOCK = 16
 _MAD = 1.4826
@@ -57,7 +57,7 @@ def estimate_noise_sigma(frames: Sequence[npt.NDArray[np.uint8]]) -> NoiseEstima
         raise ViewError(
             f"the noise is measured on frames of one size of at least 32x32, not on {sorted(shapes)}"
         )
-    luma = [(gray(f) if f.ndim == 3 else f).astype(np.float32) for f in frames[:16]]
+    luma = [(grey(f) if f.ndim == 3 else f).astype(np.float32) for f in frames[:16]]
     spatial = spatial_noise(luma[len(luma) // 2])
     if len(luma) < 2:
         return NoiseEstimate(spatial, "spatial", False)

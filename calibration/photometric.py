@@ -24,7 +24,7 @@ _MAX_CONDITION = 3e3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ColorMap:
+class ColourMap:
     """Affine colour map: out = matrix[:, :3] @ rgb + matrix[:, 3], in 8-bit display values.
 
     Attributes:
@@ -61,10 +61,10 @@ class ColorMap:
         return np.clip(out, 0.0, 1.0) if unit < 1.0 else out
 
 
-IDENTITY = ColorMap(np.eye(3, 4), 0.0, 0, "identity")
+IDENTITY = ColourMap(np.eye(3, 4), 0.0, 0, "identity")
 
 
-def smooth_colors(previous: ColorMap | None, current: ColorMap, *, weight: float = 0.3) -> ColorMap:
+def smooth_colours(previous: ColourMap | None, current: ColourMap, *, weight: float = 0.3) -> ColourMap:
     """Exponential average over GoPs, so that a fit's noise does not flicker.
 
     Args:
@@ -77,12 +77,12 @@ def smooth_colors(previous: ColorMap | None, current: ColorMap, *, weight: float
         return current
     matrix = (1 - weight) * previous.matrix + weight * current.matrix
     residual = (1 - weight) * previous.residual + weight * current.residual
-    return ColorMap(matrix, residual, current.samples, current.method)
+    return ColourMap(matrix, residual, current.samples, current.method)
 
 
-def match_colors(
+def match_colours(
     reference: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8], valid: Mask | None = None
-) -> ColorMap:
+) -> ColourMap:
     """Fit the colours of the aligned reference to those of the LSR view.
 
     The fit is a 3x4 affine map in display space by iteratively reweighted least squares (Geman-McClure);
@@ -114,9 +114,9 @@ def match_colors(
     gain, gain_residual = _fit_gain_offset(x, y)
     ones = np.column_stack([x, np.ones(len(x))])
     if len(x) < _MIN_SAMPLES or np.linalg.cond(ones / np.array([255.0, 255.0, 255.0, 1.0])) > _MAX_CONDITION:
-        return ColorMap(gain, gain_residual, len(x), "gain_offset")
+        return ColourMap(gain, gain_residual, len(x), "gain_offset")
     affine, residual = _robust_fit(ones, y, ones @ gain.T)
-    return ColorMap(affine, residual, len(x), "affine")
+    return ColourMap(affine, residual, len(x), "affine")
 
 
 def _fit_gain_offset(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[Matrix, float]:

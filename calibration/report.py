@@ -55,8 +55,8 @@ def write_report(path: Path, quality: Quality, hsr: CameraId, lsr: CameraId) -> 
     path.write_bytes(data.tobytes())
 
 
-def _text(page: ImageU8, text: str, x: int, y: int, size: float, color: tuple[int, int, int] = _INK) -> None:
-    cv2.putText(page, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
+def _text(page: ImageU8, text: str, x: int, y: int, size: float, colour: tuple[int, int, int] = _INK) -> None:
+    cv2.putText(page, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
 
 
 def _figures(page: ImageU8, q: Quality, x: int, y: int) -> None:
@@ -85,10 +85,10 @@ def _figures(page: ImageU8, q: Quality, x: int, y: int) -> None:
 
 def _bars(page: ImageU8, q: Quality, x: int, y: int, width: int, height: int) -> None:
     _text(page, "Reprojection error per view [px]", x, y - 12, 0.55)
-    for k, (name, color) in enumerate((("HSR", _HSR), ("LSR", _LSR))):
+    for k, (name, colour) in enumerate((("HSR", _HSR), ("LSR", _LSR))):
         key = x + 400 + 80 * k
-        cv2.rectangle(page, (key, y - 24), (key + 12, y - 12), color, -1)
-        _text(page, name, key + 18, y - 12, 0.55, color)
+        cv2.rectangle(page, (key, y - 24), (key + 12, y - 12), colour, -1)
+        _text(page, name, key + 18, y - 12, 0.55, colour)
     top = max(float(q.view_rms_px.max()), 0.1) * 1.1
     for share in (0.0, 0.5, 1.0):
         line = round(y + height * (1 - share))
@@ -97,17 +97,17 @@ def _bars(page: ImageU8, q: Quality, x: int, y: int, width: int, height: int) ->
     step = (width - 60) / len(q.names)
     for i, name in enumerate(q.names):
         left = x + 56 + i * step
-        for j, color in ((1, _HSR), (0, _LSR)):
+        for j, colour in ((1, _HSR), (0, _LSR)):
             value = float(q.view_rms_px[i, j]) / top * height
             a = round(left + (1 - j) * 0.4 * step)
             box = (a, round(y + height - value)), (max(a + 1, round(a + 0.36 * step)), y + height)
-            cv2.rectangle(page, box[0], box[1], color, -1)
+            cv2.rectangle(page, box[0], box[1], colour, -1)
         if len(q.names) <= 40:
             _text(page, name[-int(max(step / 9, 2)) :], round(left), y + height + 16, 0.4)
 
 
 def _coverage(
-    page: ImageU8, counts: npt.NDArray[np.int64], title: str, x: int, y: int, color: tuple[int, int, int]
+    page: ImageU8, counts: npt.NDArray[np.int64], title: str, x: int, y: int, colour: tuple[int, int, int]
 ) -> None:
     _text(page, title, x, y - 10, 0.55)
     columns, rows = CELLS
@@ -116,7 +116,7 @@ def _coverage(
     for r in range(rows):
         for c in range(columns):
             share = counts[r, c] / most
-            fill = tuple(round(255 + (v - 255) * float(np.sqrt(share)) * 0.8) for v in color)
+            fill = tuple(round(255 + (v - 255) * float(np.sqrt(share)) * 0.8) for v in colour)
             a = (x + c * width, y + r * height)
             b = (a[0] + width - 3, a[1] + height - 3)
             cv2.rectangle(page, a, b, fill, -1)

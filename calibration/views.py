@@ -13,7 +13,7 @@ from calibration.grid import (
     ImageF32,
     ImageU8,
     Matrix,
-    gray,
+    grey,
     homography_map,
     inside,
     remap,
@@ -76,8 +76,8 @@ def equalise_views(
     _, _, cw, ch = view.lsr_crop
     ww, wh = max(round(cw * per_lsr), 16), max(round(ch * per_lsr), 16)
     work_to_lsr = view.to_lsr @ scaling(view.width / ww, view.height / wh)
-    luma_l: ImageF32 = gray(lsr).astype(np.float32)
-    luma_h = gray(hsr)
+    luma_l: ImageF32 = grey(lsr).astype(np.float32)
+    luma_h = grey(hsr)
     hw, hh = max(round(hsr.shape[1] / ratio), 8), max(round(hsr.shape[0] / ratio), 8)
     equal = resize(luma_h, hw, hh)
     hsr_to_equal = scaling(hw / hsr.shape[1], hh / hsr.shape[0])

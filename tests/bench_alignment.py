@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calibration import Rig, align_baseline, align_scene, align_with_rig, match_colors
+from calibration import Rig, align_baseline, align_scene, align_with_rig, match_colours
 from tests.calibration.conftest import depth_scene
 
 LIMITS_S = {"live preview (half size)": 0.015, "baseline update": 0.050, "scene alignment": 2.5}
@@ -71,7 +71,7 @@ def main() -> None:
         "scene alignment": (lambda: align_scene(scene.hsr, scene.lsr), 4),
         "alignment with a rig file": (lambda: align_with_rig(scene.hsr, scene.lsr, rig.moved()), 4),
         "warp of one HSR frame": (lambda: aligned.warp(scene.hsr), 5),
-        "colour map, fit": (lambda: match_colors(warped, scene.lsr, aligned.valid), 5),
+        "colour map, fit": (lambda: match_colours(warped, scene.lsr, aligned.valid), 5),
     }
     lines = ["| step | wall [ms] | processor [ms] | limit [ms] |", "|---|---|---|---|"]
     for name, (call, rounds) in work.items():

@@ -10,7 +10,7 @@ import numpy as np
 from app.gui.alignment_lock import Lock
 from calibration import view_mismatch
 from calibration.alignment import OutputView, homography_alignment
-from calibration.grid import gray, remap
+from calibration.grid import grey, remap
 from calibration.noise import spatial_noise
 from drivers import Frame, RgbImage, Role, to_rgb8
 
@@ -117,5 +117,5 @@ def lsr_noise(lsr: RgbImage, sharp: RgbImage, view: LiveView) -> float:
     Texture makes too much of what one picture shows by itself, and parallax of what sets the two apart: the
     smaller one is nearer to the truth.
     """
-    alone = spatial_noise(gray(lsr).astype(np.float32))
+    alone = spatial_noise(grey(lsr).astype(np.float32))
     return max(_LEAST_NOISE, min(alone, view_mismatch(sharp, lsr, view.valid)))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration import ViewError, estimate_noise_sigma, match_colors, smooth_colors
+from calibration import ViewError, estimate_noise_sigma, match_colours, smooth_colours
 from fusion.evaluation.metrics import psnr
 
 CROSSTALK = np.array([[0.80, 0.15, 0.02, 6.0], [0.10, 0.78, 0.08, 3.0], [0.02, 0.16, 0.70, 9.0]])
@@ -34,7 +34,7 @@ def test_colours_of_the_other_camera(plane: np.ndarray, name: str, least: float)
         "low": low_range,
     }[name](plane)
     lsr = noisy(small(truth), 8.0)
-    fit = match_colors(plane, lsr)
+    fit = match_colours(plane, lsr)
     assert fit.method == "affine"
     assert psnr(fit.apply(plane), truth) > least
     assert psnr(plane, truth) < least - 8
@@ -44,29 +44,29 @@ def test_wrong_pixels_do_not_pull_the_fit(plane: np.ndarray) -> None:
     truth = np.clip(cv2.transform(plane.astype(np.float64), CROSSTALK), 0, 255)
     wrong = plane.copy()
     wrong[:250] = plane[250:500][:, ::-1]
-    free = match_colors(wrong, noisy(small(truth), 3.0))
+    free = match_colours(wrong, noisy(small(truth), 3.0))
     assert psnr(free.apply(plane), truth) > 36
     valid = np.ones(plane.shape[:2], np.bool_)
     valid[:250] = False
-    masked = match_colors(wrong, noisy(small(truth), 3.0), valid)
+    masked = match_colours(wrong, noisy(small(truth), 3.0), valid)
     assert psnr(masked.apply(plane), truth) > 40
 
 
-def test_gray_scene_falls_back_to_gain_and_offset(plane: np.ndarray) -> None:
-    gray = np.repeat(plane[..., :1], 3, axis=2)
-    fit = match_colors(gray, small(np.round(gray * 0.5 + 20).astype(np.uint8)))
+def test_grey_scene_falls_back_to_gain_and_offset(plane: np.ndarray) -> None:
+    grey = np.repeat(plane[..., :1], 3, axis=2)
+    fit = match_colours(grey, small(np.round(grey * 0.5 + 20).astype(np.uint8)))
     assert fit.method == "gain_offset"
-    assert psnr(fit.apply(gray), gray * 0.5 + 20) > 40
+    assert psnr(fit.apply(grey), grey * 0.5 + 20) > 40
 
 
 def test_nothing_to_compare_gives_the_identity(plane: np.ndarray) -> None:
-    fit = match_colors(plane, small(plane), np.zeros(plane.shape[:2], np.bool_))
+    fit = match_colours(plane, small(plane), np.zeros(plane.shape[:2], np.bool_))
     assert fit.method == "identity"
     assert np.array_equal(fit.apply(plane), plane)
 
 
 def test_map_applies_alike_to_all_sample_types(plane: np.ndarray) -> None:
-    fit = match_colors(plane, small(low_range(plane).astype(np.uint8)))
+    fit = match_colours(plane, small(low_range(plane).astype(np.uint8)))
     eight = fit.apply(plane).astype(float)
     unit = fit.apply(plane.astype(np.float32) / 255) * 255
     sixteen = fit.apply(plane.astype(np.uint16) * 257) / 257
@@ -77,10 +77,10 @@ def test_map_applies_alike_to_all_sample_types(plane: np.ndarray) -> None:
 
 
 def test_smoothing_moves_towards_the_new_fit(plane: np.ndarray) -> None:
-    a = match_colors(plane, small((plane * 0.5).astype(np.uint8)))
-    b = match_colors(plane, small((plane * 0.9).astype(np.uint8)))
-    assert smooth_colors(None, b) is b
-    mixed = smooth_colors(a, b, weight=0.25).matrix
+    a = match_colours(plane, small((plane * 0.5).astype(np.uint8)))
+    b = match_colours(plane, small((plane * 0.9).astype(np.uint8)))
+    assert smooth_colours(None, b) is b
+    mixed = smooth_colours(a, b, weight=0.25).matrix
     assert np.allclose(mixed, 0.75 * a.matrix + 0.25 * b.matrix)
 
 
