@@ -6,8 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from app.codecs import Codec
 from app.picture_sink import PictureSink
 from app.video_sink import VideoSink

@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 import tifffile
 
 from app.codecs import Codec
 from app.errors import OutputError
 from app.outputs import claim_parts, explain_write_error, partial_path
-
-RgbImage = npt.NDArray[np.uint8]
+from drivers import RgbImage
 
 
 class PictureSink:

@@ -9,11 +9,9 @@ from typing import cast
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from app.codecs import Codec
-
-RgbImage = npt.NDArray[np.uint8]
+from drivers import RgbImage
 
 SEGMENT_FRAMES = 48
 # No creation time and no library version in the file: a second run gives the same bytes.

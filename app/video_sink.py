@@ -13,8 +13,6 @@ from pathlib import Path
 
 import av
 import av.error
-import numpy as np
-import numpy.typing as npt
 from av.container import OutputContainer
 
 from app.codecs import Codec
@@ -22,9 +20,7 @@ from app.errors import OutputError
 from app.outputs import claim_parts, explain_write_error, partial_path
 from app.segments import BITEXACT, SEGMENT_FRAMES, Segment
 from app.sound import SoundTrack
-from drivers import ClipSound
-
-RgbImage = npt.NDArray[np.uint8]
+from drivers import ClipSound, RgbImage
 
 
 class VideoSink:
