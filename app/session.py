@@ -76,7 +76,7 @@ class Session(SessionNews, SessionControls):
     def recorded(self, role: Role) -> bool:
         """Whether frames of this camera go into the take that runs now."""
         run = self._run
-        return run is not None and run.recorded(role)
+        return run is not None and run.attendance.recorded(role)
 
     def latch(self) -> ClockLatch | None:
         """Both cameras' clocks at one moment; None while not live or where a camera cannot tell."""
@@ -325,7 +325,7 @@ class Session(SessionNews, SessionControls):
             self._rest(live_again=True)
         else:
             self._enter(State.LIVE)
-            if not self._away and not run.in_step:
+            if not self._away and not run.attendance.in_step:
                 self._begin_again()
 
     def _leave(self, role: Role, reason: str) -> str:
@@ -333,7 +333,7 @@ class Session(SessionNews, SessionControls):
         with self._lock:
             self._crew.let_go(role)
             run = self._run
-            meaning = run.lose(role, reason) if run is not None else ""
+            meaning = run.attendance.lose(role, reason) if run is not None else ""
             self._away |= {role}
             if meaning:
                 return meaning
@@ -349,7 +349,7 @@ class Session(SessionNews, SessionControls):
             self._crew.replace(role, channel)
             self._away -= {role}
             if self._run is not None:
-                self._run.regain(role)
+                self._run.attendance.regain(role)
             elif self._state is State.LIVE:
                 self._begin_again()
             elif not self._away:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
+from app.attendance import Attendance
 from app.crew import Crew
-from app.recording import Absence, TakeReport
+from app.recording import TakeReport
 from app.session_state import Alarm
 from app.watch import SILENCE_S
 from drivers import Role, TakeError, TakeMetadata, TriggerMetadata
 from drivers.recorder import Recorder, RecorderStatus
-from drivers.rejoin import Arrivals, Shift, find_shift
-from drivers.ring_buffer import RingBuffer
 from drivers.take import remove_empty_take
 
 _GRACE_S = 0.15
 """How long to wait for frames after the last counted pulse; draining catches what is later still [s]."""
 _POLL_S = 0.05
-_STEP_S = 5.0
-"""When a camera that came back and has not shown which pulses it follows is worth an alarm [s]."""
-_LOOK_EVERY_S = 0.5
 STARTING_S = 30.0
 """How long an operator may take to start a box by hand [s]."""
 
@@ -36,20 +30,19 @@ class TakeRun:
         path: The take's folder; it must not exist.
         was_live: The pulses run already and go on afterwards.
 
+    Attributes:
+        attendance: Which cameras are part of it now.
+
     """
 
     def __init__(self, crew: Crew, path: Path, *, was_live: bool) -> None:
         rings = {role: crew.ring(role) for role in Role}
         self.was_live = was_live
-        self._crew, self._path, self._rings = crew, path, rings
+        self._crew, self._path = crew, path
         self._recorder = Recorder(rings)
-        self._first = {role: _written_so_far(ring) for role, ring in rings.items()}
+        self.attendance = Attendance(crew, self._recorder, rings)
         self._trigger: TriggerMetadata | None = None
         self._began = time.monotonic()
-        self._absences: list[Absence] = []
-        self._away: dict[Role, int] = {}
-        self._seeking: dict[Role, float] = {}
-        self._looked = 0.0
 
     def start(self, metadata: TakeMetadata, *, pre_seconds: float, seconds: float | None) -> None:
         """Make the folder and take up frames; see `Recorder.start`.
@@ -88,107 +81,9 @@ class TakeRun:
         except TakeError:
             return None
 
-    @property
-    def in_step(self) -> bool:
-        """Whether every camera's frames belong to the take now."""
-        return not self._away
-
-    def recorded(self, role: Role) -> bool:
-        """Whether the frames of this camera go into the take now."""
-        return role not in self._away
-
-    # -- a camera that leaves and comes back -------------------------------------------------------------
-
-    def lose(self, role: Role, reason: str) -> str:
-        """Go on without this camera; return what that means for the take. With none left, the take ends."""
-        self._seeking.pop(role, None)
-        if role not in self._away:
-            self._recorder.wait_for(role)
-            rows = self._recorder.writer.rows(role)
-            self._away[role] = int(rows["frame_id"][-1]) if len(rows) else -1
-            passed = int(rows["frame_id"][-1] - rows["frame_id"][0]) + 1 if len(rows) else 0
-            fps = self._crew.configured().fps(role)
-            self._absences.append(Absence(role, self._crew.serials[role], reason, passed / fps))
-        makes_pulses = role is self._crew.configured().master
-        if len(self._away) < len(Role) and not makes_pulses:
-            return "the take goes on with the other camera"
-        self._recorder.abort(reason)
-        if makes_pulses:
-            return "it made the pulses of both, the take ends"
-        return "and with it the last one: the take ends"
-
-    def regain(self, role: Role) -> None:
-        """The camera is there again: show it, and look for the pulses that it follows.
-
-        Raises:
-            DriverError: It has left again.
-
-        """
-        self._recorder.wait_for(role)
-        self._crew.rearm(role)
-        self._seeking[role] = time.monotonic() + _STEP_S
-        other = self._rings[role.other]
-        if self._away[role] < 0 and other.latest() is None:
-            # No pulse has come yet: both count from the first one, as ever.
-            self._join(role, Shift(0, 0), 0)
-
     def catch_up(self) -> list[Alarm]:
         """Put cameras that came back in step, where that is certain; return what became of them."""
-        told: list[Alarm] = []
-        now = time.monotonic()
-        if now - self._looked < _LOOK_EVERY_S:
-            return told
-        for role, late in tuple(self._seeking.items()):
-            shift = self._find_shift(role)
-            serial = self._crew.serials[role]
-            if shift is not None:
-                newest = _newest_id(self._crew.ring(role)) + shift.ids
-                if self._join(role, shift, newest - self._away[role]):
-                    told.append(Alarm(role, f"camera {serial} is part of the take again", over=True))
-            elif now > late:
-                # It is still looked for: a busy computer may become quiet again.
-                self._seeking[role] = math.inf
-                self._amend(role, out_of_step=True)
-                text = (
-                    f"camera {serial} is back in the view, but not in the take: which pulses it follows "
-                    "cannot be told for certain as yet; a new take has both cameras"
-                )
-                told.append(Alarm(role, text))
-        self._looked = time.monotonic()
-        return told
-
-    def _find_shift(self, role: Role) -> Shift | None:
-        other = role.other
-        if self._trigger is None or other in self._away:
-            return None
-        rows = self._recorder.writer.rows
-        return find_shift(
-            role,
-            Arrivals.of_rows(rows(role)),
-            Arrivals.of_rows(rows(other)),
-            Arrivals.of_ring(self._crew.ring(role)),
-            self._trigger,
-        )
-
-    def _join(self, role: Role, shift: Shift, frames_away: int) -> bool:
-        """Take up the camera's frames again; False when the take has ended meanwhile."""
-        channel = self._crew.channel(role)
-        first = channel.renumber(shift)
-        ring = self._crew.ring(role)
-        if not self._recorder.resume(role, ring, first):
-            return False
-        self._rings[role] = ring
-        self._first[role] = first - self._recorder.writer.frames_written(role)
-        del self._seeking[role], self._away[role]
-        away_s = max(0, frames_away) / self._crew.configured().fps(role)
-        self._amend(role, away_s=away_s)
-        return True
-
-    def _amend(self, role: Role, *, away_s: float | None = None, out_of_step: bool = False) -> None:
-        at = max(i for i, absence in enumerate(self._absences) if absence.role is role)
-        open_one = self._absences[at]
-        until = None if away_s is None else open_one.from_s + away_s
-        self._absences[at] = replace(open_one, until_s=until, out_of_step=out_of_step)
+        return self.attendance.catch_up(self._trigger)
 
     def follow(
         self,
@@ -239,8 +134,8 @@ class TakeRun:
             # Pulses given before the take do not belong to it.
             pulses = self._crew.ticks_given() if self._crew.fired else None
         for role, error in self._crew.failures().items():
-            self.lose(role, str(error))
-        absences = tuple(self._absences)
+            self.attendance.lose(role, str(error))
+        absences = tuple(self.attendance.absences)
         given = None if pulses is None else {Role.LSR: pulses, Role.HSR: -(-pulses // ratio)}
         recording = self._recorder.stop([str(absence) for absence in absences], pulses=given)
         empty = recording.hsr.expected == recording.lsr.expected == 0
@@ -251,21 +146,18 @@ class TakeRun:
         """Whether the ring holds so much that is not on disk that the camera had better wait."""
         if not self._recorder.recording:
             return False
-        ring = self._rings[role]
-        newest = ring.latest()
         try:
-            taken_up = self._first[role] + self._recorder.writer.frames_written(role)
+            return self.attendance.waiting(role) > 0.5
         except TakeError:
             # The take was closed between the two questions.
             return False
-        return newest is not None and newest + 1 - taken_up > ring.capacity // 2
 
     def _goes_on(self) -> bool:
         status = self.status()
         return status is not None and status.stop_reason is None and self._crew.any_running
 
     def _complete(self, received: Mapping[Role, int], wanted: Mapping[Role, int], seconds: float) -> bool:
-        away = {absence.role for absence in self._absences}
+        away = {absence.role for absence in self.attendance.absences}
         if len(away) == len(Role):
             # Neither camera's counter spans the take: the clock does.
             return time.monotonic() - self._began > seconds + SILENCE_S
@@ -277,7 +169,7 @@ class TakeRun:
 
     def _silent(self, received: Mapping[Role, int], quiet: Mapping[Role, bool]) -> str | None:
         """Why a take in which only one camera gets pulses ends; None while it goes on."""
-        if self._absences or self._crew.paced:
+        if self.attendance.absences or self._crew.paced:
             return None
         for role in Role:
             if quiet[role]:
@@ -291,13 +183,3 @@ class TakeRun:
             return
         what = "no more pulses came" if total else "no pulse came"
         self._recorder.abort(f"{what}; check the box and its wires (the trigger plan shows how)")
-
-
-def _newest_id(ring: RingBuffer) -> int:
-    newest = ring.latest()
-    return -1 if newest is None else ring.head(newest).frame_id
-
-
-def _written_so_far(ring: RingBuffer) -> int:
-    newest = ring.latest()
-    return 0 if newest is None else newest + 1
