@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QMainWindow, QMenu, QToolBar
@@ -265,6 +266,7 @@ class Actions:
 
     def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[[bool], None]]) -> None:
         self._actions: dict[str, QAction] = {}
+        self._on: dict[str, bool] = {}
         bar = window.menuBar()
         menus: dict[str, QMenu] = {}
         if bar is not None:
@@ -288,6 +290,8 @@ class Actions:
                 action.setShortcut(QKeySequence(info.shortcut))
                 # A key that is held must not end what it has just begun.
                 action.setAutoRepeat(info.key in _REPEATED)
+            # First: a handler may change what is so.
+            action.triggered.connect(partial(self._correct, info.key))
             action.triggered.connect(handlers[info.key])
             if info.menu in menus:
                 menus[info.menu].addAction(action)
@@ -305,8 +309,18 @@ class Actions:
         """Enable what the state allows, and show on the switches where the session stands."""
         for info in ACTIONS:
             self._actions[info.key].setEnabled(state in info.states)
-        self._actions["live"].setChecked(state in STREAMING)
-        self._actions["arm"].setChecked(state is State.ARMED)
+        self.set_on("live", state in STREAMING)
+        self.set_on("arm", state is State.ARMED)
         recording = state is State.RECORDING
-        self._actions["record"].setChecked(recording)
+        self.set_on("record", recording)
         self._actions["record"].setText("Stop recording" if recording else "Record")
+
+    def set_on(self, key: str, on: bool) -> None:
+        """Show whether something is on; from now on triggering this action does not change its check mark."""
+        self._on[key] = on
+        self._actions[key].setChecked(on)
+
+    def _correct(self, key: str, _: bool) -> None:
+        """Qt checks an action when it is triggered, though what was asked for may be refused."""
+        if key in self._on:
+            self._actions[key].setChecked(self._on[key])

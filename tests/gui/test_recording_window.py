@@ -64,6 +64,28 @@ def test_record_button_stops_only_when_it_is_held(window: MainWindow, qtbot: QtB
     assert window.controller.state is State.LIVE
 
 
+def test_a_refused_take_leaves_the_buttons_as_they_were(window: MainWindow, qtbot: QtBot) -> None:
+    name = window.findChild(QLineEdit, "take_name")
+    button = window.findChild(QToolButton, "button_action_record")
+    assert name is not None
+    assert button is not None
+    name.setText("a/b")
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    window.actions_table["arm"].trigger()
+    assert sum("a name must not" in m.text for m in window.messages.log) == 2
+    name.setText("x" * 300)
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: "too long" in window.messages.log[-1].text, timeout=10000)
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=10000)
+    assert not window.actions_table["record"].isChecked()
+    assert not window.actions_table["arm"].isChecked()
+    assert button.property("on") == "false"
+    name.setText("good")
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
+    assert window.actions_table["record"].isChecked()
+
+
 def test_armed_take_begins_with_the_first_pulse(window: MainWindow, qtbot: QtBot) -> None:
     window.actions_table["arm"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
