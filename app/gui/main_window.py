@@ -211,6 +211,7 @@ class MainWindow(QMainWindow):
         self.exposure.held.connect(self.messages.info)
         self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
         controller.live_started.connect(self.combined.live_started)
+        self.recording.running_changed.connect(self.take_page.set_running)
         self.pages.takes_shown.connect(self._show_takes)
         controller.choice_needed.connect(self._choose_cameras)
         self.actions_table.record_button.too_short.connect(

@@ -43,6 +43,8 @@ class RecordingPresenter(QObject):
     name_changed = pyqtSignal(str)
     finished = pyqtSignal(object)
     """TakeReport of the take that just ended."""
+    running_changed = pyqtSignal(object)
+    """Path of the take that is armed or recorded from now on; None when it has ended."""
 
     def __init__(
         self, controller: SessionController, messages: Messages, folder: Path, parent: QObject | None = None
@@ -151,6 +153,7 @@ class RecordingPresenter(QObject):
 
     def _on_started(self, request: TakeRequest) -> None:
         self._path = request.path
+        self.running_changed.emit(request.path)
         self.set_name(request.name)
         if request.wait:
             self._messages.info(
@@ -166,6 +169,8 @@ class RecordingPresenter(QObject):
             self._began = now
         elif state is not State.FINISHING:
             self._began = None
+            if state is not State.ARMED:
+                self.running_changed.emit(None)
 
     def _on_finished(self, report: TakeReport) -> None:
         lost = report.frames_lost

@@ -28,6 +28,7 @@ class TakeEntry:
         hsr_frames: Frames of the sharp stream.
         lsr_frames: Frames of the fast stream.
         simulated: Made by the emulated rig.
+        recording: It is being recorded now.
         recovered: The recording was interrupted.
         findings: What was wrong with it when it ended, as its report says.
         notes: The operator's notes.
@@ -44,6 +45,7 @@ class TakeEntry:
     hsr_frames: int = 0
     lsr_frames: int = 0
     simulated: bool = False
+    recording: bool = False
     recovered: bool = False
     findings: tuple[str, ...] = ()
     notes: str = ""
@@ -54,11 +56,12 @@ class TakeEntry:
     def summary(self) -> str:
         """One line for the list."""
         if self.problem:
-            return "cannot be read"
+            return "recording" if self.recording else "cannot be read"
         marks = "".join(
             f", {word}"
             for word, there in (
                 ("simulated", self.simulated),
+                ("recording", self.recording),
                 ("recovered", self.recovered),
                 ("incomplete", bool(self.findings)),
             )
@@ -66,9 +69,19 @@ class TakeEntry:
         )
         return f"{self.seconds:.2f} s{marks}\n{self.hsr_frames} + {self.lsr_frames} frames"
 
+    @property
+    def version(self) -> tuple[object, ...]:
+        """Differs once the take on disk is not what it was when this was read."""
+        frames = self.hsr_frames, self.lsr_frames
+        return self.path, self.changed, frames, self.recording, self.recovered, self.problem
 
-def read_entry(path: Path) -> TakeEntry:
-    """What the browser shows of one take; a damaged one says why."""
+
+def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
+    """What the browser shows of one take, `running` being the one that is recorded now.
+
+    A damaged one says why.
+    """
+    recording = path == running
     try:
         changed = path.stat().st_mtime
         with Take.open(path) as take:
@@ -88,18 +101,27 @@ def read_entry(path: Path) -> TakeEntry:
                 hsr_frames=hsr.frame_count,
                 lsr_frames=lsr.frame_count,
                 simulated=take.metadata.simulated,
-                recovered=take.recovered,
+                recording=recording,
+                # The file that tells the end of a take is not there yet.
+                recovered=take.recovered and not recording,
                 findings=() if take.recovered else take.findings,
                 notes=take.metadata.notes,
                 thumbnail=thumbnail,
             )
     except (DriverError, OSError) as error:
-        return TakeEntry(path=path, name=path.name, problem=" ".join(str(error).split()))
+        problem = " ".join(str(error).split())
+        return TakeEntry(path=path, name=path.name, recording=recording, problem=problem)
 
 
-def scan(folder: Path) -> list[TakeEntry]:
-    """All takes directly in `folder`, the newest first; empty when there is no such folder."""
+def scan(folder: Path, running: Path | None = None) -> list[TakeEntry]:
+    """All takes directly in `folder`, the newest first; empty when there is no such folder.
+
+    Args:
+        folder: Where to look.
+        running: The take that is recorded now.
+
+    """
     if not folder.is_dir():
         return []
-    entries = [read_entry(path) for path in folder.iterdir() if is_take(path)]
+    entries = [read_entry(path, running) for path in folder.iterdir() if is_take(path)]
     return sorted(entries, key=lambda entry: -entry.changed)

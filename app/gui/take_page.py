@@ -35,13 +35,14 @@ from app.gui.messages import Messages
 from app.gui.raw_pane import TITLES
 from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, read_entry, scan
 from app.gui.take_player import Moment, OpenTake, TakePlayer
-from app.gui.tasks import Tasks
+from app.gui.tasks import Newest, Tasks
 from app.gui.theme import set_flag
 from drivers import RgbImage, Role
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _PLAY_FPS = 30.0
 _EMPTY = "choose a take on the left"
+_RECORDING = "it is being recorded; when it has ended, all of it can be seen, fused and exported"
 
 
 def icon(rgb: RgbImage) -> QIcon:
@@ -68,7 +69,10 @@ class TakePage(QWidget):
         self, folder: Path, tasks: Tasks, queue: JobQueue, messages: Messages, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._folder, self._tasks, self._queue = folder, tasks, queue
+        self._folder, self._tasks, self._queue, self._messages = folder, tasks, queue, messages
+        self._scans = Newest(tasks, "scan takes")
+        self._running: Path | None = None
+        self._shown: tuple[object, ...] | None = None
         self._open: OpenTake | None = None
         self._select: Path | None = None
         self._moment: Moment | None = None
@@ -201,15 +205,22 @@ class TakePage(QWidget):
             self.where.setText(str(folder))
         chosen = self.chosen
         self._select = select or (chosen.path if chosen is not None else None)
-        folder, wanted = self._folder, self._select
+        folder, wanted, running = self._folder, self._select, self._running
 
         def work(_: object) -> list[TakeEntry]:
-            entries = scan(folder)
+            entries = scan(folder, running)
             if wanted is not None and all(entry.path != wanted for entry in entries):
-                entries.insert(0, read_entry(wanted))
+                entries.insert(0, read_entry(wanted, running))
             return entries
 
-        self._tasks.start("scan takes", work, self._fill)
+        self._scans.start(work, self._fill)
+
+    def set_running(self, path: Path | None) -> None:
+        """Say which take is recorded from now on; None when it has ended, and is read anew."""
+        ended = path is None and self._running is not None
+        self._running = path
+        if ended and self.isVisible():
+            self.refresh()
 
     def _fill(self, entries: list[TakeEntry]) -> None:
         with signals_blocked(self.list):
@@ -231,17 +242,24 @@ class TakePage(QWidget):
 
     def _chosen(self, *_: object) -> None:
         entry = self.chosen
-        path = entry.path if entry is not None and not entry.problem else None
-        if path is not None and self._open is not None and path == self._open.path:
+        version = entry.version if entry is not None else None
+        if version == self._shown:
             return
+        self._shown = version
+        path = entry.path if entry is not None and not entry.problem else None
         self.play.setChecked(False)
         self._open = None
         self.player.open(path)
         for view in self.views.values():
             view.clear_picture(_EMPTY)
         self.marks.hide()
-        self.note.setText(entry.problem if entry is not None else "")
+        self._say(entry.problem if entry is not None else "")
         self._enable()
+
+    def _say(self, note: str) -> None:
+        text = _RECORDING if self.chosen is not None and self.chosen.recording else note
+        self.note.setText(text)
+        self.note.setToolTip(text)
 
     def _on_opened(self, opened: OpenTake) -> None:
         self._open = opened
@@ -256,15 +274,16 @@ class TakePage(QWidget):
             self.marks.addItem(text, index)
         self.marks.setCurrentIndex(-1)
         self.marks.setVisible(bool(opened.marks))
-        self.note.setText(opened.note)
-        self.note.setToolTip(opened.note)
+        self._say(opened.note)
         self._enable()
         self._seek(0)
 
     def _enable(self) -> None:
         ready = self._open is not None and self._open.lsr_frames > 0
-        for widget in (self.slider, self.trim, self.play, self.speed, self.fuse, self.export):
+        for widget in (self.slider, self.trim, self.play, self.speed):
             widget.setEnabled(ready)
+        for widget in (self.fuse, self.export):
+            widget.setEnabled(ready and self.chosen is not None and not self.chosen.recording)
 
     # -- looking --------------------------------------------------------------------------------------
 
@@ -346,7 +365,9 @@ class TakePage(QWidget):
     def ask(self, *, fused: bool) -> None:
         """Open the export dialog for the chosen take."""
         entry = self.chosen
-        if entry is None or self._open is None:
+        if entry is None or self._open is None or not self.export.isEnabled():
+            if entry is not None and self.note.text():
+                self._messages.info(f"{entry.name} cannot be fused or exported: {self.note.text()}")
             return
         dialog = ExportDialog(entry, self._open.fps, self.part, self._tasks, fused=fused, parent=self)
         if dialog.exec() == QDialog.DialogCode.Accepted:

@@ -99,3 +99,31 @@ class Tasks(QObject):
         if self._running.pop(token, None) is not None:
             call()
             self.busy_changed.emit()
+
+
+class Newest:
+    """One kind of work of which only the result that was asked for last counts.
+
+    Args:
+        tasks: Where it runs.
+        name: Of its threads.
+
+    """
+
+    def __init__(self, tasks: Tasks, name: str) -> None:
+        self._tasks, self._name = tasks, name
+        self._token = CancelToken()
+
+    def start(self, work: Callable[[CancelToken], Any], done: Callable[[Any], None]) -> None:
+        """Run `work`, and drop what came before; see `Tasks.start`."""
+        self.forget()
+
+        def tell(result: Any) -> None:
+            if not token.cancelled:
+                done(result)
+
+        self._token = token = self._tasks.start(self._name, work, tell)
+
+    def forget(self) -> None:
+        """Drop the result of what still runs."""
+        self._token.cancel()

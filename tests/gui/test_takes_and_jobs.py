@@ -29,6 +29,7 @@ from app.gui.tasks import Tasks
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
 from app.rig_setup import RigSetup
+from app.session import State
 from app.take_notes import TakeNote, add_note
 from drivers import Role, Take, hsr_times_on_lsr_clock
 from drivers.spinnaker_emulator import install
@@ -382,3 +383,30 @@ def test_raw_export_is_cancelled_cleanly(takes: Path) -> None:
     assert not list(takes.glob("c.*"))
     assert run_raw_export(job).frames == FRAMES // 4
     assert video(job.out)[0] == FRAMES // 4
+
+
+def test_take_is_not_exported_while_it_is_recorded_and_seen_whole_afterwards(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    page = window.take_page
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
+    goal = window.controller.numbers(Role.LSR).received + 20
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > goal, timeout=10000)
+    window.actions_table["takes"].trigger()
+    qtbot.waitUntil(lambda: page.moment is not None, timeout=10000)
+    assert "recording" in page.list.item(0).text()
+    assert "recovered" not in page.list.item(0).text()
+    assert "it is being recorded" in page.note.text()
+    assert not page.fuse.isEnabled()
+    window.actions_table["export"].trigger()
+    assert "take_001 cannot be fused or exported" in window.messages.log[-1].text
+    goal = window.controller.numbers(Role.LSR).received + 20
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > goal, timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000) as blocker:
+        window.actions_table["record"].trigger()
+    frames = blocker.args[0].frames(Role.LSR)
+    qtbot.waitUntil(lambda: page.export.isEnabled() and page.slider.maximum() == frames - 1, timeout=10000)
+    assert page.trimmed == (0, frames - 1)
+    assert "record" not in page.list.item(0).text()
+    assert not page.note.text()
