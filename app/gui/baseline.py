@@ -131,6 +131,13 @@ class BaselinePresenter(QObject):
         hsr, lsr = self._controller.ring(Role.HSR), self._controller.ring(Role.LSR)
         return (hsr, lsr) if hsr is not None and lsr is not None else None
 
+    @property
+    def advice(self) -> str:
+        """What to do when there are no frames of one pulse."""
+        for serial in self._controller.left.values():
+            return f"camera {serial} has left, plug it in again"
+        return "start the live view and try again"
+
     def ratio(self) -> int:
         """LSR frames per HSR frame."""
         settings = self._controller.settings
@@ -167,8 +174,11 @@ class BaselinePresenter(QObject):
 
     def relock(self) -> None:
         """Measure the alignment anew from the newest pair of frames."""
+        if self._busy:
+            return
         rings = self.rings()
-        if rings is None or self._busy:
+        if rings is None:
+            self._on_locked(None)
             return
         geometry, ratio, box = self._geometry, self.ratio(), self._box
 
@@ -242,10 +252,7 @@ class BaselinePresenter(QObject):
     def _on_locked(self, lock: Lock | None) -> None:
         self._set_busy(False)
         if lock is None:
-            self._messages.post(
-                Severity.WARNING,
-                "no frames of one pulse to align yet; start the live view and try again",
-            )
+            self._messages.post(Severity.WARNING, f"no frames of one pulse to align yet; {self.advice}")
             return
         self._use(lock)
         alignment = lock.alignment

@@ -13,11 +13,11 @@ from app.gui.baseline import BaselinePresenter
 from app.gui.controller import SessionController
 from app.gui.raw_pane import chip
 from app.gui.status import minutes_left, planned_rate
-from app.gui.sync_check import check_sync, recent_pulses
-from app.gui.tasks import CancelToken, Tasks
+from app.gui.sync_check import SyncVerdict, check_sync, no_common_pulses, recent_pulses
+from app.gui.tasks import CancelToken, Newest, Tasks
 from app.gui.theme import set_chip
 from app.session import SessionSettings
-from drivers import ClockLatch, RingBuffer, Role, TakeError
+from drivers import Role, TakeError
 
 _ENOUGH_MINUTES = 2.0
 _ORDER = ("good", "warn", "bad")
@@ -51,11 +51,8 @@ def check_disk(folder: Path, settings: SessionSettings) -> Check:
     return Check("disk", level, f"{minutes:.1f} min at {planned_rate(settings) / 1e6:.0f} MB/s")
 
 
-def check_streams(
-    hsr: RingBuffer, lsr: RingBuffer, settings: SessionSettings, latch: ClockLatch | None
-) -> Check:
+def check_pulses(verdict: SyncVerdict) -> Check:
     """Whether both cameras follow the same pulses."""
-    verdict = check_sync(recent_pulses(hsr), recent_pulses(lsr), settings.plan, latch)
     last = verdict.lines[-1] if verdict.lines else ""
     return Check("sync", verdict.level, f"{verdict.headline}; {last}")
 
@@ -90,30 +87,40 @@ class Checklist(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._controller, self._baseline, self._tasks = controller, baseline, tasks
+        self._controller, self._baseline = controller, baseline
+        self._work = Newest(tasks, "check list")
 
     def run(self, folder: Path) -> None:
         """Check everything."""
         controller = self._controller
         settings, rings = controller.settings, self._baseline.rings()
-        if settings is None or rings is None:
+        refused = no_common_pulses(controller.left, settings)
+        if settings is None or (rings is None and refused is None):
             self.done.emit([Check("cameras", "bad", "not live; press Connect, then Live")])
             return
         alignment = check_alignment(self._baseline.state)
         damaged = [
             f"{str(role).upper()}: {n.missing} missing, {n.incomplete} incomplete"
             for role in Role
-            if (n := self._controller.numbers(role)).missing or n.incomplete
+            if (n := controller.numbers(role)).missing or n.incomplete
         ]
         frames = Check(
             "frames", "warn" if damaged else "good", "; ".join(damaged) or "none lost since the pulses began"
         )
 
         def work(_: CancelToken) -> list[Check]:
-            streams = check_streams(*rings, settings, controller.latch())
-            return [streams, frames, check_disk(folder, settings), alignment]
+            verdict = refused
+            if verdict is None and rings is not None:
+                hsr, lsr = (recent_pulses(ring) for ring in rings)
+                verdict = check_sync(hsr, lsr, settings.plan, controller.latch())
+            streams = [check_pulses(verdict)] if verdict is not None else []
+            return [*streams, frames, check_disk(folder, settings), alignment]
 
-        self._tasks.start("check list", work, self.done.emit)
+        self._work.start(work, self.done.emit)
+
+    def forget(self) -> None:
+        """What is being checked has changed: the result does not count any more."""
+        self._work.forget()
 
 
 class ChecklistPanel(QWidget):
@@ -126,6 +133,7 @@ class ChecklistPanel(QWidget):
 
     def __init__(self, checklist: Checklist, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._checklist = checklist
         self.button = QPushButton("Check before recording")
         self.button.setObjectName("run_checks")
         self.verdict = chip("not checked")
@@ -144,6 +152,7 @@ class ChecklistPanel(QWidget):
 
     def forget(self) -> None:
         """Show that nothing is known."""
+        self._checklist.forget()
         self._clear()
         self.verdict.setText("not checked")
         set_chip(self.verdict, "plain")

@@ -141,6 +141,12 @@ class SessionController(QObject):
         )
 
     @property
+    def left(self) -> dict[Role, str]:
+        """The serial numbers of the cameras that have left."""
+        rig = self._rig
+        return {} if rig is None else {role: rig.serials[role] for role in rig.session.away}
+
+    @property
     def in_step(self) -> bool:
         """Whether both cameras are there and their counters mean the same pulses."""
         rig = self._rig

@@ -147,7 +147,7 @@ class Dialogs(QObject):
             if paths:
                 self._messages.info(f"snapshot: {' and '.join(path.name for path in paths)} in {folder}")
             else:
-                self._messages.warning("no frames of one pulse to save; start the live view first")
+                self._messages.warning(f"no frames of one pulse to save; {baseline.advice}")
 
         self._tasks.start("snapshot", work, done)
 

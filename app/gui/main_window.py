@@ -206,6 +206,8 @@ class MainWindow(QMainWindow):
     def _join(self) -> None:
         controller = self.controller
         controller.state_changed.connect(self._on_state)
+        controller.alarmed.connect(self._forget_verdicts)
+        controller.configured.connect(self._forget_verdicts)
         controller.identified.connect(self._on_identified)
         self.exposure.selected_changed.connect(self._mark_selected)
         self.exposure.held.connect(self.messages.info)
@@ -236,11 +238,13 @@ class MainWindow(QMainWindow):
         self.baseline_panel.set_allowed(state in STREAMING)
         self.presets.set_allowed(apply=state in CALM, save=state in CONNECTED)
         self.trigger_panel.set_allowed(change=state in CALM, check=state in STREAMING)
-        if state is State.DISCONNECTED:
-            # What was found belongs to cameras that have gone.
-            self.recording_panel.checks.forget()
-            self.trigger_panel.forget()
+        self._forget_verdicts()
         self.recording_panel.set_allowed(state not in (State.ARMED, State.RECORDING, State.FINISHING))
+
+    def _forget_verdicts(self, *_: object) -> None:
+        """What the checks found belongs to how the cameras were then."""
+        self.recording_panel.checks.forget()
+        self.trigger_panel.forget()
 
     def _on_identified(self, identities: dict[Role, CameraIdentity]) -> None:
         for role, pane in self.panes.items():

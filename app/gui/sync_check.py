@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from app.session import SessionSettings
 from drivers import (
     ClockFit,
     ClockLatch,
@@ -61,6 +63,21 @@ class Pulses:
         if len(self.ids) < 2:
             return 0.0
         return float((self.ids[-1] - self.ids[0]) * 1e9 / (self.times_ns[-1] - self.times_ns[0]))
+
+
+def no_common_pulses(left: Mapping[Role, str], settings: SessionSettings | None) -> SyncVerdict | None:
+    """Why the cameras cannot follow the same pulses, whatever their last frames say; None when they can.
+
+    Args:
+        left: Serial numbers of the cameras that have left.
+        settings: What the cameras are set to.
+
+    """
+    for serial in left.values():
+        return SyncVerdict("bad", f"camera {serial} has left", ("plug it in again",))
+    if settings is not None and settings.free_running:
+        return SyncVerdict("bad", "free run is on", ("takes need pulses: switch Free run off",))
+    return None
 
 
 def recent_pulses(ring: RingBuffer) -> Pulses:

@@ -22,8 +22,8 @@ from app.gui.baseline_panel import number
 from app.gui.controller import SessionController
 from app.gui.messages import sentence
 from app.gui.raw_pane import chip
-from app.gui.sync_check import SyncVerdict, check_sync, recent_pulses
-from app.gui.tasks import CancelToken, Tasks
+from app.gui.sync_check import SyncVerdict, check_sync, no_common_pulses, recent_pulses
+from app.gui.tasks import CancelToken, Newest, Tasks
 from app.gui.theme import set_chip, set_flag
 from app.gui.wiring import WiringDialog
 from app.session import SessionSettings
@@ -95,7 +95,8 @@ class TriggerPresenter(QObject):
 
     def __init__(self, controller: SessionController, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._controller, self._tasks = controller, tasks
+        self._controller = controller
+        self._work = Newest(tasks, "sync check")
 
     @property
     def settings(self) -> SessionSettings | None:
@@ -114,6 +115,10 @@ class TriggerPresenter(QObject):
         """Judge the pulses of the last seconds."""
         hsr, lsr = self._controller.ring(Role.HSR), self._controller.ring(Role.LSR)
         settings = self._controller.settings
+        refused = no_common_pulses(self._controller.left, settings)
+        if refused is not None:
+            self.checked.emit(refused)
+            return
         if hsr is None or lsr is None or settings is None:
             return
         plan = settings.plan
@@ -122,7 +127,11 @@ class TriggerPresenter(QObject):
             latch = self._controller.latch()
             return check_sync(recent_pulses(hsr), recent_pulses(lsr), plan, latch)
 
-        self._tasks.start("sync check", work, self.checked.emit)
+        self._work.start(work, self.checked.emit)
+
+    def forget(self) -> None:
+        """What is being checked has changed: the verdict does not count any more."""
+        self._work.forget()
 
 
 class TriggerPanel(QWidget):
@@ -280,6 +289,7 @@ class TriggerPanel(QWidget):
 
     def forget(self) -> None:
         """Show that nothing has been checked."""
+        self._presenter.forget()
         self.verdict.setText("not checked")
         set_chip(self.verdict, "plain")
         self.details.hide()

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.gui.actions import ACTIONS
 from app.gui.auto_exposure import TARGET, brightness
+from app.gui.checks import Check
 from app.gui.help_page import HelpPage
 from app.gui.main_window import MainWindow
 from app.session import State
@@ -251,6 +252,28 @@ def test_check_list_names_what_is_missing(window: MainWindow, qtbot: QtBot) -> N
     qtbot.waitUntil(lambda: window.controller.state is State.DISCONNECTED, timeout=10000)
     button.click()
     assert verdict.text() == "not ready"
+
+
+def test_checks_name_what_record_refuses_and_forget_what_has_changed(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    verdicts = window.recording_panel.checks.verdict, window.trigger_panel.verdict
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 8, timeout=10000)
+
+    def check() -> Check:
+        with qtbot.waitSignals([window.checklist.done, window.trigger.checked], timeout=10000) as blocker:
+            window.recording_panel.checks.button.click()
+            window.trigger_panel.check.click()
+        return next(got.args[0][0] for got in blocker.all_signals_and_args if isinstance(got.args[0], list))
+
+    assert check().level == "good"
+    window.trigger_panel.free.click()
+    qtbot.waitUntil(lambda: [v.text() for v in verdicts] == ["not checked"] * 2, timeout=10000)
+    qtbot.waitUntil(lambda: window.controller.state is State.LIVE, timeout=10000)
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 3, timeout=10000)
+    found = check()
+    assert (found.level, "free run is on" in found.text) == ("bad", True)
+    assert [v.text() for v in verdicts] == ["not ready", "free run is on"]
 
 
 def test_pictures_go_round_and_are_not_made_anew(window: MainWindow, qtbot: QtBot) -> None:

@@ -181,6 +181,31 @@ def test_an_armed_take_begins_with_the_camera_that_is_left(
     assert not window.messages.count(Severity.ERROR)
 
 
+def test_checks_and_snapshot_name_the_camera_that_has_left(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
+) -> None:
+    window, rig = bench
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.HSR).received > 8, timeout=10000)
+    checks, sync = window.recording_panel.checks, window.trigger_panel
+    with qtbot.waitSignals([window.checklist.done, window.trigger.checked], timeout=10000):
+        checks.button.click()
+        sync.check.click()
+    assert sync.verdict.text() == "in step"
+    pull(window, rig, qtbot, Role.LSR)
+    assert checks.verdict.text() == sync.verdict.text() == "not checked"
+    serial = window.controller.left[Role.LSR]
+    with qtbot.waitSignal(window.checklist.done, timeout=10000) as blocker:
+        checks.button.click()
+    assert f"camera {serial} has left" in blocker.args[0][0].text
+    sync.check.click()
+    assert sync.verdict.text() == f"camera {serial} has left"
+    for key in ("snapshot", "align"):
+        before = len(window.messages.log)
+        window.actions_table[key].trigger()
+        qtbot.waitUntil(lambda before=before: len(window.messages.log) > before, timeout=10000)  # type: ignore[misc]
+        assert f"camera {serial} has left" in window.messages.log[-1].text
+
+
 def test_changing_a_camera_that_has_left_says_so(bench: tuple[MainWindow, VirtualRig], qtbot: QtBot) -> None:
     window, rig = bench
     pull(window, rig, qtbot, Role.LSR)
