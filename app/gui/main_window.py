@@ -163,7 +163,7 @@ class MainWindow(QMainWindow):
             "connect": lambda _: controller.connect_rig(),
             "disconnect": lambda _: controller.disconnect_rig(),
             "live": lambda _: controller.toggle_live(),
-            "record": lambda _: self.recording.toggle(),
+            "record": lambda _: self._record(),
             "arm": lambda _: self.recording.arm(),
             "note": lambda _: self.dialogs.note(),
             "save_past": lambda _: self.recording.save_past(),
@@ -267,6 +267,16 @@ class MainWindow(QMainWindow):
     def _lock_region(self, box: Box) -> None:
         self.baseline.set_box(box)
         self.baseline.relock()
+
+    def _record(self) -> None:
+        left = self.controller.left
+        if self.controller.state is not State.ARMED or not left:
+            self.recording.toggle()
+            return
+        gone = " and ".join(f"the {role.name} camera {serial}" for role, serial in left.items())
+        if confirmed(self, "A camera has left", f"Record without {gone}? It may still be plugged in again."):
+            # Unlike the key, this never ends a take that has begun while the question was open.
+            self.controller.fire()
 
     def _drain_status(self) -> None:
         status = self._status.mailbox.take()

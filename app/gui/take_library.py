@@ -89,8 +89,9 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
             exposed = take.lsr.mid_exposure_ns
             times = np.asarray((exposed - exposed[:1]) * 1e-9, dtype=np.float64)
             thumbnail = None
-            if lsr.frame_count:
-                frame = take.lsr.read(lsr.frame_count // 2)
+            stream = take.lsr if lsr.frame_count else take.hsr
+            if stream.info.frame_count:
+                frame = stream.read(stream.info.frame_count // 2)
                 thumbnail = screen_picture(frame, THUMBNAIL_WIDTH)
             return TakeEntry(
                 path=path,

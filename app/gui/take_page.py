@@ -32,6 +32,7 @@ from app.gui.image_view import ImageView
 from app.gui.jobs import JobQueue
 from app.gui.jobs_panel import JobsPanel
 from app.gui.messages import Messages
+from app.gui.preview import Preview
 from app.gui.raw_pane import TITLES
 from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, read_entry, scan
 from app.gui.take_player import Moment, OpenTake, TakePlayer
@@ -263,7 +264,7 @@ class TakePage(QWidget):
 
     def _on_opened(self, opened: OpenTake) -> None:
         self._open = opened
-        last = max(0, opened.lsr_frames - 1)
+        last = max(0, opened.moments - 1)
         with signals_blocked(self.slider), signals_blocked(self.trim):
             self.slider.setRange(0, last)
             self.trim.setRange(0, max(1, last))
@@ -279,11 +280,12 @@ class TakePage(QWidget):
         self._seek(0)
 
     def _enable(self) -> None:
-        ready = self._open is not None and self._open.lsr_frames > 0
+        ready, entry = self._open is not None and self._open.moments > 0, self.chosen
         for widget in (self.slider, self.trim, self.play, self.speed):
             widget.setEnabled(ready)
+        usable = ready and entry is not None and entry.lsr_frames > 0 and not entry.recording
         for widget in (self.fuse, self.export):
-            widget.setEnabled(ready and self.chosen is not None and not self.chosen.recording)
+            widget.setEnabled(usable)
 
     # -- looking --------------------------------------------------------------------------------------
 
@@ -326,16 +328,16 @@ class TakePage(QWidget):
         if moment is None:
             return
         self._moment = moment
-        self.views[Role.LSR].show_picture(moment.lsr.rgb, moment.lsr.full_size[0])
-        self.labels[Role.LSR].setText(f"{TITLES[Role.LSR]}  frame {moment.index}, id {moment.lsr.frame_id}")
-        if moment.hsr is None:
-            self.views[Role.HSR].clear_picture("no HSR frame belongs to this moment")
-            self.labels[Role.HSR].setText(f"{TITLES[Role.HSR]}  no frame at this moment")
+        self._show(Role.LSR, moment.lsr, moment.index)
+        self._show(Role.HSR, moment.hsr, moment.hsr_index)
+
+    def _show(self, role: Role, preview: Preview | None, index: int) -> None:
+        if preview is None:
+            self.views[role].clear_picture(f"no {role.name} frame belongs to this moment")
+            self.labels[role].setText(f"{TITLES[role]}  no frame at this moment")
         else:
-            self.views[Role.HSR].show_picture(moment.hsr.rgb, moment.hsr.full_size[0])
-            self.labels[Role.HSR].setText(
-                f"{TITLES[Role.HSR]}  frame {moment.hsr_index}, id {moment.hsr.frame_id}"
-            )
+            self.views[role].show_picture(preview.rgb, preview.full_size[0])
+            self.labels[role].setText(f"{TITLES[role]}  frame {index}, id {preview.frame_id}")
 
     @property
     def moment(self) -> Moment | None:

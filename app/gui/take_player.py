@@ -20,18 +20,18 @@ from drivers import DriverError, Role, Take
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """What both cameras saw at one LSR frame.
+    """What both cameras saw at one LSR frame, or at one HSR frame of a take that has no others.
 
     Attributes:
-        index: The LSR frame's index.
-        lsr: Its picture.
+        index: That frame's index.
+        lsr: Picture of the LSR frame; None where there is none.
         hsr: Picture of the HSR frame of its GoP; None where there is none.
         hsr_index: That frame's index, -1 where there is none.
 
     """
 
     index: int
-    lsr: Preview
+    lsr: Preview | None
     hsr: Preview | None
     hsr_index: int
 
@@ -42,7 +42,7 @@ class OpenTake:
 
     Attributes:
         path: Its folder.
-        lsr_frames: Moments to show.
+        moments: Moments to show: its LSR frames, or the HSR frames where there are no others.
         fps: LSR rate [1/s].
         note: What is unusual about it; "" when nothing is.
         marks: The operator's notes: LSR frame index and text.
@@ -50,7 +50,7 @@ class OpenTake:
     """
 
     path: Path
-    lsr_frames: int
+    moments: int
     fps: float
     note: str
     marks: tuple[tuple[int, str], ...] = ()
@@ -133,13 +133,15 @@ class TakePlayer:
             # Pictures can be looked at even where fusion would refuse.
             owner, note = np.full(take.lsr.info.frame_count, -1, np.int64), str(error)
         info = take.lsr.info
+        if not info.frame_count:
+            owner = np.arange(take.hsr.info.frame_count)
         ids = take.lsr.frame_ids
         # A note belongs to the frame that was there, or to the next one that was kept.
         marks = tuple(
             (min(int(np.searchsorted(ids, made.lsr_frame_id)), max(0, info.frame_count - 1)), made.text)
             for made in read_notes(path)
         )
-        self._on_open(OpenTake(path, info.frame_count, info.fps, note, marks))
+        self._on_open(OpenTake(path, len(owner), info.fps, note, marks))
         return take, owner
 
     def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int) -> Moment:
@@ -149,4 +151,5 @@ class TakePlayer:
 
         hsr_index = int(owner[index])
         hsr = look(Role.HSR, hsr_index) if hsr_index >= 0 else None
-        return Moment(index, look(Role.LSR, index), hsr, hsr_index)
+        lsr = look(Role.LSR, index) if index < take.lsr.info.frame_count else None
+        return Moment(index, lsr, hsr, hsr_index)

@@ -165,19 +165,40 @@ def test_arming_without_one_camera_is_refused_and_leaves_the_other_live(
     qtbot.waitUntil(lambda: window.panes[Role.HSR].state_chip.text() == "LIVE", timeout=20000)
 
 
-def test_an_armed_take_begins_with_the_camera_that_is_left(
-    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
+@pytest.mark.parametrize("role", list(Role))
+def test_an_armed_take_begins_with_the_camera_that_is_left_when_the_operator_says_so(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, role: Role
 ) -> None:
+    answers, asked = [False, True], []
+
+    def question(_: object, title: str, text: str) -> bool:
+        asked.append(text)
+        return answers.pop(0)
+
+    monkeypatch.setattr("app.gui.main_window.confirmed", question)
     window, rig = bench
     window.actions_table["arm"].trigger()
     qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
-    pull(window, rig, qtbot, Role.HSR)
+    pull(window, rig, qtbot, role)
     window.actions_table["record"].trigger()
-    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > 20, timeout=10000)
-    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+    qtbot.wait(300)
+    assert window.controller.state is State.ARMED
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.numbers(other_than(role)).received > 20, timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000) as blocker:
         window.actions_table["record"].trigger()
-    with Take.open(window.recording.folder / "take_001") as take:
-        assert take.lsr.info.frame_count > 20
+    assert len(asked) == 2
+    assert f"the {role.name} camera" in asked[0]
+    report = blocker.args[0]
+    assert report.frames(role) == 0
+    # The browser shows the stream that there is.
+    window.pages.show_take(report.path)
+    page = window.take_page
+    qtbot.waitUntil(lambda: page.moment is not None, timeout=10000)
+    assert page.slider.maximum() == report.frames(other_than(role)) - 1
+    assert "id " in page.labels[other_than(role)].text()
+    assert "no frame" in page.labels[role].text()
+    assert page.export.isEnabled() == (role is Role.HSR)
     assert not window.messages.count(Severity.ERROR)
 
 
@@ -204,6 +225,22 @@ def test_checks_and_snapshot_name_the_camera_that_has_left(
         window.actions_table[key].trigger()
         qtbot.waitUntil(lambda before=before: len(window.messages.log) > before, timeout=10000)  # type: ignore[misc]
         assert f"camera {serial} has left" in window.messages.log[-1].text
+
+
+def test_an_armed_take_has_both_cameras_when_the_lost_one_is_back_in_time(
+    bench: tuple[MainWindow, VirtualRig], qtbot: QtBot
+) -> None:
+    window, rig = bench
+    window.actions_table["arm"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.ARMED, timeout=10000)
+    pull(window, rig, qtbot, Role.LSR)
+    rig.replug(Role.LSR)
+    qtbot.waitUntil(lambda: not window.controller.left, timeout=20000)
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > 20, timeout=10000)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000) as blocker:
+        window.actions_table["record"].trigger()
+    assert all(blocker.args[0].frames(role) > 4 for role in Role)
 
 
 def test_changing_a_camera_that_has_left_says_so(bench: tuple[MainWindow, VirtualRig], qtbot: QtBot) -> None:
