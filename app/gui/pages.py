@@ -46,18 +46,17 @@ class Pages(QStackedWidget):
         page = self.currentWidget()
         return page.minimumSizeHint() if page is not None else super().minimumSizeHint()
 
-    def show_takes(self, shown: bool) -> None:
-        """Show the take browser instead of the live views."""
+    def show_takes(self, shown: bool, select: Path | None = None) -> None:
+        """Show the take browser instead of the live views, and this take in it."""
         self.setCurrentWidget(self._takes if shown else self._live)
         self.updateGeometry()
         self.takes_shown.emit(shown)
         if shown:
-            self._takes.refresh(self._folder())
+            self._takes.refresh(self._folder(), select)
 
     def show_take(self, path: Path) -> None:
         """Look at one take."""
-        self.show_takes(True)
-        self._takes.refresh(select=path)
+        self.show_takes(True, path)
 
     def show_views(self, roles: set[Role], *, combined: bool) -> None:
         """Show these cameras live, and the third picture or not."""

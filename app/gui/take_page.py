@@ -76,6 +76,7 @@ class TakePage(QWidget):
         self._shown: tuple[object, ...] | None = None
         self._open: OpenTake | None = None
         self._select: Path | None = None
+        self._guest: Path | None = None
         self._moment: Moment | None = None
         self._play_from = (0.0, 0)
         self.player = TakePlayer(self._opened.emit, messages.error)
@@ -198,20 +199,22 @@ class TakePage(QWidget):
 
         Args:
             folder: Another one from now on.
-            select: Look at this take, wherever it lies.
+            select: Look at this take, wherever it lies; it stays in the list while it is there and the
+                folder remains the same.
 
         """
-        if folder is not None:
-            self._folder = folder
+        if folder is not None and folder != self._folder:
+            self._folder, self._guest = folder, None
             self.where.setText(str(folder))
         chosen = self.chosen
         self._select = select or (chosen.path if chosen is not None else None)
-        folder, wanted, running = self._folder, self._select, self._running
+        self._guest = select or self._guest
+        folder, guest, running = self._folder, self._guest, self._running
 
         def work(_: object) -> list[TakeEntry]:
             entries = scan(folder, running)
-            if wanted is not None and all(entry.path != wanted for entry in entries):
-                entries.insert(0, read_entry(wanted, running))
+            if guest is not None and guest.exists() and all(entry.path != guest for entry in entries):
+                entries.insert(0, read_entry(guest, running))
             return entries
 
         self._scans.start(work, self._fill)
@@ -237,6 +240,9 @@ class TakePage(QWidget):
                 if entry.thumbnail is not None:
                     item.setIcon(icon(entry.thumbnail))
                 self.list.addItem(item)
+        if self._guest is not None and all(entry.path != self._guest for entry in entries):
+            self._messages.warning(f"{self._guest} is not there any more: it was moved, renamed or deleted")
+            self._guest = None
         row = next((i for i, entry in enumerate(entries) if entry.path == self._select), 0 if entries else -1)
         self.list.setCurrentRow(row)
         self._chosen()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -410,3 +411,34 @@ def test_take_is_not_exported_while_it_is_recorded_and_seen_whole_afterwards(
     assert page.trimmed == (0, frames - 1)
     assert "record" not in page.list.item(0).text()
     assert not page.note.text()
+
+
+def test_takes_that_are_gone_leave_the_list(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    browse(idle_window, qtbot, takes)
+    page, other = idle_window.take_page, takes.with_name("other")
+
+    def listed(*names: str) -> bool:
+        return [page.list.item(i).text().split("\n")[0] for i in range(page.list.count())] == list(names)
+
+    (takes / "marbles").rename(takes / "renamed")
+    page.refresh_button.click()
+    qtbot.waitUntil(lambda: listed("renamed") and page.chosen is not None, timeout=10000)
+    qtbot.waitUntil(lambda: page.fuse.isEnabled(), timeout=10000)
+    other.mkdir()
+    idle_window.recording_panel.set_folder(other)
+    idle_window.pages.show_takes(True)
+    qtbot.waitUntil(lambda: listed(), timeout=10000)
+    assert not page.fuse.isEnabled()
+    assert not page.note.text()
+    # A take of elsewhere that was asked for stays until it is gone.
+    idle_window.pages.show_take(takes / "renamed")
+    qtbot.waitUntil(lambda: listed("renamed"), timeout=10000)
+    qtbot.waitUntil(lambda: page.fuse.isEnabled(), timeout=10000)
+    page.refresh()
+    qtbot.waitUntil(lambda: not idle_window.tasks.running, timeout=10000)
+    assert listed("renamed")
+    shutil.rmtree(takes / "renamed")
+    page.refresh()
+    qtbot.waitUntil(lambda: listed(), timeout=10000)
+    assert "is not there any more" in idle_window.messages.log[-1].text
+    assert not page.fuse.isEnabled()
