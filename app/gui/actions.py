@@ -182,12 +182,19 @@ ACTIONS: tuple[ActionInfo, ...] = (
         "show_overlay",
         "Fuse",
         "Overlay",
-        "Lay both views over each other, red and cyan",
+        "Lay both views over each other, red and cyan; press again for neither",
         "Shift+F6",
         toolbar=True,
+        checkable=True,
     ),
     ActionInfo(
-        "show_fused", "Fuse", "Fuse live", "Fuse the newest frames while the cameras run", "F7", toolbar=True
+        "show_fused",
+        "Fuse",
+        "Fuse live",
+        "Fuse the newest frames while the cameras run; press again to stop",
+        "F7",
+        toolbar=True,
+        checkable=True,
     ),
     ActionInfo(
         "import", "File", "Import clips ...", "Make a take of two phone clips or other videos", "Ctrl+I"

@@ -21,7 +21,7 @@ from app.gui.controller import SessionController
 from app.gui.dialogs import Dialogs, confirmed
 from app.gui.exposure import ExposurePresenter, Quantity
 from app.gui.exposure_panel import ExposurePanel
-from app.gui.fused_pane import Show
+from app.gui.fused_pane import FUSIONS, OVERLAYS, Show
 from app.gui.jobs import JobQueue
 from app.gui.live_page import LivePage
 from app.gui.live_views import LiveViews
@@ -188,8 +188,8 @@ class MainWindow(QMainWindow):
             **{f"preset_{n}": self._preset_handler(n) for n in range(1, 10)},
             "check_sync": lambda _: self.trigger.check(),
             "align": lambda _: self.baseline.relock(),
-            "show_overlay": lambda _: pages.show_combined(Show.ANAGLYPH),
-            "show_fused": lambda _: pages.show_combined(Show.FUSED),
+            "show_overlay": lambda on: pages.switch_combined(Show.ANAGLYPH, on),
+            "show_fused": lambda on: pages.switch_combined(Show.FUSED, on),
             "show_off": lambda _: self.fused_pane.set_shown(Show.OFF),
             "zoom_all": lambda _: pages.zoom_all(),
             "zoom_actual": lambda _: pages.zoom_actual(presenter.selected),
@@ -209,6 +209,8 @@ class MainWindow(QMainWindow):
         controller.alarmed.connect(self._forget_verdicts)
         controller.configured.connect(self._forget_verdicts)
         controller.identified.connect(self._on_identified)
+        self.fused_pane.show_changed.connect(self._on_combined)
+        self._on_combined(self.fused_pane.shown)
         self.exposure.selected_changed.connect(self._mark_selected)
         self.exposure.held.connect(self.messages.info)
         self.exposure.linked_changed.connect(self.actions_table["link"].setChecked)
@@ -240,6 +242,10 @@ class MainWindow(QMainWindow):
         self.trigger_panel.set_allowed(change=state in CALM, check=state in STREAMING)
         self._forget_verdicts()
         self.recording_panel.set_allowed(state not in (State.ARMED, State.RECORDING, State.FINISHING))
+
+    def _on_combined(self, show: Show) -> None:
+        self.actions_table.set_on("show_overlay", show in OVERLAYS)
+        self.actions_table.set_on("show_fused", show in FUSIONS)
 
     def _forget_verdicts(self, *_: object) -> None:
         """What the checks found belongs to how the cameras were then."""

@@ -63,10 +63,14 @@ class Pages(QStackedWidget):
         self.show_takes(False)
         self._live.show_only(roles, combined=combined)
 
-    def show_combined(self, show: Show) -> None:
-        """Show the third picture this way."""
-        self.show_takes(False)
-        self._live.show_combined(show)
+    def switch_combined(self, show: Show, on: bool) -> None:
+        """Show the third picture this way, or no more; one that is on but hidden is brought to the front."""
+        fused = self._live.fused
+        if on or not fused.isVisible():
+            self.show_takes(False)
+            self._live.show_combined(show if on else fused.shown)
+        else:
+            fused.set_shown(Show.OFF)
 
     def ask_export(self, *, fused: bool) -> bool:
         """Ask what to make of the chosen take; False when there is none, and one can be chosen now."""

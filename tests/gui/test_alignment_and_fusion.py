@@ -77,6 +77,29 @@ def test_overlay_follows_the_baseline_field(window: MainWindow, qtbot: QtBot) ->
     qtbot.waitUntil(lambda: label.text() == LockState.OK.value, timeout=10000)
 
 
+def test_keys_of_overlay_and_fusion_show_what_is_on_and_switch_it_off(window: MainWindow) -> None:
+    table, pane = window.actions_table, window.fused_pane
+
+    def lit() -> tuple[bool, bool]:
+        return table["show_overlay"].isChecked(), table["show_fused"].isChecked()
+
+    assert lit() == (False, False)
+    table["show_fused"].trigger()
+    assert (pane.shown, lit()) == (Show.FUSED, (False, True))
+    table["show_overlay"].trigger()
+    assert (pane.shown, lit()) == (Show.ANAGLYPH, (True, False))
+    table["show_overlay"].trigger()
+    assert (pane.shown, lit()) == (Show.OFF, (False, False))
+    choose(window, Show.WIPE)
+    assert lit() == (False, True)
+    # On, but behind the takes: the key brings it to the front first.
+    window.pages.show_takes(True)
+    table["show_fused"].trigger()
+    assert (pane.shown, pane.isVisible(), lit()) == (Show.WIPE, True, (False, True))
+    table["show_fused"].trigger()
+    assert (pane.shown, lit()) == (Show.OFF, (False, False))
+
+
 @pytest.mark.parametrize("show", [Show.FUSED, Show.WIPE, Show.DIFFERENCE])
 def test_live_fusion_shows_pictures_and_figures(window: MainWindow, qtbot: QtBot, show: Show) -> None:
     align(window, qtbot)
