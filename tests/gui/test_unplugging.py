@@ -184,7 +184,7 @@ def test_an_armed_take_begins_with_the_camera_that_is_left_when_the_operator_say
     qtbot.wait(300)
     assert window.controller.state is State.ARMED
     window.actions_table["record"].trigger()
-    qtbot.waitUntil(lambda: window.controller.numbers(other_than(role)).received > 20, timeout=10000)
+    qtbot.waitUntil(lambda: window.controller.numbers(role.other).received > 20, timeout=10000)
     with qtbot.waitSignal(window.recording.finished, timeout=15000) as blocker:
         window.actions_table["record"].trigger()
     assert len(asked) == 2
@@ -195,8 +195,8 @@ def test_an_armed_take_begins_with_the_camera_that_is_left_when_the_operator_say
     window.pages.show_take(report.path)
     page = window.take_page
     qtbot.waitUntil(lambda: page.moment is not None, timeout=10000)
-    assert page.slider.maximum() == report.frames(other_than(role)) - 1
-    assert "id " in page.labels[other_than(role)].text()
+    assert page.slider.maximum() == report.frames(role.other) - 1
+    assert "id " in page.labels[role.other].text()
     assert "no frame" in page.labels[role].text()
     assert page.export.isEnabled() == (role is Role.HSR)
     assert not window.messages.count(Severity.ERROR)
