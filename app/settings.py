@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,20 +164,26 @@ def load_settings(path: Path) -> Loaded:
     except FileNotFoundError:
         return Loaded(Settings(), ())
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        return Loaded(Settings(), (f"{path}: cannot be read, the usual settings are used ({error})",))
+        return _usual(path, f"cannot be read ({error})")
     if not isinstance(content, dict):
-        return Loaded(Settings(), (f"{path}: holds no settings, the usual ones are used",))
+        return _usual(path, "holds no settings")
     if content.get("version", VERSION) != VERSION:
-        return Loaded(
-            Settings(),
-            (f"{path}: written by a newer program, the usual settings are used until you change one",),
-        )
+        return _usual(path, "written by a newer program")
     warnings: list[str] = []
     while True:
         try:
             return Loaded(Settings.model_validate(content), tuple(warnings))
         except ValidationError as error:
             warnings.extend(_drop(content, error, path))
+
+
+def _usual(path: Path, reason: str) -> Loaded:
+    """The usual settings, because the file says nothing that can be used."""
+    kept = f"{path.name}.bad"
+    return Loaded(
+        Settings(),
+        (f"{path}: {reason}; the usual settings are used, and the file is kept as {kept} once you change one",),
+    )
 
 
 def _drop(content: dict[str, Any], error: ValidationError, path: Path) -> list[str]:
@@ -194,16 +201,24 @@ def _drop(content: dict[str, Any], error: ValidationError, path: Path) -> list[s
 
 
 def save_settings(settings: Settings, path: Path) -> None:
-    """Write the file whole or not at all.
+    """Write the file whole or not at all; one that was not understood is kept beside it as settings.json.bad.
 
     Raises:
         OSError: The folder cannot be written.
 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if load_settings(path).warnings:
+        path.rename(_free_name(path.with_name(path.name + ".bad")))
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8") as stream:
         stream.write(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)
+
+
+def _free_name(path: Path) -> Path:
+    """`path`, or the first of path.2, path.3 ... that there is not."""
+    numbered = (path.with_name(f"{path.name}.{number}") for number in count(2))
+    return next(name for name in chain([path], numbered) if not name.exists())

@@ -56,6 +56,22 @@ def test_damaged_files_never_stop_the_window(tmp_path: Path, content: bytes) -> 
     assert loaded.warnings
 
 
+TYPO = '{"version": 1, "presets": {"bench": {"hsr_exposure_us": 2000},}}'
+
+
+@pytest.mark.parametrize("content", [TYPO, '{"version": 2, "presets": {"a": {}}}', '{"theme": "pink"}'])
+def test_a_file_that_was_not_understood_is_kept(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "settings.json"
+    for _ in range(2):
+        path.write_text(content)
+        save_settings(Settings(theme="light"), path)
+        save_settings(Settings(lens_mm=35.0), path)
+    assert load_settings(path).settings == Settings(lens_mm=35.0)
+    kept = [entry for entry in tmp_path.iterdir() if entry != path]
+    assert sorted(entry.name for entry in kept) == ["settings.json.bad", "settings.json.bad.2"]
+    assert {entry.read_text() for entry in kept} == {content}
+
+
 def test_preset_is_saved_and_applied(
     window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
