@@ -179,11 +179,8 @@ def load_settings(path: Path) -> Loaded:
 
 def _usual(path: Path, reason: str) -> Loaded:
     """The usual settings, because the file says nothing that can be used."""
-    kept = f"{path.name}.bad"
-    return Loaded(
-        Settings(),
-        (f"{path}: {reason}; the usual settings are used, and the file is kept as {kept} once you change one",),
-    )
+    then = f"the usual settings are used, and the file is kept as {path.name}.bad once you change one"
+    return Loaded(Settings(), (f"{path}: {reason}; {then}",))
 
 
 def _drop(content: dict[str, Any], error: ValidationError, path: Path) -> list[str]:

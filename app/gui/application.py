@@ -26,7 +26,7 @@ class GuiOptions:
         take: A take to show at the start.
         view: "live", "overlay" or "fused": what is shown below the two cameras.
         log_file: Where messages are kept.
-        settings_path: Where settings are kept.
+        settings_path: Where settings are kept; the options below and the job are for this time only.
         folder: Where new takes go; None = as last time.
         theme: "dark" or "light"; None = as last time.
         size: (width, height) of the window [px]; None = as last time.
@@ -74,9 +74,8 @@ def run(options: GuiOptions) -> int:
     app.setApplicationName("Twinrate")
     loaded = load_settings(options.settings_path)
     settings = loaded.settings
-    if options.theme is not None:
-        settings = settings.model_copy(update={"theme": options.theme})
-    apply_theme(app, Theme(settings.theme))
+    theme = Theme(options.theme or settings.theme)
+    apply_theme(app, theme)
     setup = replace(options.setup, serials=options.setup.serials or settings.serials)
     messages = Messages()
     restore = install_excepthook(messages)
@@ -87,7 +86,10 @@ def run(options: GuiOptions) -> int:
                 folder=options.folder or settings.take_folder,
                 log_file=options.log_file,
                 settings=settings,
-                settings_path=options.settings_path,
+                # A picture is made by a script as often as not: it leaves no trace.
+                settings_path=options.settings_path if options.screenshot is None else None,
+                theme=theme,
+                serials=options.job.serials,
             ),
             messages,
         )

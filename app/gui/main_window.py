@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QCloseEvent, QUndoStack
+from PyQt6.QtGui import QCloseEvent, QResizeEvent, QUndoStack
 from PyQt6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
 from app.gui.actions import CALM, CONNECTED, STREAMING, Actions, first_keys
@@ -48,14 +48,16 @@ _STATUS_AGE_S = 1.2
 
 @dataclass(frozen=True, slots=True)
 class WindowOptions:
-    """How a window starts.
+    """How a window starts; what is asked for only this time is not remembered.
 
     Attributes:
         open_rig: Finds the cameras.
         folder: Where takes go.
         log_file: Where messages are kept.
         settings: What is remembered from last time.
-        settings_path: Where it is remembered.
+        settings_path: Where it is remembered; None remembers nothing.
+        theme: The look, if another one than last time is asked for.
+        serials: Serial numbers of the HSR and the LSR camera, if they are asked for.
         connect: Open the cameras at once.
 
     """
@@ -64,7 +66,9 @@ class WindowOptions:
     folder: Path
     log_file: Path
     settings: Settings
-    settings_path: Path
+    settings_path: Path | None
+    theme: Theme | None = None
+    serials: tuple[str, str] | None = None
     connect: bool = True
 
 
@@ -95,6 +99,7 @@ class MainWindow(QMainWindow):
         self.checklist = Checklist(self.controller, self.baseline, self.tasks, self)
         self.trigger = TriggerPresenter(self.controller, self.tasks, self)
         self._closed = False
+        self._resized = False
         self.live_page = LivePage()
         self.panes = self.live_page.panes
         self.views = LiveViews(self.controller, self.panes, [self._drain_status], self)
@@ -228,7 +233,8 @@ class MainWindow(QMainWindow):
         self.baseline_panel.region.toggled.connect(self._pick_region)
         self.panes[Role.LSR].view.region_drawn.connect(self._lock_region)
         self._mark_selected(self.exposure.selected)
-        self.actions_table["dark"].setChecked(self._options.settings.theme == Theme.DARK.value)
+        theme = self._options.theme or Theme(self._options.settings.theme)
+        self.actions_table["dark"].setChecked(theme is Theme.DARK)
 
     # -- what happens ---------------------------------------------------------------------------------
 
@@ -257,7 +263,9 @@ class MainWindow(QMainWindow):
             pane.identify(identities.get(role))
         simulated = any(identity.simulated for identity in identities.values())
         if identities and not simulated:
-            self.memory.change(serials=(identities[Role.HSR].serial, identities[Role.LSR].serial))
+            serials = (identities[Role.HSR].serial, identities[Role.LSR].serial)
+            if serials != self._options.serials:
+                self.memory.change(serials=serials)
         self.setWindowTitle("Twinrate - SIMULATED cameras" if simulated else "Twinrate")
 
     def _choose_cameras(self, cameras: tuple[CameraIdentity, ...]) -> None:
@@ -335,6 +343,11 @@ class MainWindow(QMainWindow):
 
     # -- end ------------------------------------------------------------------------------------------
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Note what the operator did; the window also grows by itself to hold what it shows."""
+        super().resizeEvent(event)
+        self._resized |= event is not None and event.spontaneous()
+
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
         """Ask while a take runs; then end it cleanly and give the cameras back."""
         if event is None:
@@ -365,12 +378,12 @@ class MainWindow(QMainWindow):
         self._closed = True
         geometry = self.baseline.geometry
         self.memory.change(
-            folder=str(self.recording.folder),
-            window=(self.width(), self.height()),
-            baseline_mm=geometry.baseline_mm,
-            distance_m=geometry.distance_m,
-            lens_mm=geometry.lens_mm,
+            baseline_mm=geometry.baseline_mm, distance_m=geometry.distance_m, lens_mm=geometry.lens_mm
         )
+        if self.recording.folder != self._options.folder:
+            self.memory.change(folder=str(self.recording.folder))
+        if self._resized:
+            self.memory.change(window=(self.width(), self.height()))
         self.views.close()
         self.combined.close()
         self.take_page.close_player()

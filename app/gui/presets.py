@@ -21,7 +21,7 @@ class Memory(QObject):
 
     Args:
         settings: As read at the start.
-        path: Where they are written.
+        path: Where they are written; None forgets them with this window.
         messages: For failures.
 
     """
@@ -29,7 +29,7 @@ class Memory(QObject):
     presets_changed = pyqtSignal()
 
     def __init__(
-        self, settings: Settings, path: Path, messages: Messages, parent: QObject | None = None
+        self, settings: Settings, path: Path | None, messages: Messages, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._settings, self._path = settings, path
@@ -46,7 +46,9 @@ class Memory(QObject):
         if changed == self._settings:
             return
         self._settings = changed
-        self._lane.submit(lambda: save_settings(changed, self._path), latest="settings")
+        path = self._path
+        if path is not None:
+            self._lane.submit(lambda: save_settings(changed, path), latest="settings")
 
     def set_preset(self, name: str, preset: Preset | None) -> None:
         """Remember a preset; None forgets it."""

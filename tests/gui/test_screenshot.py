@@ -65,6 +65,7 @@ def _picture(folder: Path, environment: dict[str, str | None]) -> None:
     assert image.shape[:2] == (800, 1280)
     # A live picture has far more colours than an empty window.
     assert image[150:500, 50:400].std() > 20
+    assert not (folder / "settings.json").exists()
 
 
 def test_window_on_a_real_x_server(display: str, tmp_path: Path) -> None:

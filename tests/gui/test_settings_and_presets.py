@@ -9,7 +9,9 @@ import pytest
 from PyQt6.QtWidgets import QDoubleSpinBox, QInputDialog
 from pytestqt.qtbot import QtBot
 
-from app.gui.main_window import MainWindow
+from app.gui.main_window import MainWindow, WindowOptions
+from app.gui.messages import Messages
+from app.gui.theme import Theme
 from app.session import State
 from app.settings import Preset, Settings, load_settings, save_settings
 from drivers import Role
@@ -122,9 +124,42 @@ def test_a_preset_is_one_step_back(window: MainWindow, qtbot: QtBot) -> None:
 def test_look_and_geometry_are_remembered(idle_window: MainWindow, qtbot: QtBot) -> None:
     idle_window.actions_table["dark"].trigger()
     idle_window.baseline_panel.baseline.setValue(77.0)
+    idle_window.recording_panel.set_folder(idle_window.recording.folder.with_name("elsewhere"))
+    idle_window.windowHandle().resize(1290, 810)
     idle_window.close()
     path = idle_window.recording.folder.parent / "settings" / "settings.json"
     settings = load_settings(path).settings
     assert settings.theme == "light"
     assert settings.baseline_mm == 77.0
     assert settings.take_folder == idle_window.recording.folder
+    assert settings.window == (idle_window.width(), idle_window.height())
+
+
+def test_nothing_is_written_where_nothing_was_changed(idle_window: MainWindow) -> None:
+    idle_window.close()
+    assert not (idle_window.recording.folder.parent / "settings").exists()
+
+
+def test_what_was_asked_for_this_time_only_is_not_remembered(qtbot: QtBot, tmp_path: Path) -> None:
+    """Theme, folder and size of the command line stay out of what the operator changes."""
+    path = tmp_path / "settings.json"
+    kept = Settings(theme="light", folder=str(tmp_path / "usual"), window=(1300, 820))
+    save_settings(kept, path)
+    options = WindowOptions(
+        open_rig=lambda _: pytest.fail("no cameras are needed here"),
+        folder=tmp_path / "once",
+        log_file=tmp_path / "window.log",
+        settings=kept,
+        settings_path=path,
+        theme=Theme.DARK,
+        connect=False,
+    )
+    window = MainWindow(options, Messages())
+    qtbot.addWidget(window, before_close_func=MainWindow.shut_down)
+    window.resize(1280, 800)
+    window.show()
+    window.resize(1310, 790)
+    assert window.actions_table["dark"].isChecked()
+    window.baseline_panel.baseline.setValue(77.0)
+    window.close()
+    assert load_settings(path).settings == kept.model_copy(update={"baseline_mm": 77.0})
