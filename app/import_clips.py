@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 
 from app import __version__
 from app.clips import SyncedClips, open_synced
+from app.errors import CancelledError
 from app.inputs import nudged
 from app.outputs import write_picture
 from app.timer_check import TimerCheck, TimerReadings, check_by_timer
@@ -102,6 +104,7 @@ def import_clips(
     transcode: bool = False,
     notes: str = "",
     on_progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> ImportResult:
     """Make a take of two clips.
 
@@ -117,8 +120,10 @@ def import_clips(
         transcode: Store raw frames instead of referring to the files: larger by far, but independent of them.
         notes: Free text for the take.
         on_progress: Called with the share done, 0..1.
+        cancelled: Asked now and then; True ends the import, and nothing of it is left.
 
     Raises:
+        CancelledError: Stopped by the operator.
         SourceError: A clip cannot be read, or they are swapped.
         OffsetError: Nothing tells the offset; or it was not found surely, and `sure` asks for that.
         InputError: The capture factor cannot be found, or the timer was read in a frame that there is not.
@@ -128,8 +133,15 @@ def import_clips(
     """
     if out.exists():
         raise SourceError(f"{out}: already exists; choose another folder for the take")
+
+    def tell(share: float) -> None:
+        if cancelled is not None and cancelled():
+            raise CancelledError(f"{out} was not finished; import the clips again")
+        if on_progress is not None:
+            on_progress(share)
+
     synced = open_synced(
-        hsr_path, lsr_path, offset_ms=offset_ms, capture_factor=capture_factor, on_progress=on_progress
+        hsr_path, lsr_path, offset_ms=offset_ms, capture_factor=capture_factor, on_progress=tell
     )
     if sure or (synced.report is not None and synced.report.method == "none"):
         synced.require_offset()
@@ -141,8 +153,9 @@ def import_clips(
         result = _result(out, synced, offset_ms, nudge_ms, check, pairing)
         metadata = _metadata(synced, result, out, notes, transcode=transcode)
         if transcode:
-            _write_frames(out, metadata, pair.hsr, pair.lsr, result, on_progress)
+            _write_frames(out, metadata, pair.hsr, pair.lsr, result, tell)
         else:
+            tell(1.0)
             counts = {Role.HSR: result.hsr_frames, Role.LSR: result.lsr_frames}
             write_clip_take(out, metadata, counts=counts, report=result.to_json())
         for source in (pair.hsr, pair.lsr):
@@ -246,7 +259,7 @@ def _write_frames(
     hsr: FrameSource,
     lsr: FrameSource,
     result: ImportResult,
-    on_progress: Callable[[float], None] | None,
+    tell: Callable[[float], None],
 ) -> None:
     total = result.hsr_frames + result.lsr_frames
     done = 0
@@ -256,8 +269,12 @@ def _write_frames(
             for frame in source.frames():
                 writer.append(frame)
                 done += 1
-                if on_progress is not None and done % 8 == 0:
-                    on_progress(done / total)
+                if done % 8 == 0:
+                    tell(done / total)
+    except CancelledError:
+        writer.close(complete=False)
+        shutil.rmtree(out)
+        raise
     except (DriverError, KeyboardInterrupt):
         writer.close(complete=False)
         raise

@@ -114,6 +114,12 @@ class Dialogs(QObject):
 
         self._open("import", make)
 
+    @property
+    def importing(self) -> bool:
+        """Whether clips are being imported."""
+        dialog = self._made.get("import")
+        return isinstance(dialog, ImportDialog) and dialog.running
+
     def calibrate(self) -> None:
         """Calibration by a board."""
 

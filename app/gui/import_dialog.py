@@ -138,6 +138,11 @@ class ImportDialog(QDialog):
         browse.clicked.connect(choose)
         return row(field, browse)
 
+    @property
+    def running(self) -> bool:
+        """Whether clips are being imported."""
+        return self._running
+
     def start(self) -> None:
         """Import what the fields say."""
         hsr, lsr, name = self.hsr.text().strip(), self.lsr.text().strip(), self.name.text()
@@ -150,7 +155,7 @@ class ImportDialog(QDialog):
         nudge = self.nudge.value()
         transcode, notes, out = self.transcode.isChecked(), self.notes.text(), self._folder() / name
 
-        def work(_: CancelToken) -> ImportResult:
+        def work(token: CancelToken) -> ImportResult:
             out.parent.mkdir(parents=True, exist_ok=True)
             return import_clips(
                 Path(hsr).expanduser(),
@@ -163,6 +168,7 @@ class ImportDialog(QDialog):
                 transcode=transcode,
                 notes=notes,
                 on_progress=self._progressed.emit,
+                cancelled=lambda: token.cancelled,
             )
 
         self.swap.hide()

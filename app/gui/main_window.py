@@ -349,7 +349,7 @@ class MainWindow(QMainWindow):
         self._resized |= event is not None and event.spontaneous()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """Ask while a take runs; then end it cleanly and give the cameras back."""
+        """Ask while a take, an import or a job runs; then end it cleanly and give the cameras back."""
         if event is None:
             return
         if not self._closed and not self._may_close():
@@ -362,6 +362,10 @@ class MainWindow(QMainWindow):
         if self.controller.state in (State.ARMED, State.RECORDING):
             question = f"Stop {self.recording.name} and quit? The take is kept."
             if not confirmed(self, "A take is being recorded", question):
+                return False
+        if self.dialogs.importing:
+            question = "Stop the import and quit? Nothing of it is kept."
+            if not confirmed(self, "Clips are being imported", question):
                 return False
         if self.jobs.active:
             question = f"Stop {self.jobs.active} job(s) and quit? A stopped fusion can be resumed later."
@@ -388,6 +392,9 @@ class MainWindow(QMainWindow):
         self.combined.close()
         self.take_page.close_player()
         self.baseline.close()
+        if self.tasks.running:
+            self.setWindowTitle("Twinrate: what still runs is being ended")
+            self.messages.info("what still runs is being ended; then the window closes")
         self.tasks.close()
         self.memory.close()
         self._status.close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtCore import QCoreApplication, QEventLoop, QObject, pyqtSignal
 
 from app.gui.priorities import lower_priority
+
+_DRAW_S = 0.05
 
 
 class CancelToken:
@@ -47,6 +50,7 @@ class Tasks(QObject):
         super().__init__(parent)
         self._on_error = on_error
         self._running: dict[CancelToken, threading.Thread] = {}
+        self._closing = False
         self._came.connect(self._deliver)
 
     @property
@@ -61,7 +65,7 @@ class Tasks(QObject):
         done: Callable[[Any], None],
         failed: Callable[[Exception], None] | None = None,
     ) -> CancelToken:
-        """Run `work` on a thread of low priority.
+        """Run `work` on a thread of low priority; nothing happens after `close`.
 
         Args:
             name: Of the thread.
@@ -71,6 +75,9 @@ class Tasks(QObject):
 
         """
         token = CancelToken()
+        if self._closing:
+            token.cancel()
+            return token
 
         def run() -> None:
             lower_priority()
@@ -89,11 +96,16 @@ class Tasks(QObject):
         return token
 
     def close(self, timeout: float = 20.0) -> None:
-        """Cancel everything and wait for it."""
-        for token, thread in tuple(self._running.items()):
+        """Cancel everything and wait for it [s]; the window is drawn meanwhile, but takes no input."""
+        self._closing = True
+        running, self._running = self._running, {}
+        for token in running:
             token.cancel()
-            thread.join(timeout)
-        self._running.clear()
+        until = time.monotonic() + timeout
+        for thread in running.values():
+            while thread.is_alive() and time.monotonic() < until:
+                thread.join(_DRAW_S)
+                QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
 
     def _deliver(self, token: CancelToken, call: Callable[[], None]) -> None:
         if self._running.pop(token, None) is not None:

@@ -13,6 +13,8 @@ import pytest
 from scipy import ndimage
 
 from app.cli import run
+from app.errors import CancelledError
+from app.import_clips import import_clips
 from calibration.sync import sync_audio
 from drivers import Take, open_clip, pair_streams
 from drivers.frame import Role
@@ -236,6 +238,25 @@ def test_import_of_baked_slow_motion_with_frames(
     with Take.open(out_path) as take, open_clip(clips.hsr, Role.HSR) as clip:
         assert take.lsr.info.fps == pytest.approx(240)
         np.testing.assert_array_equal(take.hsr.read(7).image, clip.read(7).image)
+
+
+@pytest.mark.parametrize("offset_ms", [None, 100.0])
+def test_a_stopped_import_leaves_nothing(clips: Clips, tmp_path: Path, offset_ms: float | None) -> None:
+    """While it searches, or, with a given offset, while it writes."""
+    told: list[float] = []
+    with pytest.raises(CancelledError, match="import the clips again"):
+        import_clips(
+            clips.hsr,
+            clips.lsr,
+            tmp_path / "take",
+            offset_ms=offset_ms,
+            capture_factor=1.0,
+            transcode=True,
+            on_progress=told.append,
+            cancelled=lambda: bool(told),
+        )
+    assert len(told) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_take_of_clips_notices_lost_and_changed_clips(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PyQt6.QtWidgets import QLabel, QLineEdit
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QLabel, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.codecs import CODECS
@@ -16,7 +18,8 @@ from app.export import open_sink
 from app.gui.import_dialog import ImportDialog
 from app.gui.main_window import MainWindow
 from app.gui.offset_dialog import OffsetDialog
-from drivers import is_take
+from app.gui.tasks import CancelToken, Tasks
+from drivers import TakeWriter, is_take
 from pictures import RgbImage
 
 
@@ -59,6 +62,52 @@ def test_two_clips_become_a_take_in_the_browser(
     page = idle_window.take_page
     qtbot.waitUntil(lambda: page.moment is not None and page.moment.hsr is not None, timeout=15000)
     dialog.close()
+
+
+def test_closing_during_an_import_asks_and_leaves_nothing_half_behind(
+    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = TakeWriter.append
+
+    def slowly(writer: TakeWriter, *arguments: object) -> None:
+        time.sleep(0.05)
+        append(writer, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TakeWriter, "append", slowly)
+    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    dialog = dialog_of(idle_window)
+    dialog.hsr.setText(str(clips[0]))
+    dialog.lsr.setText(str(clips[1]))
+    dialog.find_offset.setChecked(False)
+    dialog.find_factor.setChecked(False)
+    dialog.transcode.setChecked(True)
+    dialog.go.click()
+    qtbot.waitUntil(lambda: dialog.bar.value() > 0, timeout=20000)
+    idle_window.close()
+    assert idle_window.isVisible()
+    assert dialog.running
+    idle_window.close()
+    assert not idle_window.isVisible()
+    assert not answers
+    assert not list(idle_window.recording.folder.iterdir())
+    dialog.close()
+
+
+def test_the_window_is_drawn_while_work_is_ended(qtbot: QtBot) -> None:
+    tasks = Tasks(lambda error: pytest.fail(str(error)))
+    drawn: list[bool] = []
+
+    def work(token: CancelToken) -> None:
+        while not (token.cancelled and drawn):
+            time.sleep(0.01)
+
+    tasks.start("stubborn", work, lambda _: pytest.fail("nobody wants it any more"))
+    QTimer.singleShot(0, lambda: drawn.append(True))
+    tasks.close()
+    assert drawn
+    tasks.start("late", work, lambda _: None)
+    assert not tasks.running
 
 
 def test_missing_clip_is_said_in_the_dialog(
