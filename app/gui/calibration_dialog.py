@@ -20,11 +20,13 @@ from PyQt6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from app.gui.board_calibration import BoardNotSeenError, Calibrated, calibrate, look
 from app.gui.image_view import ImageView
 from app.gui.messages import Messages, sentence
 from app.gui.number_keys import EnterEndsNumbers
+from app.gui.question import confirmed
 from app.gui.raw_pane import chip
 from app.gui.rows import row
 from app.gui.tasks import CancelToken, Tasks
@@ -70,6 +72,9 @@ class CalibrationDialog(QDialog):
         for count, value in ((self.columns, 9), (self.rows, 6)):
             count.setRange(3, 50)
             count.setValue(value)
+            # The question whether the views may go waits for the whole number.
+            count.setKeyboardTracking(False)
+        self._counts = (self.columns.value(), self.rows.value())
         self.square = QDoubleSpinBox()
         self.square.setRange(0.1, 1000)
         self.square.setDecimals(2)
@@ -121,9 +126,11 @@ class CalibrationDialog(QDialog):
         self.run.clicked.connect(self._calibrate)
         self.save.clicked.connect(self._save)
         self.use.clicked.connect(self._use)
-        self.list.itemChanged.connect(lambda _: self._forget_result())
-        for field in (self.columns, self.rows, self.square):
-            field.valueChanged.connect(self._board_changed)
+        self.list.itemChanged.connect(self._forget_result)
+        for count in (self.columns, self.rows):
+            count.valueChanged.connect(self._counts_changed)
+        # The views hold corners in pixels: they stay right, only the result is of another scale.
+        self.square.valueChanged.connect(self._forget_result)
         EnterEndsNumbers(self)
         self._forget_result()
 
@@ -177,8 +184,15 @@ class CalibrationDialog(QDialog):
         self.list.takeItem(self.list.currentRow())
         self._forget_result()
 
-    def _board_changed(self, *_: object) -> None:
-        # Corners of another board do not fit.
+    def _counts_changed(self, *_: object) -> None:
+        count = self.list.count()
+        question = f"Corners of another board do not fit. Remove the {count} view(s) collected so far?"
+        if count and not confirmed(self, "Another board", question):
+            for field, value in zip((self.columns, self.rows), self._counts, strict=True):
+                with signals_blocked(field):
+                    field.setValue(value)
+            return
+        self._counts = (self.columns.value(), self.rows.value())
         self.list.clear()
         self._forget_result()
 
@@ -189,7 +203,14 @@ class CalibrationDialog(QDialog):
             return
         self.run.setEnabled(False)
         self._say("calibrating ...", "info")
-        self._tasks.start("calibrate", lambda _: calibrate(pairs, board, *cameras), self._done, self._failed)
+
+        def done(result: Calibrated) -> None:
+            if (self._board, self.pairs) == (board, pairs):
+                self._done(result)
+            else:
+                self._say("the board or its views were changed meanwhile; calibrate again", "warn")
+
+        self._tasks.start("calibrate", lambda _: calibrate(pairs, board, *cameras), done, self._failed)
 
     def _done(self, result: Calibrated) -> None:
         self._result = result
@@ -207,7 +228,7 @@ class CalibrationDialog(QDialog):
         for button in (self.save, self.use):
             button.setEnabled(True)
 
-    def _forget_result(self) -> None:
+    def _forget_result(self, *_: object) -> None:
         self._result = None
         self.run.setEnabled(bool(self.pairs))
         self.remove.setEnabled(self.list.count() > 0)

@@ -1,4 +1,4 @@
-"""The windows beside the window: messages, help, import, calibration, questions."""
+"""The windows beside the window: messages, help, import, calibration, notes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, Qt
-from PyQt6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
+from PyQt6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from app.gui.baseline import BaselinePresenter
 from app.gui.calibration_dialog import CalibrationDialog
@@ -20,18 +20,6 @@ from app.gui.recording import RecordingPresenter
 from app.gui.snapshot import save_snapshot
 from app.gui.tasks import CancelToken, Tasks
 from drivers import CameraIdentity
-
-
-def confirmed(parent: QWidget, title: str, question: str) -> bool:
-    """Ask for a decision; the safe answer is the default."""
-    answer = QMessageBox.question(
-        parent,
-        title,
-        question,
-        QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
-        QMessageBox.StandardButton.Cancel,
-    )
-    return answer is QMessageBox.StandardButton.Yes
 
 
 class Dialogs(QObject):

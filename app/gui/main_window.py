@@ -18,7 +18,7 @@ from app.gui.camera_rig import RigFactory
 from app.gui.checks import Checklist
 from app.gui.combined import Combined
 from app.gui.controller import SessionController
-from app.gui.dialogs import Dialogs, confirmed
+from app.gui.dialogs import Dialogs
 from app.gui.exposure import ExposurePresenter, Quantity
 from app.gui.exposure_panel import ExposurePanel
 from app.gui.fused_pane import FUSIONS, OVERLAYS, Show
@@ -30,6 +30,7 @@ from app.gui.messages import Messages
 from app.gui.number_keys import NumberKeys
 from app.gui.pages import Pages
 from app.gui.presets import Memory, PresetBar
+from app.gui.question import confirmed
 from app.gui.recording import RecordingPresenter
 from app.gui.recording_panel import RecordingPanel
 from app.gui.side_column import SideColumn

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFileDialog, QLabel
+from PyQt6.QtWidgets import QFileDialog, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.gui.alignment_lock import LockState
@@ -101,6 +101,29 @@ def test_board_views_give_the_true_baseline(
     assert rig.hsr.id.serial == "1"
     with qtbot.waitSignal(dialog.used):
         dialog.use.click()
+    tasks.close()
+
+
+def test_views_stay_until_another_board_is_agreed_to(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The side of a square only scales the result; other counts make other corners."""
+    messages = Messages()
+    tasks = Tasks(messages.error)
+    dialog = CalibrationDialog(lambda: frames(POSES[0]), identify, tasks, messages)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.columns.setValue(COLUMNS)
+    dialog.rows.setValue(ROWS)
+    dialog.add.click()
+    qtbot.waitUntil(lambda: dialog.list.count() == 1, timeout=20000)
+    dialog.square.setValue(25.0)
+    assert dialog.list.count() == 1
+    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    dialog.columns.setValue(COLUMNS + 1)
+    assert (dialog.list.count(), dialog.columns.value()) == (1, COLUMNS)
+    dialog.columns.setValue(COLUMNS + 1)
+    assert (dialog.list.count(), dialog.columns.value()) == (0, COLUMNS + 1)
+    assert not answers
     tasks.close()
 
 
