@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from PyQt6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 from app.codecs import CODECS, QUALITIES, codec_for
 from app.errors import AppError
 from app.fuse import FuseJob
+from app.gui.file_field import FileField
 from app.gui.messages import sentence
 from app.gui.method_box import MethodBox
 from app.gui.number_keys import EnterEndsNumbers
@@ -49,8 +50,8 @@ _CODECS = {
     "png": "PNG pictures, lossless",
     "tiff": "TIFF pictures, lossless",
 }
-
-
+_ENDINGS = {suffix for codec in CODECS.values() for suffix in codec.suffixes if suffix}
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _QUALITIES = {
     "high": "High: hardly distinguishable",
     "medium": "Medium: about half the size",
@@ -122,7 +123,7 @@ class ExportDialog(QDialog):
             field.setDecimals(3)
             field.setSuffix(" s")
             field.setValue(value)
-        self.out = QLineEdit()
+        self.out = FileField()
         self.out.setObjectName("export_out")
         self.browse = QPushButton("Browse")
         self.overwrite = QCheckBox("Replace an existing file")
@@ -232,7 +233,7 @@ class ExportDialog(QDialog):
             self.out.setText(proposed)
         else:
             # A name of the operator's own stays; only its ending follows the format.
-            self.out.setText(str(Path(self.out.text()).with_suffix(suffix)))
+            self.out.setText(_with_ending(self.out.text(), suffix))
         self._proposed = proposed
         self._weigh()
 
@@ -306,6 +307,16 @@ class ExportDialog(QDialog):
         self.problem.setVisible(bool(problem))
         if not problem:
             self.accept()
+
+
+def _with_ending(text: str, suffix: str) -> str:
+    """The same file with the ending of another format; text that names no file stays as it is."""
+    path = Path(text.strip()).expanduser()
+    if not text.strip() or text.strip().endswith(_SEPARATORS) or path.is_dir():
+        return text
+    # What follows a dot is part of the name unless it is the ending of a format: trial.01.
+    stem = text.strip().removesuffix(path.suffix) if path.suffix.lower() in _ENDINGS else text.strip()
+    return stem + suffix
 
 
 def _bytes(count: float) -> str:

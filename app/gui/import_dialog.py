@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.errors import CaptureFactorError, OffsetError
+from app.gui.file_field import FileField
 from app.gui.messages import Messages, Severity, sentence
 from app.gui.number_keys import EnterEndsNumbers
 from app.gui.offset_dialog import OffsetDialog
@@ -57,7 +58,7 @@ class ImportDialog(QDialog):
         self.setWindowTitle("Import clips")
         self._folder, self._tasks, self._messages = folder, tasks, messages
         self._running = False
-        self.hsr, self.lsr = QLineEdit(), QLineEdit()
+        self.hsr, self.lsr = FileField(), FileField()
         self.hsr.setObjectName("import_hsr")
         self.lsr.setObjectName("import_lsr")
         self.name = QLineEdit("import_001")

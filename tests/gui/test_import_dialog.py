@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PyQt6.QtCore import QTimer
-from PyQt6.QtWidgets import QLabel, QLineEdit, QMessageBox
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from PyQt6.QtGui import QDragEnterEvent, QDropEvent
+from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.codecs import CODECS
@@ -108,6 +109,19 @@ def test_the_window_is_drawn_while_work_is_ended(qtbot: QtBot) -> None:
     assert drawn
     tasks.start("late", work, lambda _: None)
     assert not tasks.running
+
+
+def test_a_clip_dropped_on_its_field_becomes_its_path(idle_window: MainWindow, tmp_path: Path) -> None:
+    dialog = dialog_of(idle_window)
+    clip = tmp_path / "my clip ä.mp4"
+    dropped = QMimeData()
+    dropped.setUrls([QUrl.fromLocalFile(str(clip))])
+    how = (Qt.DropAction.CopyAction, dropped, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    for event in (QDragEnterEvent(QPoint(5, 5), *how), QDropEvent(QPointF(5, 5), *how)):
+        QApplication.sendEvent(dialog.lsr, event)
+        assert event.isAccepted()
+    assert dialog.lsr.text() == str(clip)
+    dialog.close()
 
 
 def test_missing_clip_is_said_in_the_dialog(

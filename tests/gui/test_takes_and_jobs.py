@@ -203,6 +203,30 @@ def test_another_format_keeps_the_name_that_was_typed(dialog: ExportDialog, tmp_
     assert dialog.out.text() == str(tmp_path / "best.mkv")
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("trial.01", "trial.01.mkv"),
+        ("a.MOV", "a.mkv"),
+        ("plain", "plain.mkv"),
+        ("clips/", "clips/"),
+        (".", "."),
+    ],
+)
+def test_another_format_changes_nothing_but_the_ending_of_a_file(
+    dialog: ExportDialog, tmp_path: Path, typed: str, kept: str
+) -> None:
+    dialog.out.setText(f"{tmp_path}/{typed}")
+    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
+    assert dialog.out.text() == f"{tmp_path}/{kept}"
+
+
+def test_another_format_leaves_an_empty_field_empty(dialog: ExportDialog) -> None:
+    dialog.out.clear()
+    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
+    assert dialog.out.text() == ""
+
+
 def test_dialog_refuses_an_ending_that_cannot_hold_the_format(dialog: ExportDialog, takes: Path) -> None:
     dialog.out.setText(str(takes / "clip.png"))
     dialog.go.click()
