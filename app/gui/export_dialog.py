@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from PyQt6.QtWidgets import (
@@ -31,6 +32,7 @@ from app.gui.rows import row
 from app.gui.take_library import TakeEntry
 from app.gui.tasks import Tasks
 from app.gui.theme import set_chip, set_flag
+from app.outputs import check_output, partial_path, sidecar_path
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView
 from app.size_estimate import SizeEstimate, estimate_size
@@ -76,6 +78,7 @@ class ExportDialog(QDialog):
         part: The part chosen in the browser.
         tasks: Where the size is found out.
         fused: Begin with the fused view.
+        taken: Files that other jobs are going to write.
 
     """
 
@@ -87,11 +90,12 @@ class ExportDialog(QDialog):
         tasks: Tasks,
         *,
         fused: bool,
+        taken: frozenset[Path] = frozenset(),
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Export {take.name}")
-        self._take, self._fps, self._tasks = take, fps, tasks
+        self._take, self._fps, self._tasks, self._taken = take, fps, tasks, taken
         self._sizes: dict[tuple[str, str, str], SizeEstimate | str | None] = {}
         self.view = QComboBox()
         self.view.setObjectName("export_view")
@@ -168,6 +172,8 @@ class ExportDialog(QDialog):
         self.browse.clicked.connect(self._browse)
         self._answered = False
         self._proposed = ""
+        self._replaced = ""
+        self.out.textChanged.connect(self._renamed)
         self.finished.connect(self._end)
         self._follow()
         self.setMinimumWidth(520)
@@ -228,7 +234,7 @@ class ExportDialog(QDialog):
         self._form.setRowVisible(self.quality, bool(CODECS[str(self.codec.currentData())].lower))
         kind = "fused" if raw is None else raw.value.replace(" ", "_")
         suffix = CODECS[str(self.codec.currentData())].suffixes[0]
-        proposed = str(self._take.path.parent / f"{self._take.name}_{kind}{suffix}")
+        proposed = str(self._free_name(f"{self._take.name}_{kind}", suffix))
         if self.out.text() == self._proposed:
             self.out.setText(proposed)
         else:
@@ -236,6 +242,17 @@ class ExportDialog(QDialog):
             self.out.setText(_with_ending(self.out.text(), suffix))
         self._proposed = proposed
         self._weigh()
+
+    def _free_name(self, stem: str, suffix: str) -> Path:
+        """A file beside the take that neither exists nor is going to, nor has a part to resume."""
+
+        def free(path: Path) -> bool:
+            part = sidecar_path(partial_path(path))
+            return path not in self._taken and not path.exists() and not part.exists()
+
+        folder = self._take.path.absolute().parent
+        names = chain([stem], (f"{stem}_{number}" for number in count(2)))
+        return next(filter(free, (folder / f"{name}{suffix}" for name in names)))
 
     def _follow_method(self, *_: object) -> None:
         self.references.setEnabled(self.method.method != "bicubic")
@@ -291,18 +308,35 @@ class ExportDialog(QDialog):
         chosen, _ = QFileDialog.getSaveFileName(self, "Export to", self.out.text())
         if chosen:
             self.out.setText(chosen)
+            # The file dialog has asked whether it may be replaced.
+            if Path(chosen).exists():
+                self.overwrite.setChecked(True)
+                self._replaced = chosen
+
+    def _renamed(self, text: str) -> None:
+        if self._replaced and text != self._replaced:
+            # What was agreed to holds for that file only.
+            self._replaced = ""
+            self.overwrite.setChecked(False)
+
+    def _problem(self) -> str:
+        """What keeps the job from being done; "" when nothing does."""
+        if not self.out.text().strip():
+            return "choose a file"
+        if self.start.value() >= self.end.value():
+            return "the part ends before it begins"
+        request = self.request
+        if request.out.absolute() in self._taken:
+            return f"another job is going to write {request.out}; choose another name"
+        try:
+            codec_for(str(self.codec.currentData()), request.out)
+            check_output(request.out, overwrite=request.overwrite, inputs=(self._take.path,))
+        except AppError as error:
+            return sentence(error)
+        return ""
 
     def _check(self) -> None:
-        problem = ""
-        if not self.out.text().strip():
-            problem = "choose a file"
-        elif self.start.value() >= self.end.value():
-            problem = "the part ends before it begins"
-        else:
-            try:
-                codec_for(str(self.codec.currentData()), self.request.out)
-            except AppError as error:
-                problem = sentence(error).replace("--codec ", "the format ")
+        problem = self._problem()
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
         if not problem:

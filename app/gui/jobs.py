@@ -15,6 +15,7 @@ from app.errors import CancelledError
 from app.fuse import FuseJob, FuseResult, run_job
 from app.gui.messages import Messages, sentence
 from app.gui.tasks import CancelToken, Tasks
+from app.outputs import partial_path, sidecar_path
 from app.raw_export import RawExportJob, RawExportResult, run_raw_export
 
 _POLL_MS = 200
@@ -41,6 +42,7 @@ class Job:
         text: What it is doing, or why it ended.
         done: Frames written.
         total: Frames in all; 0 while that is not known.
+        part: Whether it has ended with a part that it can go on from.
 
     """
 
@@ -50,6 +52,7 @@ class Job:
     text: str = ""
     done: int = 0
     total: int = 0
+    part: bool = False
     _began: float = 0.0
     _resumed: int = 0
     token: CancelToken | None = field(default=None, repr=False)
@@ -62,7 +65,7 @@ class Job:
     @property
     def resumable(self) -> bool:
         """Whether it can go on where it was stopped."""
-        return self.state in (JobState.CANCELLED, JobState.FAILED) and isinstance(self.request, FuseJob)
+        return self.state in (JobState.CANCELLED, JobState.FAILED) and self.part
 
     @property
     def seconds_left(self) -> float | None:
@@ -76,6 +79,11 @@ class Job:
         """Told by the worker when the frames begin."""
         self.text, self.total, self.done, self._resumed = text, total, done, done
         self._began = time.monotonic()
+
+    def look_for_part(self) -> None:
+        """Find out what it has left; a part from before it began is another job's."""
+        note = sidecar_path(partial_path(self.out))
+        self.part = isinstance(self.request, FuseJob) and self._began > 0 and note.is_file()
 
     def advance(self) -> None:
         """Told by the worker after each frame."""
@@ -112,6 +120,13 @@ class JobQueue(QObject):
     def active(self) -> int:
         """Jobs that wait or run."""
         return sum(job.state in (JobState.QUEUED, JobState.RUNNING) for job in self._jobs)
+
+    @property
+    def outputs(self) -> frozenset[Path]:
+        """What waiting and running jobs write."""
+        return frozenset(
+            job.out.absolute() for job in self._jobs if job.state in (JobState.QUEUED, JobState.RUNNING)
+        )
 
     def add(self, request: FuseJob | RawExportJob) -> Job:
         """Queue a job."""
@@ -178,6 +193,7 @@ class JobQueue(QObject):
 
     def _ended(self, job: Job, state: JobState, text: str) -> None:
         job.state, job.text, job.token = state, text, None
+        job.look_for_part()
         if state is JobState.DONE:
             self._messages.info(f"written: {job.out}")
         self._next()

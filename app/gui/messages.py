@@ -11,6 +11,7 @@ from enum import IntEnum
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.errors import AppError
+from app.gui.words import in_window_words
 from calibration.errors import CalibrationError
 from drivers.errors import DriverError
 from fusion.errors import FusionError
@@ -88,7 +89,7 @@ class Messages(QObject):
 def sentence(error: BaseException) -> str:
     """One line for the operator."""
     if isinstance(error, (AppError, DriverError, CalibrationError, FusionError)):
-        return " ".join(str(error).split())
+        return in_window_words(" ".join(str(error).split()))
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}; check the path, its permissions and the free disk space"

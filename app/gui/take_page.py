@@ -377,7 +377,10 @@ class TakePage(QWidget):
             if entry is not None and self.note.text():
                 self._messages.info(f"{entry.name} cannot be fused or exported: {self.note.text()}")
             return
-        dialog = ExportDialog(entry, self._open.fps, self.part, self._tasks, fused=fused, parent=self)
+        taken = self._queue.outputs
+        dialog = ExportDialog(
+            entry, self._open.fps, self.part, self._tasks, fused=fused, taken=taken, parent=self
+        )
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self._queue.add(dialog.request)
         dialog.deleteLater()

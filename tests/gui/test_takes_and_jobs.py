@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
@@ -22,11 +18,10 @@ from app.capture import emulated_session
 from app.errors import CancelledError
 from app.fuse import FuseJob
 from app.gui import jobs as jobs_module
-from app.gui.export_dialog import ExportDialog, Part
+from app.gui.export_dialog import ExportDialog
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
-from app.gui.take_library import read_entry, scan
-from app.gui.tasks import Tasks
+from app.gui.take_library import scan
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
 from app.rig_setup import RigSetup
@@ -132,106 +127,16 @@ def test_export_side_by_side(idle_window: MainWindow, qtbot: QtBot, takes: Path)
     assert width == 384 + 384
 
 
-@pytest.fixture
-def dialog(takes: Path, qtbot: QtBot) -> Iterator[ExportDialog]:
-    """The export dialog of a take, and nothing around it."""
-    tasks = Tasks(lambda error: pytest.fail(str(error)))
-    dialog = ExportDialog(read_entry(takes / "marbles"), 120.0, Part(), tasks, fused=True)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    yield dialog
-    dialog.reject()
-    tasks.close()
-
-
-def test_enter_in_a_number_field_takes_the_number_and_starts_nothing(
-    dialog: ExportDialog, qtbot: QtBot
-) -> None:
-    dialog.end.selectAll()
-    qtbot.keyClicks(dialog.end, "0.1")
-    qtbot.keyClick(dialog.end, Qt.Key.Key_Return)
-    assert dialog.isVisible()
-    assert isinstance(dialog.request, FuseJob)
-    assert dialog.request.options.end_s == pytest.approx(0.1)
-    qtbot.keyClick(dialog, Qt.Key.Key_Return)
-    assert not dialog.isVisible()
-
-
-def said_size(dialog: ExportDialog) -> tuple[str, float]:
-    """Picture size and megabytes as the dialog tells them."""
-    found = re.search(r"(\d+ x \d+) px, about ([\d.]+) MB", dialog.summary.text())
-    return (found[1], float(found[2])) if found else ("", 0.0)
-
-
-def test_size_is_told_before_the_export(
-    dialog: ExportDialog, takes: Path, qtbot: QtBot, tmp_path: Path
-) -> None:
-    qtbot.waitUntil(lambda: said_size(dialog)[0] == "384 x 320", timeout=30000)
-    dialog.view.setCurrentText("LSR camera as recorded")
-    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
-    assert not dialog.quality.isVisible()
-    qtbot.waitUntil(lambda: said_size(dialog)[0] == "96 x 80", timeout=30000)
-    told = said_size(dialog)[1]
-    out = tmp_path / "real.mkv"
-    run_raw_export(RawExportJob(takes / "marbles", out, RawView.LSR, "ffv1"))
-    assert told == pytest.approx(out.stat().st_size / 1e6, rel=0.5, abs=0.1)
-
-
-def test_lower_quality_makes_a_smaller_file(dialog: ExportDialog, qtbot: QtBot, tmp_path: Path) -> None:
-    sizes = []
-    dialog.view.setCurrentText("HSR camera as recorded")
-    for quality in ("high", "medium", "small"):
-        dialog.quality.setCurrentIndex(dialog.quality.findData(quality))
-        job = dialog.request
-        assert isinstance(job, RawExportJob)
-        assert job.quality == quality
-        run_raw_export(replace(job, out=tmp_path / f"{quality}.mp4"))
-        sizes.append((tmp_path / f"{quality}.mp4").stat().st_size)
-        told = json.loads((tmp_path / f"{quality}.mp4.json").read_text())
-        assert (told["quality"], told["simulated"], told["frames"]) == (quality, True, 6)
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] < sizes[0]
-
-
-def test_another_format_keeps_the_name_that_was_typed(dialog: ExportDialog, tmp_path: Path) -> None:
-    assert dialog.out.text().endswith("marbles_fused.mp4")
-    dialog.codec.setCurrentIndex(dialog.codec.findData("prores"))
-    assert dialog.out.text().endswith("marbles_fused.mov")
-    dialog.out.setText(str(tmp_path / "best.mov"))
-    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
-    dialog.view.setCurrentText("LSR camera as recorded")
-    assert dialog.out.text() == str(tmp_path / "best.mkv")
-
-
-@pytest.mark.parametrize(
-    ("typed", "kept"),
-    [
-        ("trial.01", "trial.01.mkv"),
-        ("a.MOV", "a.mkv"),
-        ("plain", "plain.mkv"),
-        ("clips/", "clips/"),
-        (".", "."),
-    ],
-)
-def test_another_format_changes_nothing_but_the_ending_of_a_file(
-    dialog: ExportDialog, tmp_path: Path, typed: str, kept: str
-) -> None:
-    dialog.out.setText(f"{tmp_path}/{typed}")
-    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
-    assert dialog.out.text() == f"{tmp_path}/{kept}"
-
-
-def test_another_format_leaves_an_empty_field_empty(dialog: ExportDialog) -> None:
-    dialog.out.clear()
-    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
-    assert dialog.out.text() == ""
-
-
-def test_dialog_refuses_an_ending_that_cannot_hold_the_format(dialog: ExportDialog, takes: Path) -> None:
-    dialog.out.setText(str(takes / "clip.png"))
-    dialog.go.click()
-    assert dialog.isVisible()
-    assert ".mp4" in dialog.problem.text()
+def test_fusion_that_never_began_is_not_resumed(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
+    """Not even where another job has left a part under its name."""
+    (takes / "there.mp4").write_bytes(b"x")
+    (takes / "there.partial.mp4.json").write_text("{}")
+    job = idle_window.jobs.add(FuseJob((takes / "marbles",), takes / "there.mp4"))
+    idle_window.actions_table["takes"].trigger()
+    qtbot.waitUntil(lambda: job.state is JobState.FAILED, timeout=20000)
+    assert not job.resumable
+    assert not idle_window.take_page.jobs.rows[0].resume.isVisible()
+    assert "--" not in job.text
 
 
 def test_stopped_fusion_is_resumed_to_the_end(
@@ -258,6 +163,7 @@ def test_stopped_fusion_is_resumed_to_the_end(
     row.stop.click()
     qtbot.waitUntil(lambda: job.state is JobState.CANCELLED, timeout=20000)
     assert not (takes / "out.mp4").exists()
+    assert "--" not in job.text
     row.resume.click()
     qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=60000)
     assert video(takes / "out.mp4")[0] == FRAMES

@@ -1,0 +1,23 @@
+"""The window's words for what error messages tell users of the command line to do."""
+
+from __future__ import annotations
+
+_WORDS = (
+    (
+        "give another --out, or --overwrite to replace it",
+        "choose another name, or tick Replace an existing file",
+    ),
+    ("give another --out", "choose another name"),
+    ("give --out one", "choose one"),
+    ("run again with --resume to go on", "Resume goes on"),
+    ("free some space and run again with --resume", "free some space and press Resume"),
+    ("run with the same ones, or without --resume to start afresh", "start afresh under another name"),
+    ("--codec ", "the format "),
+)
+
+
+def in_window_words(text: str) -> str:
+    """The same sentence with buttons and fields in place of options."""
+    for options, words in _WORDS:
+        text = text.replace(options, words)
+    return text
