@@ -129,6 +129,14 @@ class ExportDialog(QDialog):
             field.setValue(value)
         self.out = FileField()
         self.out.setObjectName("export_out")
+        # A label of the form names no field that shares its row.
+        for field, spoken in (
+            (self.playback, "Playback rate"),
+            (self.start, "Beginning of the part"),
+            (self.end, "End of the part"),
+            (self.out, "File"),
+        ):
+            field.setAccessibleName(spoken)
         self.browse = QPushButton("Browse")
         self.overwrite = QCheckBox("Replace an existing file")
         self.summary = QLabel("")

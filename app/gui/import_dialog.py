@@ -84,6 +84,15 @@ class ImportDialog(QDialog):
         self.factor.setRange(1, 100)
         self.factor.setValue(1)
         self.factor.setToolTip("How many times slower the LSR clip plays than it was filmed")
+        # A label of the form names no field that shares its row.
+        for field, spoken in (
+            (self.hsr, "HSR clip"),
+            (self.lsr, "LSR clip"),
+            (self.offset, "Offset"),
+            (self.nudge, "Nudge"),
+            (self.factor, "LSR slow motion"),
+        ):
+            field.setAccessibleName(spoken)
         self.transcode = QCheckBox("Store raw frames, independent of the clips (large)")
         self.notes = QLineEdit()
         self.bar = QProgressBar()

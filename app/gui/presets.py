@@ -103,6 +103,7 @@ class PresetBar(QWidget):
         self._memory, self._controller, self._undo, self._messages = memory, controller, undo, messages
         self.names = QComboBox()
         self.names.setObjectName("presets")
+        self.names.setAccessibleName("Preset")
         self.names.setPlaceholderText("none")
         self.save = QPushButton("Save ...")
         self.save.setObjectName("preset_save")

@@ -160,6 +160,8 @@ class TriggerPanel(QWidget):
         self.maker.addItems(list(_MAKERS))
         self.maker.setToolTip("What makes the pulses of both cameras; Wiring shows how to connect it")
         self.line, self.edge = QComboBox(), QComboBox()
+        self.line.setAccessibleName("Trigger input")
+        self.edge.setAccessibleName("Edge of the pulses")
         self.line.addItems(list(_LINES))
         self.edge.addItems(list(_EDGES))
         self.result = QLabel("")
