@@ -89,7 +89,7 @@ def run(options: GuiOptions) -> int:
                 # A picture is made by a script as often as not: it leaves no trace.
                 settings_path=options.settings_path if options.screenshot is None else None,
                 theme=theme,
-                serials=options.job.serials,
+                serials=options.setup.serials,
             ),
             messages,
         )

@@ -130,13 +130,13 @@ class ExportDialog(QDialog):
         self.out = FileField()
         self.out.setObjectName("export_out")
         # A label of the form names no field that shares its row.
-        for field, spoken in (
+        for named, spoken in (
             (self.playback, "Playback rate"),
             (self.start, "Beginning of the part"),
             (self.end, "End of the part"),
             (self.out, "File"),
         ):
-            field.setAccessibleName(spoken)
+            named.setAccessibleName(spoken)
         self.browse = QPushButton("Browse")
         self.overwrite = QCheckBox("Replace an existing file")
         self.summary = QLabel("")
