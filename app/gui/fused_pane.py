@@ -137,7 +137,7 @@ class FusedPane(QFrame):
         self.wipe.setValue(_STEPS // 2)
         self.wipe.setMinimumWidth(120)
         self.wipe.setToolTip("Place of the border: left LSR, right fused")
-        for box, spoken in (
+        for chooser, spoken in (
             (self.mode, "Combined picture"),
             (self.method, "Live fusion method"),
             (self.region, "Part that is fused live"),
@@ -146,7 +146,7 @@ class FusedPane(QFrame):
             (self.recurrent, "Recursion of live fusion"),
             (self.wipe, "Border between LSR and fused picture"),
         ):
-            box.setAccessibleName(spoken)
+            chooser.setAccessibleName(spoken)
         self.rate = chip("-", tip="Fused pictures per second, and how long one takes")
         self.age = chip("", tip="From the arrival of the LSR frame to the finished picture")
         self.dropped = chip("", tip="GoPs that live fusion had no time for; recordings keep them all")

@@ -124,6 +124,7 @@ def test_views_stay_until_another_board_is_agreed_to(qtbot: QtBot, monkeypatch: 
     dialog.columns.setValue(COLUMNS + 1)
     assert (dialog.list.count(), dialog.columns.value()) == (0, COLUMNS + 1)
     assert not answers
+    dialog.close()
     tasks.close()
 
 
