@@ -30,7 +30,7 @@ from app.gui.method_box import MethodBox
 from app.gui.number_keys import EnterEndsNumbers
 from app.gui.rows import row
 from app.gui.take_library import TakeEntry
-from app.gui.tasks import Tasks
+from app.gui.tasks import Newest, Tasks
 from app.gui.theme import set_chip, set_flag
 from app.outputs import check_output, partial_path, sidecar_path
 from app.pipeline import FusionOptions
@@ -53,7 +53,6 @@ _CODECS = {
     "tiff": "TIFF pictures, lossless",
 }
 _ENDINGS = {suffix for codec in CODECS.values() for suffix in codec.suffixes if suffix}
-_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _QUALITIES = {
     "high": "High: hardly distinguishable",
     "medium": "Medium: about half the size",
@@ -96,6 +95,8 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(f"Export {take.name}")
         self._take, self._fps, self._tasks, self._taken = take, fps, tasks, taken
+        self._folder = take.path.absolute().parent
+        self._names = Newest(tasks, "free name")
         self._sizes: dict[tuple[str, str, str], SizeEstimate | str | None] = {}
         self.view = QComboBox()
         self.view.setObjectName("export_view")
@@ -160,7 +161,8 @@ class ExportDialog(QDialog):
         form.addRow("", self.overwrite)
         self._form = form
         buttons = QDialogButtonBox()
-        self.go = buttons.addButton("Start", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.go = QPushButton("Start")
+        buttons.addButton(self.go, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self._check)
         buttons.rejected.connect(self.reject)
@@ -242,25 +244,22 @@ class ExportDialog(QDialog):
         self._form.setRowVisible(self.quality, bool(CODECS[str(self.codec.currentData())].lower))
         kind = "fused" if raw is None else raw.value.replace(" ", "_")
         suffix = CODECS[str(self.codec.currentData())].suffixes[0]
-        proposed = str(self._free_name(f"{self._take.name}_{kind}", suffix))
+        proposed = str(self._folder / f"{self._take.name}_{kind}{suffix}")
         if self.out.text() == self._proposed:
             self.out.setText(proposed)
         else:
             # A name of the operator's own stays; only its ending follows the format.
             self.out.setText(_with_ending(self.out.text(), suffix))
         self._proposed = proposed
+        self._names.start(lambda _: _free_name(Path(proposed), self._taken), self._propose)
         self._weigh()
 
-    def _free_name(self, stem: str, suffix: str) -> Path:
-        """A file beside the take that neither exists nor is going to, nor has a part to resume."""
-
-        def free(path: Path) -> bool:
-            part = sidecar_path(partial_path(path))
-            return path not in self._taken and not path.exists() and not part.exists()
-
-        folder = self._take.path.absolute().parent
-        names = chain([stem], (f"{stem}_{number}" for number in count(2)))
-        return next(filter(free, (folder / f"{name}{suffix}" for name in names)))
+    def _propose(self, free: Path) -> None:
+        if self._answered:
+            return
+        if self.out.text() == self._proposed:
+            self.out.setText(str(free))
+        self._proposed = str(free)
 
     def _follow_method(self, *_: object) -> None:
         self.references.setEnabled(self.method.method != "bicubic")
@@ -316,10 +315,9 @@ class ExportDialog(QDialog):
         chosen, _ = QFileDialog.getSaveFileName(self, "Export to", self.out.text())
         if chosen:
             self.out.setText(chosen)
-            # The file dialog has asked whether it may be replaced.
-            if Path(chosen).exists():
-                self.overwrite.setChecked(True)
-                self._replaced = chosen
+            # The file dialog has asked whether it may be replaced, if it is there.
+            self.overwrite.setChecked(True)
+            self._replaced = chosen
 
     def _renamed(self, text: str) -> None:
         if self._replaced and text != self._replaced:
@@ -328,7 +326,7 @@ class ExportDialog(QDialog):
             self.overwrite.setChecked(False)
 
     def _problem(self) -> str:
-        """What keeps the job from being done; "" when nothing does."""
+        """What can be seen without asking the disk to keep the job from being done; "" for nothing."""
         if not self.out.text().strip():
             return "choose a file"
         if self.start.value() >= self.end.value():
@@ -338,23 +336,56 @@ class ExportDialog(QDialog):
             return f"another job is going to write {request.out}; choose another name"
         try:
             codec_for(str(self.codec.currentData()), request.out)
-            check_output(request.out, overwrite=request.overwrite, inputs=(self._take.path,))
         except AppError as error:
             return sentence(error)
         return ""
 
     def _check(self) -> None:
         problem = self._problem()
-        self.problem.setText(problem)
-        self.problem.setVisible(bool(problem))
+        self._tell(problem)
+        if problem:
+            return
+        request = self.request
+        self.go.setEnabled(False)
+        # A share may take its time to answer.
+        self._tasks.start(
+            "check output",
+            lambda _: check_output(request.out, overwrite=request.overwrite, inputs=(self._take.path,)),
+            lambda _: self._checked(request, ""),
+            lambda error: self._checked(request, sentence(error)),
+        )
+
+    def _checked(self, request: FuseJob | RawExportJob, problem: str) -> None:
+        if self._answered:
+            return
+        self.go.setEnabled(True)
+        if self.request != request:
+            self._check()
+            return
+        self._tell(problem)
         if not problem:
             self.accept()
+
+    def _tell(self, problem: str) -> None:
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+
+
+def _free_name(wished: Path, taken: frozenset[Path]) -> Path:
+    """The file, or one of a similar name, that neither exists nor is going to, nor has a part to resume."""
+
+    def free(path: Path) -> bool:
+        part = sidecar_path(partial_path(path))
+        return path not in taken and not path.exists() and not part.exists()
+
+    others = (wished.with_stem(f"{wished.stem}_{number}") for number in count(2))
+    return next(filter(free, chain([wished], others)))
 
 
 def _with_ending(text: str, suffix: str) -> str:
     """The same file with the ending of another format; text that names no file stays as it is."""
     path = Path(text.strip()).expanduser()
-    if not text.strip() or text.strip().endswith(_SEPARATORS) or path.is_dir():
+    if os.path.basename(text.strip()) in ("", ".", ".."):
         return text
     # What follows a dot is part of the name unless it is the ending of a format: trial.01.
     stem = text.strip().removesuffix(path.suffix) if path.suffix.lower() in _ENDINGS else text.strip()

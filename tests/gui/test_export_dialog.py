@@ -42,7 +42,7 @@ def test_enter_in_a_number_field_takes_the_number_and_starts_nothing(
     assert isinstance(dialog.request, FuseJob)
     assert dialog.request.options.end_s == pytest.approx(0.1)
     qtbot.keyClick(dialog, Qt.Key.Key_Return)
-    assert not dialog.isVisible()
+    qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=10000)
 
 
 def said_size(dialog: ExportDialog) -> tuple[str, float]:
@@ -122,19 +122,21 @@ def test_dialog_refuses_an_ending_that_cannot_hold_the_format(dialog: ExportDial
     assert ".mp4" in dialog.problem.text()
 
 
-def test_dialog_stays_open_with_the_reason_an_output_is_refused(dialog: ExportDialog, takes: Path) -> None:
+def test_dialog_stays_open_with_the_reason_an_output_is_refused(
+    dialog: ExportDialog, takes: Path, qtbot: QtBot
+) -> None:
     there = takes / "there.mp4"
     there.write_bytes(b"x")
     for out, reason in ((there, "tick Replace"), (takes / "none" / "x.mp4", "does not exist")):
         dialog.out.setText(str(out))
         dialog.go.click()
+        qtbot.waitUntil(lambda reason=reason: reason in dialog.problem.text(), timeout=10000)  # type: ignore[misc]
         assert dialog.isVisible()
-        assert reason in dialog.problem.text()
         assert "--" not in dialog.problem.text()
     dialog.out.setText(str(there))
     dialog.overwrite.setChecked(True)
     dialog.go.click()
-    assert not dialog.isVisible()
+    qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=10000)
 
 
 def test_proposed_name_is_free(takes: Path, qtbot: QtBot) -> None:
@@ -145,7 +147,8 @@ def test_proposed_name_is_free(takes: Path, qtbot: QtBot) -> None:
     tasks = Tasks(lambda error: pytest.fail(str(error)))
     dialog = ExportDialog(read_entry(takes / "marbles"), 120.0, Part(), tasks, fused=True, taken=taken)
     qtbot.addWidget(dialog)
-    assert dialog.out.text() == str(takes / "marbles_fused_4.mp4")
+    free = str(takes / "marbles_fused_4.mp4")
+    qtbot.waitUntil(lambda: dialog.out.text() == free, timeout=10000)
     dialog.out.setText(str(takes / "marbles_fused_3.mp4"))
     dialog.show()
     dialog.go.click()

@@ -35,6 +35,7 @@ from app.gui.fused_pane import Show
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
 from app.gui.messages import Messages
+from app.gui.method_box import not_runnable
 from app.rig_setup import RigSetup
 from app.session import Session, State
 from drivers import Role
@@ -109,6 +110,8 @@ WATCHED = [
 @pytest.fixture
 def trespasses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Calls of watched functions on the GUI thread, with where they came from."""
+    # Which methods can run here is read once, as the window is built.
+    not_runnable()
     gui = threading.get_ident()
     found: list[str] = []
 
