@@ -1,35 +1,43 @@
-"""Puts the clocks of two hardware-triggered cameras on one line, from frame ids and time stamps."""
+"""Finds which pulses two hardware-triggered cameras share, and so how their clocks run against each other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from drivers._time_grid import IntArray, TimeGrid, fit_grid, robust_line
+from drivers._time_grid import FloatArray, IntArray, TimeGrid, beginning, fit_grid, robust_line
 from drivers.clock_latch import ClockLatch, Phase, PhaseBasis, find_phase, lost_before_first
 from drivers.errors import PairingError
 
 _RATIO_TOLERANCE = 0.01
 _DECISIVE = {"HSR": 3, "LSR": 8}  # with fewer frames, pulses lost in a row look like another rate
+_STEADY_NS = 60e9  # for so long a crystal that warms up runs evenly [ns]
+_JUMP = 0.2  # of an LSR period: more from one common pulse to the next is no jitter
+_WARMING = 20e-6  # how far a cold crystal may run from its mean rate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ClockFit:
-    """How the LSR camera's clock runs against the HSR camera's.
+    """How the LSR camera's clock runs against the HSR camera's, and which pulse each frame belongs to.
 
     Attributes:
         offset_ns: LSR clock minus HSR clock at `reference_ns` [ns].
         drift_ppm: How much faster the LSR clock runs [parts per million].
-        residual_us: RMS distance of the common pulses from the line [us].
+        residual_us: RMS distance of the common pulses from that line [us]: jitter, and in long recordings
+            how unevenly the clocks run while they warm up.
         reference_ns: HSR time that `offset_ns` belongs to [ns].
         phase: k in LSR id = m * HSR id + k.
         basis: What says so.
         warning: Pulses that came before a camera's first frame, or a doubt, in one sentence; "" if none.
         missing_hsr: HSR pulses without a frame between the first and the last frame.
         missing_lsr: LSR pulses without a frame between the first and the last frame.
-        lsr_period_ns: Time between LSR pulses on the LSR clock [ns]; NaN when one frame says nothing.
+        lsr_period_ns: Time between LSR pulses [ns]; NaN for one frame in each stream.
+        hsr_pulses: Pulse of each HSR frame, counted in LSR pulses on the scale of `lsr_pulses`, shape (H,).
+        lsr_pulses: Pulse of each LSR frame, shape (L,).
+        common_ns: HSR times of the HSR pulses that lie between two LSR frames, ascending, shape (C,) [ns].
+        offsets_ns: LSR clock minus HSR clock at each of them, shape (C,) [ns].
 
     """
 
@@ -43,11 +51,23 @@ class ClockFit:
     missing_hsr: int
     missing_lsr: int
     lsr_period_ns: float
+    hsr_pulses: FloatArray = field(repr=False)
+    lsr_pulses: IntArray = field(repr=False)
+    common_ns: IntArray = field(repr=False)
+    offsets_ns: IntArray = field(repr=False)
 
     def to_lsr(self, hsr_ns: IntArray) -> IntArray:
-        """HSR times [ns] on the LSR clock."""
-        drift = np.rint((hsr_ns - self.reference_ns) * (self.drift_ppm * 1e-6)).astype(np.int64)
-        on_lsr: IntArray = hsr_ns + self.offset_ns + drift
+        """HSR times [ns] on the LSR clock: from common pulse to common pulse, by the mean drift beyond them.
+
+        One straight line would be off by milliseconds after an hour in which one crystal warmed up.
+        """
+        at = (hsr_ns - self.reference_ns).astype(np.float64)
+        known = (self.common_ns - self.reference_ns).astype(np.float64)
+        more = np.interp(at, known, (self.offsets_ns - self.offset_ns).astype(np.float64))
+        beyond = at - np.clip(at, known[0], known[-1])
+        on_lsr: IntArray = (
+            hsr_ns + self.offset_ns + np.rint(more + beyond * (self.drift_ppm * 1e-6)).astype(np.int64)
+        )
         return on_lsr
 
 
@@ -62,7 +82,7 @@ def fit_hardware_clocks(
     latch: ClockLatch | None = None,
     lsr_fps: float | None = None,
 ) -> ClockFit:
-    """Fit offset and drift between two cameras that follow the same pulse train.
+    """Number the pulses of two cameras that follow the same pulse train, and fit offset and drift.
 
     Two regular pulse trains on unrelated clocks look alike at every whole shift, so the integer phase comes
     from outside: from the counters, which both start with the first common pulse unless a camera missed it
@@ -103,19 +123,24 @@ def fit_hardware_clocks(
     hsr_pulse = (int(hsr_ids[0]) + hsr.numbers).astype(np.float64) * ratio
     lsr_pulse = (int(lsr_ids[0]) + lsr.numbers).astype(np.float64)
     planned_phase = 0 if phase is None else phase
-    found = find_phase(latch, hsr, lsr, float(hsr_pulse[0] - lsr_pulse[0]), ratio, planned_phase)
+    between = float(hsr_pulse[0] - lsr_pulse[0])
+    early = (beginning(hsr, hsr_ns, _STEADY_NS), beginning(lsr, lsr_ns, _STEADY_NS))
+    found = find_phase(latch, *early, between, ratio, planned_phase)
     if phase is None and found.basis is not PhaseBasis.CLOCKS:
         raise PairingError(
             "nothing says with which LSR frame the divider gave its first pulse; find the offset with "
             "`twinrate sync` or give it with --offset-ms"
         )
     k = found.pulses
-    offsets, at = _offsets(hsr, hsr_ns, hsr_pulse + k, lsr, lsr_ns, lsr_pulse)
+    hsr_pulse += k
+    offsets, at = _offsets(hsr_ns, hsr_pulse, lsr, lsr_ns, lsr_pulse)
     reference = int(at[len(at) // 2])
     relative = (at - reference).astype(np.float64)
     base = int(offsets[len(offsets) // 2])
     intercept, slope = robust_line(relative, (offsets - base).astype(np.float64))
     residual = (offsets - base) - intercept - slope * relative
+    period = lsr.period_ns if len(lsr_ids) > 1 else hsr.period_ns / ratio
+    doubts = (_warning(found, phase, ratio), _jump(at, residual, period))
     return ClockFit(
         offset_ns=base + round(intercept),
         drift_ppm=slope * 1e6,
@@ -123,10 +148,14 @@ def fit_hardware_clocks(
         reference_ns=reference,
         phase=k,
         basis=found.basis,
-        warning=_warning(found, phase, ratio),
+        warning="; ".join(doubt for doubt in doubts if doubt),
         missing_hsr=hsr.missing,
         missing_lsr=lsr.missing,
-        lsr_period_ns=lsr.period_ns,
+        lsr_period_ns=period,
+        hsr_pulses=hsr_pulse,
+        lsr_pulses=lsr_pulse.astype(np.int64),
+        common_ns=at,
+        offsets_ns=offsets,
     )
 
 
@@ -134,6 +163,21 @@ def _warning(found: Phase, planned: int | None, ratio: float) -> str:
     if found.basis is PhaseBasis.DOUBTFUL:
         return "the cameras' clocks contradict their frame ids; check a fast motion in both streams"
     return "" if planned is None else lost_before_first(found.pulses, planned, ratio)
+
+
+def _jump(at: IntArray, residual: FloatArray, period_ns: float) -> str:
+    """One sentence where the clocks jump against each other: a pulse was miscounted or a stamp is wrong."""
+    if len(at) < 2:
+        return ""
+    steps = np.abs(np.diff(residual))
+    worst = int(np.argmax(steps - _WARMING * np.diff(at)))
+    if steps[worst] <= _JUMP * period_ns + _WARMING * (at[worst + 1] - at[worst]):
+        return ""
+    return (
+        f"the cameras' clocks jump by {steps[worst] / 1e6:.1f} ms against each other "
+        f"{(at[worst + 1] - at[0]) / 1e9:.2f} s after the first common pulse; check a fast motion before and "
+        "after it in both streams"
+    )
 
 
 def _check_plan(period_ns: float, planned_ns: float, frames: Mapping[str, int]) -> None:
@@ -152,12 +196,7 @@ def _check_plan(period_ns: float, planned_ns: float, frames: Mapping[str, int]) 
 
 
 def _offsets(
-    hsr: TimeGrid,
-    hsr_ns: IntArray,
-    hsr_pulse: np.ndarray[tuple[int], np.dtype[np.float64]],
-    lsr: TimeGrid,
-    lsr_ns: IntArray,
-    lsr_pulse: np.ndarray[tuple[int], np.dtype[np.float64]],
+    hsr_ns: IntArray, hsr_pulse: FloatArray, lsr: TimeGrid, lsr_ns: IntArray, lsr_pulse: FloatArray
 ) -> tuple[IntArray, IntArray]:
     """LSR minus HSR time of each HSR pulse that lies between two LSR frames, and the HSR times."""
     inside = (hsr_pulse >= lsr_pulse[0] - 1e-6) & (hsr_pulse <= lsr_pulse[-1] + 1e-6)

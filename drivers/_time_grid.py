@@ -17,6 +17,7 @@ _UNSURE = 0.25  # farther than this from a whole number of periods, a time step 
 _ENOUGH = 4  # so many steps in a row that all miss a pulse are no accident
 _SHORT = 8  # pulses that a rough period counts without doubt
 _AGREEING = 0.9  # of all steps must be whole numbers of a period that comes from elsewhere
+_LINE = 8  # frames that a line needs at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,25 @@ class TimeGrid:
     def position(self, times_ns: IntArray) -> FloatArray:
         """Times as real pulse numbers."""
         return ((times_ns - self.origin_ns).astype(np.float64) - self.start_ns) / self.period_ns
+
+
+def beginning(grid: TimeGrid, times_ns: IntArray, span_ns: float) -> TimeGrid:
+    """The first `span_ns` of a grid on a line of their own: crystals that warm up bend a line through hours.
+
+    Args:
+        grid: The whole grid.
+        times_ns: The times that it was fitted to, shape (N,) [ns].
+        span_ns: How much of them [ns]; more where this holds too few frames.
+
+    """
+    relative = (times_ns - grid.origin_ns).astype(np.float64)
+    count = max(int(np.searchsorted(relative, span_ns, side="right")), _LINE)
+    if count >= len(times_ns):
+        return grid
+    numbers, relative = grid.numbers[:count], relative[:count]
+    start, period = robust_line(numbers.astype(np.float64), relative)
+    worst = float(np.abs(relative - start - period * numbers).max())
+    return TimeGrid(numbers, grid.origin_ns, start, period, worst)
 
 
 def check_ascending(times_ns: IntArray, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Frame times of both streams -> GoPs: which HSR frame serves which LSR frames.
+"""Times or pulses of both streams' frames -> GoPs: which HSR frame serves which LSR frames.
 
 A GoP-m is one HSR frame with the m LSR frames around its mid-exposure: ceil(m/2)-1 before, floor(m/2) after
 (Cheng et al., "A Dual Camera System for High Spatiotemporal Resolution Video Acquisition", section 3.2).
@@ -24,6 +24,7 @@ __all__ = [
     "Pairing",
     "fit_hardware_clocks",
     "pair_gops",
+    "pair_pulses",
     "pair_streams",
     "regular_times",
 ]
@@ -61,7 +62,7 @@ class Pairing:
     Attributes:
         gops: At least one; together they hold the LSR frames of `lsr_range`, each once and ascending.
         lsr_range: First LSR index in a GoP and one past the last.
-        ratio: m as measured, LSR frames per HSR frame; NaN for a single HSR frame.
+        ratio: m, LSR frames per HSR frame, as measured or as the trigger plan says.
         lsr_period_ns: Time between LSR frames [ns].
         missing_lsr: LSR frames lost inside `lsr_range`, also those whose whole GoP was lost.
         missing_hsr: HSR frames lost between the first and the last one.
@@ -85,6 +86,11 @@ class TriggeredSource(Protocol):
     @property
     def frame_ids(self) -> IntArray:
         """Camera counters, shape (frame_count,)."""
+        ...
+
+    @property
+    def mid_exposure_ns(self) -> IntArray:
+        """Mid-exposure of each frame on the camera's clock, shape (frame_count,) [ns]."""
         ...
 
     @property
@@ -169,13 +175,47 @@ def pair_gops(
         places = lsr.numbers.astype(np.float64)
     else:
         places = ((lsr_mid_ns - lsr.origin_ns).astype(np.float64) - lsr.start_ns) / period
+    slots = places if regular else np.floor(places + 0.5 + _TIE)
+    found = _share(x, slots, m, period)
+    if found is None:
+        raise PairingError(_no_overlap(hsr_mid_ns, lsr_mid_ns))
+    return replace(found, ratio=m if np.isnan(measured) else measured, missing_hsr=missing_hsr)
+
+
+def pair_pulses(clock: ClockFit, hsr_after_ns: IntArray, lsr_after_ns: IntArray, ratio: float) -> Pairing:
+    """Share the LSR frames out by the pulses that both cameras followed.
+
+    No time is compared over more than one exposure, so it does not matter how the clocks run.
+
+    Args:
+        clock: The pulse of each frame.
+        hsr_after_ns: From the pulse to the mid-exposure of each HSR frame, shape (H,) [ns].
+        lsr_after_ns: The same of each LSR frame, shape (L,) [ns].
+        ratio: m of the trigger plan.
+
+    Raises:
+        PairingError: One frame in each stream, or LSR frames near no HSR frame.
+
+    """
+    period = clock.lsr_period_ns
+    if not period > 0:
+        raise PairingError("one frame in each stream says nothing about time; record longer")
+    slots = clock.lsr_pulses.astype(np.float64)
+    beside = np.interp(clock.hsr_pulses, slots, lsr_after_ns.astype(np.float64))
+    found = _share(clock.hsr_pulses + (hsr_after_ns - beside) / period, slots, ratio, period)
+    if found is None:
+        raise PairingError("no LSR frame was taken near an HSR frame; the recordings do not overlap")
+    return replace(found, missing_hsr=clock.missing_hsr, clock=clock)
+
+
+def _share(x: FloatArray, slots: FloatArray, m: float, period: float) -> Pairing | None:
+    """Share the LSR frames at `slots`, whole numbers, among HSR frames at `x`; None when none is near."""
     centre = np.floor(x + 0.5 + _TIE)
     if abs(m - round(m)) < _WHOLE:
         last_slot = centre[:-1] + np.floor(np.diff(centre) / 2)
     else:
         last_slot = np.floor((x[:-1] + x[1:]) / 2 + _TIE)
     reach = np.floor(m + 0.5)
-    slots = places if regular else np.floor(places + 0.5 + _TIE)
     inside = (slots >= centre[0] - reach) & (slots <= centre[-1] + reach)
     owner = np.searchsorted(last_slot, slots, side="left")
     gops = []
@@ -183,9 +223,7 @@ def pair_gops(
         members = np.flatnonzero(inside & (owner == j)) if len(x) == 1 else _members(owner, inside, int(j))
         at = slots[members].astype(np.int64) - int(centre[j])
         gops.append((int(j), members, at))
-    if not gops:
-        raise PairingError(_no_overlap(hsr_mid_ns, lsr_mid_ns))
-    return _assemble(gops, slots, last_slot, x - centre, m, measured, period, missing_hsr)
+    return _assemble(gops, slots, last_slot, x - centre, m, period) if gops else None
 
 
 def _members(owner: IntArray, inside: np.ndarray[tuple[int], np.dtype[np.bool_]], j: int) -> IntArray:
@@ -201,9 +239,7 @@ def _assemble(
     last_slot: FloatArray,
     subframe: FloatArray,
     m: float,
-    measured: float,
     period: float,
-    missing_hsr: int,
 ) -> Pairing:
     first, stop = int(parts[0][1][0]), int(parts[-1][1][-1]) + 1
     gops = []
@@ -223,10 +259,10 @@ def _assemble(
     return Pairing(
         gops=tuple(gops),
         lsr_range=(first, stop),
-        ratio=measured if not np.isnan(measured) else m,
+        ratio=m,
         lsr_period_ns=period,
         missing_lsr=max(0, int(slots[stop - 1] - slots[first]) + 1 - (stop - first)),
-        missing_hsr=missing_hsr,
+        missing_hsr=0,
     )
 
 
@@ -248,47 +284,49 @@ def hsr_times_on_lsr_clock(pair: StreamPair) -> IntArray:
     """
     if pair.clock_offset_ns is not None:
         return pair.hsr_on_lsr_clock
-    return _hardware_clock(pair)[0].to_lsr(pair.hsr.mid_exposure_ns)
+    hsr, lsr, trigger = _triggered(pair)
+    return _hardware_clock(hsr, lsr, trigger).to_lsr(pair.hsr.mid_exposure_ns)
 
 
 def pair_streams(pair: StreamPair) -> Pairing:
     """GoPs of a take or of two clips.
 
     With a known `clock_offset_ns` the mid-exposure times decide, freed from the drift. Without it, both
-    streams must come from hardware-triggered cameras: then frame ids and trigger times give offset and drift
-    of the clocks.
+    streams must come from hardware-triggered cameras: then frame ids and trigger times say which pulse each
+    frame belongs to, and the pulses decide.
 
     Raises:
-        PairingError: As `pair_gops` and `fit_hardware_clocks`, or nothing says how the clocks relate.
+        PairingError: As `pair_gops`, `pair_pulses` and `fit_hardware_clocks`, or nothing says how the clocks
+            relate.
 
     """
-    hsr, lsr = pair.hsr, pair.lsr
     if pair.clock_offset_ns is not None:
-        return pair_gops(pair.hsr_on_lsr_clock, lsr.mid_exposure_ns)
-    clock, m = _hardware_clock(pair)
-    known = None if np.isnan(clock.lsr_period_ns) else clock.lsr_period_ns
-    hsr_ns = clock.to_lsr(hsr.mid_exposure_ns)
-    found = pair_gops(hsr_ns, lsr.mid_exposure_ns, ratio=m, lsr_period_ns=known)
-    return replace(found, clock=clock)
+        return pair_gops(pair.hsr_on_lsr_clock, pair.lsr.mid_exposure_ns)
+    hsr, lsr, trigger = _triggered(pair)
+    clock = _hardware_clock(hsr, lsr, trigger)
+    hsr_after, lsr_after = hsr.mid_exposure_ns - hsr.pulse_ns, lsr.mid_exposure_ns - lsr.pulse_ns
+    return pair_pulses(clock, hsr_after, lsr_after, trigger.ratio)
 
 
-def _hardware_clock(pair: StreamPair) -> tuple[ClockFit, float]:
-    """The clocks of two triggered cameras, and m."""
+def _triggered(pair: StreamPair) -> tuple[TriggeredSource, TriggeredSource, TriggerMetadata]:
+    """Both streams and their plan, where they have one."""
     hsr, lsr = pair.hsr, pair.lsr
     if not (isinstance(hsr, TriggeredSource) and isinstance(lsr, TriggeredSource)) or hsr.trigger is None:
         raise PairingError(
             f"{hsr.info.name} and {lsr.info.name} have no common clock and no trigger; find their "
             "offset with `twinrate sync` or give it with --offset-ms"
         )
-    m = hsr.trigger.ratio
-    clock = fit_hardware_clocks(
+    return hsr, lsr, hsr.trigger
+
+
+def _hardware_clock(hsr: TriggeredSource, lsr: TriggeredSource, trigger: TriggerMetadata) -> ClockFit:
+    return fit_hardware_clocks(
         hsr.frame_ids,
         hsr.pulse_ns,
         lsr.frame_ids,
         lsr.pulse_ns,
-        m,
-        phase=hsr.trigger.phase,
-        latch=hsr.trigger.latch,
-        lsr_fps=hsr.trigger.hsr_rate * hsr.trigger.ratio,
+        trigger.ratio,
+        phase=trigger.phase,
+        latch=trigger.latch,
+        lsr_fps=trigger.hsr_rate * trigger.ratio,
     )
-    return clock, m
