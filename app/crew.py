@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from app.channel import Channel, restore_turns, shorten_turns
 from app.errors import AppError
@@ -245,6 +246,21 @@ class Crew:
             hsr, lsr = replace(hsr, host_ns=0, error_ns=0), replace(lsr, host_ns=0, error_ns=0)
         return ClockLatch.of(hsr, lsr)
 
+    def first_id(self) -> int | None:
+        """Frame id that the cameras' counters began with, 0 or 1; None before a frame, or where it is unsure.
+
+        A frame lost before a camera's first one looks like a counter that begins later: the lower one counts.
+        """
+        found = []
+        for channel in self.channels.values():
+            try:
+                first = channel.call(partial(_first_id, channel))
+            except DriverError:
+                continue
+            if first is not None:
+                found.append(first)
+        return min(found) if found and 0 <= min(found) <= 1 else None
+
     def halt(self) -> None:
         """Pulses first, then drain, then end: nothing that was exposed is thrown away."""
         master = self.settings.master if self.settings is not None else None
@@ -320,3 +336,12 @@ class Crew:
         for channel in self.channels.values():
             channel.camera.close()
         self.channels = {}
+
+
+def _first_id(channel: Channel) -> int | None:
+    """Id of the first frame since the camera was armed; called between two frames. None before one."""
+    newest = channel.ring.latest() if channel.ring is not None else None
+    if channel.ring is None or newest is None:
+        return None
+    counted = channel.counters
+    return channel.ring.head(newest).frame_id + 1 - counted.received - counted.missing

@@ -202,6 +202,8 @@ def take_metadata(
             source=crew.source,
             phase=plan.phase,
             latch=crew.latch(),
+            first_id=crew.first_id(),
+            by_hand=not crew.counts_pulses and settings.master is None,
         ),
         rig_hash=rig_hash,
         software_version=__version__,

@@ -83,6 +83,10 @@ class Session(SessionNews, SessionControls):
         live = self._state is State.LIVE and all(c.running for c in self._crew.channels.values())
         return self._crew.latch() if live else None
 
+    def first_id(self) -> int | None:
+        """Frame id that the cameras' counters began with; None while not live or where it is unsure."""
+        return self._crew.first_id() if self._state is State.LIVE else None
+
     def status(self) -> RecorderStatus | None:
         """Frames on disk, queue and time left of the running take; None without one."""
         run = self._run

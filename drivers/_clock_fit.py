@@ -16,6 +16,15 @@ _DECISIVE = {"HSR": 3, "LSR": 8}  # with fewer frames, pulses lost in a row look
 _STEADY_NS = 60e9  # for so long a crystal that warms up runs evenly [ns]
 _JUMP = 0.2  # of an LSR period: more from one common pulse to the next is no jitter
 _WARMING = 20e-6  # how far a cold crystal may run from its mean rate
+_BY_HAND = (
+    "only the frame numbers say which LSR frame belongs to which HSR frame, and the pulses were started by "
+    "hand; check a fast motion in both streams"
+)
+
+
+def found_first_id(hsr_id: int, lsr_id: int) -> int:
+    """What the cameras' counters begin with, 0 or 1, by the ids of both streams' first frames."""
+    return 1 if hsr_id == lsr_id == 1 else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +37,7 @@ class ClockFit:
         residual_us: RMS distance of the common pulses from that line [us]: jitter, and in long recordings
             how unevenly the clocks run while they warm up.
         reference_ns: HSR time that `offset_ns` belongs to [ns].
-        phase: k in LSR id = m * HSR id + k.
+        phase: k in LSR id = m * HSR id + k, both ids counted from `first_id`.
         basis: What says so.
         warning: Pulses that came before a camera's first frame, or a doubt, in one sentence; "" if none.
         missing_hsr: HSR pulses without a frame between the first and the last frame.
@@ -81,6 +90,8 @@ def fit_hardware_clocks(
     phase: int | None = 0,
     latch: ClockLatch | None = None,
     lsr_fps: float | None = None,
+    first_id: int | None = None,
+    by_hand: bool = False,
 ) -> ClockFit:
     """Number the pulses of two cameras that follow the same pulse train, and fit offset and drift.
 
@@ -98,6 +109,9 @@ def fit_hardware_clocks(
         latch: Both clocks at one moment; overrules `phase` where it is exact enough.
         lsr_fps: LSR pulses per second of the trigger plan; numbers the pulses of short recordings where most
             were lost. None when nobody knows.
+        first_id: Frame id of both cameras' first pulse; None finds it from the first frames.
+        by_hand: The program did not start the pulses. Then counters alone deserve a warning: a box that ran
+            before gave each camera another first pulse.
 
     Raises:
         PairingError: A stream is empty, times go backwards, the rates contradict `ratio`, too few frames
@@ -120,8 +134,10 @@ def fit_hardware_clocks(
             )
     if planned is not None and len(lsr_ids) > 1:
         _check_plan(lsr.period_ns, planned, {"HSR": len(hsr_ids), "LSR": len(lsr_ids)})
-    hsr_pulse = (int(hsr_ids[0]) + hsr.numbers).astype(np.float64) * ratio
-    lsr_pulse = (int(lsr_ids[0]) + lsr.numbers).astype(np.float64)
+    if first_id is None:
+        first_id = found_first_id(int(hsr_ids[0]), int(lsr_ids[0]))
+    hsr_pulse = (int(hsr_ids[0]) - first_id + hsr.numbers).astype(np.float64) * ratio
+    lsr_pulse = (int(lsr_ids[0]) - first_id + lsr.numbers).astype(np.float64)
     planned_phase = 0 if phase is None else phase
     between = float(hsr_pulse[0] - lsr_pulse[0])
     early = (beginning(hsr, hsr_ns, _STEADY_NS), beginning(lsr, lsr_ns, _STEADY_NS))
@@ -140,7 +156,7 @@ def fit_hardware_clocks(
     intercept, slope = robust_line(relative, (offsets - base).astype(np.float64))
     residual = (offsets - base) - intercept - slope * relative
     period = lsr.period_ns if len(lsr_ids) > 1 else hsr.period_ns / ratio
-    doubts = (_warning(found, phase, ratio), _jump(at, residual, period))
+    doubts = (_warning(found, phase, ratio, by_hand=by_hand), _jump(at, residual, period))
     return ClockFit(
         offset_ns=base + round(intercept),
         drift_ppm=slope * 1e6,
@@ -159,9 +175,11 @@ def fit_hardware_clocks(
     )
 
 
-def _warning(found: Phase, planned: int | None, ratio: float) -> str:
+def _warning(found: Phase, planned: int | None, ratio: float, *, by_hand: bool) -> str:
     if found.basis is PhaseBasis.DOUBTFUL:
         return "the cameras' clocks contradict their frame ids; check a fast motion in both streams"
+    if found.basis is PhaseBasis.COUNTERS and by_hand:
+        return _BY_HAND
     return "" if planned is None else lost_before_first(found.pulses, planned, ratio)
 
 

@@ -85,6 +85,9 @@ class TriggerMetadata(BaseModel):
         phase: LSR pulses before the first HSR pulse; 0 when both lines start with the same pulse, None when
             the pulses come through a divider that may stand anywhere.
         latch: Both cameras' clocks at one moment near the beginning; None when they were not read.
+        first_id: Frame id that both cameras' counters begin with; None where the take itself begins with the
+            first pulse, and in takes of older programs.
+        by_hand: The program did not start the pulses.
         hsr_delay_us: SFNC TriggerDelay of the HSR camera [us].
         lsr_delay_us: SFNC TriggerDelay of the LSR camera [us].
 
@@ -97,6 +100,8 @@ class TriggerMetadata(BaseModel):
     source: str = ""
     phase: int | None = 0
     latch: ClockLatch | None = None
+    first_id: int | None = None
+    by_hand: bool = False
     hsr_delay_us: float = Field(default=0.0, ge=0)
     lsr_delay_us: float = Field(default=0.0, ge=0)
 

@@ -112,7 +112,7 @@ class Checklist(QObject):
             verdict = refused
             if verdict is None and rings is not None:
                 hsr, lsr = (recent_pulses(ring) for ring in rings)
-                verdict = check_sync(hsr, lsr, settings.plan, controller.latch())
+                verdict = check_sync(hsr, lsr, settings.plan, controller.latch(), controller.first_id())
             streams = [check_pulses(verdict)] if verdict is not None else []
             return [*streams, frames, check_disk(folder, settings), alignment]
 

@@ -121,6 +121,11 @@ class SessionController(QObject):
         rig = self._rig
         return rig.session.latch() if rig is not None else None
 
+    def first_id(self) -> int | None:
+        """Frame id that both counters began with, None where it is not known; waits like `latch`."""
+        rig = self._rig
+        return rig.session.first_id() if rig is not None else None
+
     def numbers(self, role: Role) -> StreamNumbers:
         """Counters of one stream; zeros while nothing is connected."""
         rig = self._rig

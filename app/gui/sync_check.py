@@ -100,8 +100,23 @@ def recent_pulses(ring: RingBuffer) -> Pulses:
     return Pulses(np.array(ids, np.int64), np.array(times, np.int64))
 
 
-def check_sync(hsr: Pulses, lsr: Pulses, plan: TriggerPlan, latch: ClockLatch | None = None) -> SyncVerdict:
-    """Judge what both cameras report against the plan, and both clocks read at one moment if any were."""
+def check_sync(
+    hsr: Pulses,
+    lsr: Pulses,
+    plan: TriggerPlan,
+    latch: ClockLatch | None = None,
+    first_id: int | None = None,
+) -> SyncVerdict:
+    """Judge what both cameras report against the plan.
+
+    Args:
+        hsr: Pulses of the HSR camera.
+        lsr: Pulses of the LSR camera.
+        plan: What they should be.
+        latch: Both clocks read at one moment; None if they were not.
+        first_id: Frame id that the counters began with; None where that is not known.
+
+    """
     for role, pulses in ((Role.HSR, hsr), (Role.LSR, lsr)):
         if len(pulses.ids) < 2:
             name = str(role).upper()
@@ -124,7 +139,14 @@ def check_sync(hsr: Pulses, lsr: Pulses, plan: TriggerPlan, latch: ClockLatch | 
         return SyncVerdict("bad", "wrong ratio", tuple(lines))
     try:
         fit = fit_hardware_clocks(
-            hsr.ids, hsr.times_ns, lsr.ids, lsr.times_ns, plan.ratio, phase=plan.phase, latch=latch
+            hsr.ids,
+            hsr.times_ns,
+            lsr.ids,
+            lsr.times_ns,
+            plan.ratio,
+            phase=plan.phase,
+            latch=latch,
+            first_id=first_id,
         )
     except PairingError as error:
         return SyncVerdict("bad", "not synchronised", (*lines, str(error)))

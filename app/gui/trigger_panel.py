@@ -124,8 +124,8 @@ class TriggerPresenter(QObject):
         plan = settings.plan
 
         def work(_: CancelToken) -> SyncVerdict:
-            latch = self._controller.latch()
-            return check_sync(recent_pulses(hsr), recent_pulses(lsr), plan, latch)
+            latch, first_id = self._controller.latch(), self._controller.first_id()
+            return check_sync(recent_pulses(hsr), recent_pulses(lsr), plan, latch, first_id)
 
         self._work.start(work, self.checked.emit)
 

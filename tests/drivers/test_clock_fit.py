@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from drivers import ClockLatch, PhaseBasis
 from drivers.pairing import fit_hardware_clocks, pair_pulses
@@ -50,3 +51,28 @@ def test_clocks_that_jump_against_each_other_are_reported() -> None:
     warning = fit_hardware_clocks(*streams, rig.lsr_ns[lsr] + late, 8.0).warning
     assert "jump by 1.0" in warning
     assert "1.00 s after the first common pulse" in warning
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_counters_begin_at_0_or_1(first: int) -> None:
+    rig = WarmingRig()
+    hsr, lsr = slice(60), slice(480)
+    streams = rig.hsr_ids[hsr] + first, rig.hsr_ns[hsr], rig.lsr_ids[lsr] + first, rig.lsr_ns[lsr]
+    latch = ClockLatch(int(rig.hsr_ns[0]), int(rig.lsr_ns[0]), 100.0)
+    for fit in (fit_hardware_clocks(*streams, 8.0), fit_hardware_clocks(*streams, 8.0, latch=latch)):
+        assert (fit.phase, fit.warning) == (0, "")
+        np.testing.assert_array_equal(fit.hsr_pulses, 8 * rig.hsr_ids[hsr])
+    # From the middle of a live view, where the first frames say nothing.
+    later = [column[n:] for column, n in zip(streams, (20, 20, 163, 163), strict=True)]
+    for told in ({"first_id": first}, {"first_id": first, "latch": latch}):
+        fit = fit_hardware_clocks(*later, 8.0, **told)
+        assert (fit.phase, fit.warning) == (0, "")
+
+
+def test_counters_alone_and_pulses_started_by_hand_are_doubtful() -> None:
+    rig = WarmingRig()
+    hsr, lsr = slice(60), slice(480)
+    streams = rig.hsr_ids[hsr], rig.hsr_ns[hsr], rig.lsr_ids[lsr], rig.lsr_ns[lsr]
+    latch = ClockLatch(int(rig.hsr_ns[0]), int(rig.lsr_ns[0]), 100.0)
+    assert "started by hand" in fit_hardware_clocks(*streams, 8.0, by_hand=True).warning
+    assert fit_hardware_clocks(*streams, 8.0, latch=latch, by_hand=True).warning == ""
