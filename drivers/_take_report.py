@@ -190,6 +190,8 @@ def recording_report(
                 phase=trigger.phase,
                 latch=trigger.latch,
                 lsr_fps=planned[Role.LSR],
+                first_id=trigger.first_id,
+                by_hand=trigger.by_hand,
             )
             residual, drift, basis = fit.residual_us, fit.drift_ppm, fit.basis
             if fit.warning:

@@ -8,8 +8,9 @@ import pytest
 
 from app.session import Session, State
 from drivers import Role, Take, pair_streams
-from drivers.spinnaker_emulator import VirtualRig
-from emulated import until
+from drivers.spinnaker_emulator import VirtualRig, install
+from drivers.trigger import ExternalPulses
+from emulated import JOB, until
 
 
 def assert_paired(path: Path, first_id: int) -> None:
@@ -50,7 +51,8 @@ def test_from_the_live_view(session: Session, rig: VirtualRig, tmp_path: Path, f
     assert until(
         lambda: session.counters(Role.HSR).received > 20 and session.counters(Role.LSR).received > 150
     )
-    session.stop_recording()
+    report = session.stop_recording()
+    assert not any("first frame" in text for text in report.recording.warnings)
     session.stop_live()
     assert session.state is State.IDLE
     with Take.open(tmp_path / "take") as take:
@@ -58,3 +60,36 @@ def test_from_the_live_view(session: Session, rig: VirtualRig, tmp_path: Path, f
         assert take.metadata.trigger.first_id == first_id
         assert not take.metadata.trigger.by_hand
     assert_paired(tmp_path / "take", first_id)
+
+
+class ByHand(ExternalPulses):
+    """A box that runs by itself once it is started."""
+
+    def __init__(self, rig: VirtualRig) -> None:
+        super().__init__()
+        self._box = rig.box
+
+    def start(self, tick_hz: float, ratio: int, ticks: int | None = None) -> None:
+        self._box.start(tick_hz, ratio)
+
+    def stop(self) -> None:
+        self._box.stop()
+
+
+@pytest.mark.parametrize("clocks", [True, False])
+def test_a_box_started_by_hand_without_clocks_is_doubtful(tmp_path: Path, clocks: bool) -> None:
+    rig = install(real_time=True)
+    try:
+        with Session(ByHand(rig)) as session:
+            session.connect(rig.serials)
+            session.configure(JOB.settings())
+            if not clocks:
+                session._crew.latch = lambda: None  # type: ignore[method-assign]
+            report = session.record(0.5, tmp_path / "take")
+    finally:
+        rig.uninstall()
+    doubts = [text for text in report.recording.warnings if "started by hand" in text]
+    assert bool(doubts) is not clocks
+    with Take.open(tmp_path / "take") as take:
+        assert take.metadata.trigger is not None
+        assert take.metadata.trigger.by_hand
