@@ -169,6 +169,7 @@ def _camera_metadata(channel: Channel, settings: CameraSettings, fps: float) -> 
             "BalanceRatioBlue": f"{settings.blue_balance:.6g}",
             "TriggerSource": settings.trigger_source,
             "TriggerActivation": settings.trigger_activation,
+            **channel.call(channel.camera.picture_features),
         },
     )
 

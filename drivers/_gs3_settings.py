@@ -9,6 +9,9 @@ from drivers.camera import Applied, CameraSettings
 
 REAL_FEATURES = frozenset({"ExposureTime", "Gain", "BlackLevel"})
 _WATCHED = REAL_FEATURES | {"Width", "Height", "OffsetX", "OffsetY", "BinningVertical"}
+_CHOICES = {"VideoMode": "Mode0", "TestPattern": "Off"}
+_SWITCHES = ("ReverseX", "ReverseY", "LUTEnable", "pgrHDRModeEnabled")
+_FACTORS = ("DecimationVertical", "DecimationHorizontal")
 _CHUNKS = ("FrameCounter", "Timestamp", "ExposureTime", "Gain")
 
 
@@ -31,6 +34,7 @@ def apply_settings(
     nodes.choose("AcquisitionMode", "Continuous")
     # Locks the frame-rate group while on; a user set may have booted the camera in trigger mode.
     nodes.choose("TriggerMode", "Off")
+    _set_plain(nodes)
     _set_format(nodes, settings, applied)
     _set_rate(nodes, settings, applied)
     _set_trigger(nodes, settings)
@@ -43,9 +47,15 @@ def apply_settings(
     return tuple(applied), chunks
 
 
-def expected_values(settings: CameraSettings, applied: tuple[Applied, ...]) -> dict[str, float | str]:
+def expected_values(
+    nodes: Nodes, settings: CameraSettings, applied: tuple[Applied, ...]
+) -> dict[str, float | str]:
     """Features to compare later, when the camera may have changed by itself."""
     values: dict[str, float | str] = {a.name: a.applied for a in applied if a.name in _WATCHED}
+    # A camera may lack some of them, or not let them be written: then it must at least be told.
+    values |= {name: wanted for name, wanted in _CHOICES.items() if nodes.exists(name)}
+    values |= {name: "False" for name in _SWITCHES if nodes.exists(name)}
+    values |= {name: 1.0 for name in _FACTORS if nodes.exists(name)}
     values["PixelFormat"] = str(settings.pixel_format)
     values["ExposureAuto"] = values["GainAuto"] = "Off"
     if any(a.name == "BalanceRatioRed" for a in applied):
@@ -55,10 +65,32 @@ def expected_values(settings: CameraSettings, applied: tuple[Applied, ...]) -> d
         values["TriggerSource"] = settings.trigger_source
         values["TriggerActivation"] = settings.trigger_activation
         values["TriggerOverlap"] = "ReadOut"
+        if settings.trigger_source.startswith("Line"):
+            values["LineMode"] = "Input"
     if settings.exposure_output is not None:
-        # Of the selected line, which nothing else changes while the camera streams.
+        # Of the selected line, as above; nothing else selects another while the camera streams.
         values["LineMode"], values["LineSource"] = "Output", "ExposureActive"
     return values
+
+
+def picture_features(nodes: Nodes) -> dict[str, str]:
+    """Features that change the picture and have no setting here, as they are now; those that exist."""
+    found = {name: nodes.symbol(name) for name in (*_CHOICES, *_SWITCHES) if nodes.exists(name)}
+    return found | {name: str(nodes.integer(name)) for name in _FACTORS if nodes.exists(name)}
+
+
+def _set_plain(nodes: Nodes) -> None:
+    """The picture as the sensor sees it, whatever another program or a user set has left behind."""
+    # First of all: another video mode has other regions, formats and rates.
+    for name, wanted in _CHOICES.items():
+        if nodes.writable(name) and nodes.offers(name, wanted):
+            nodes.choose(name, wanted)
+    for name in _SWITCHES:
+        if nodes.writable(name):
+            nodes.set_boolean(name, False)
+    for name in _FACTORS:
+        if nodes.writable(name):
+            nodes.set_integer(name, 1)
 
 
 def _set_format(nodes: Nodes, settings: CameraSettings, applied: list[Applied]) -> None:
@@ -129,9 +161,14 @@ def _set_trigger(nodes: Nodes, settings: CameraSettings) -> None:
     nodes.choose("TriggerActivation", settings.trigger_activation)
     if nodes.exists("TriggerDelayEnabled"):
         nodes.set_boolean("TriggerDelayEnabled", False)
-    if nodes.exists("LineDebouncerTimeRaw") and settings.trigger_source.startswith("Line"):
+    if settings.trigger_source.startswith("Line"):
         nodes.choose("LineSelector", settings.trigger_source)
-        nodes.set_integer("LineDebouncerTimeRaw", 0)
+        # Line2 and Line3 go both ways; an output hears no pulse.
+        nodes.choose("LineMode", "Input")
+        if nodes.writable("StrobeEnabled"):
+            nodes.set_boolean("StrobeEnabled", False)
+        if nodes.exists("LineDebouncerTimeRaw"):
+            nodes.set_integer("LineDebouncerTimeRaw", 0)
     if settings.triggered:
         nodes.choose("TriggerMode", "On")
         # Not available while TriggerMode is Off; Off here would silently halve the frame rate.

@@ -88,6 +88,11 @@ class Nodes:
         return bool(self.spin.IsAvailable(self._map.GetNode(name)))
 
     @_translated
+    def writable(self, name: str) -> bool:
+        """Whether the feature exists and can be written now."""
+        return bool(self.spin.IsWritable(self._map.GetNode(name)))
+
+    @_translated
     def offers(self, name: str, symbol: str) -> bool:
         """Whether an enumeration exists and has this entry."""
         if not self.exists(name):
@@ -119,7 +124,10 @@ class Nodes:
 
     @_translated
     def symbol(self, name: str) -> str:
-        """Current entry of an IEnumeration; "unavailable" while the camera hides it."""
+        """Entry of an IEnumeration, True or False of an IBoolean; "unavailable" while the camera hides it."""
+        switch = self.spin.CBooleanPtr(self._map.GetNode(name))
+        if self.spin.IsReadable(switch):
+            return str(bool(switch.GetValue()))
         node = self._node("CEnumerationPtr", name)
         return str(node.GetCurrentEntry().GetSymbolic()) if self.spin.IsReadable(node) else "unavailable"
 

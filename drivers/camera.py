@@ -206,6 +206,10 @@ class Camera(Protocol):
         """OffsetX, OffsetY, Width and Height as they are now [px]."""
         ...
 
+    def picture_features(self) -> dict[str, str]:
+        """Features that change the picture and have no setting, by SFNC name, such as ReverseX."""
+        ...
+
     def deviations(self) -> tuple[str, ...]:
         """Features that no longer have the value that was set, as `Name is X, should be Y`; empty if none."""
         ...

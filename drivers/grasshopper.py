@@ -15,6 +15,7 @@ from drivers._gs3_settings import (
     REAL_FEATURES,
     apply_settings,
     expected_values,
+    picture_features,
     set_white_balance,
     white_balance,
 )
@@ -126,7 +127,7 @@ class Grasshopper3:
                 f"camera {self._identity.serial} is streaming; stop it before configuring"
             )
         applied, self._chunks = apply_settings(self._nodes, self._host, settings)
-        self._expected = expected_values(settings, applied)
+        self._expected = expected_values(self._nodes, settings, applied)
         self._settings = settings
         return applied
 
@@ -356,6 +357,10 @@ class Grasshopper3:
             self._nodes.integer(n) for n in ("OffsetX", "OffsetY", "Width", "Height")
         )
         return offset_x, offset_y, width, height
+
+    def picture_features(self) -> dict[str, str]:
+        """What else changes the picture; see `Camera.picture_features`."""
+        return picture_features(self._nodes)
 
     def deviations(self) -> tuple[str, ...]:
         """Features that no longer have the value that `configure` or a later change gave them."""

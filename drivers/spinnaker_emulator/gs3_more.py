@@ -54,7 +54,7 @@ def secondary_table() -> tuple[NodeSpec, ...]:
             category=dev,
         ),
         fixed("DecimationHorizontal", Kind.INTEGER, 1, computed="DecimationVertical", category=fmt),
-        integer("DecimationVertical", 1, 1, 1, locked_if="TLParamsLocked != 0", category=fmt),
+        integer("DecimationVertical", 1, 1, 2, locked_if="TLParamsLocked != 0", category=fmt),
         choice(
             "PixelColorFilter",
             "BayerRG",

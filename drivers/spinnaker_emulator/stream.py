@@ -13,6 +13,7 @@ from drivers.spinnaker_emulator.clock import CameraClock, PulseRun
 from drivers.spinnaker_emulator.faults import Faults
 from drivers.spinnaker_emulator.gs3 import ROW_TIME_US
 from drivers.spinnaker_emulator.image import STATUS_MISSING_PACKETS, STATUS_OK, Header, ImagePtr
+from drivers.spinnaker_emulator.left_on import alter
 from drivers.spinnaker_emulator.loop import PictureLoop
 from drivers.spinnaker_emulator.nodemap import NodeState
 from drivers.spinnaker_emulator.optics import Region
@@ -128,7 +129,8 @@ class Stream:
         source = str(self._nodes.raw("TriggerSource"))
         if source == "Software":
             return self._software[0] if self._software else None
-        if source not in self._wiring.inputs:
+        line = self._nodes.entries("LineSelector").get(source)
+        if source not in self._wiring.inputs or self._nodes.raw("LineMode", line) == "Output":
             return None
         runs = self._world.box.runs
         while self._run_index < len(runs):
@@ -318,6 +320,7 @@ class Stream:
             self._current_loop().fill(world.geometry, arrival.shot, out)
         else:
             out[...] = painter.picture(world.scene, world.geometry, arrival.shot, world.seed)
+        alter(out, self._format, self._nodes)
         if arrival.header.status != STATUS_OK:
             # Packets that never came leave the buffer as it was; here, without light.
             out[out.shape[0] * 2 // 3 :] = 0
