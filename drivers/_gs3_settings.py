@@ -35,13 +35,14 @@ def apply_settings(
     # Locks the frame-rate group while on; a user set may have booted the camera in trigger mode.
     nodes.choose("TriggerMode", "Off")
     _set_plain(nodes)
+    # Before the rate: a low limit that another program has left bounds it.
+    nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
     _set_format(nodes, settings, applied)
     _set_rate(nodes, settings, applied)
     _set_trigger(nodes, settings)
     _set_output(nodes, settings)
     # Last: free-running, the frame rate in force bounds the exposure; triggered, nothing does.
     _set_exposure(nodes, settings, applied)
-    nodes.set_integer("DeviceLinkThroughputLimit", int(nodes.limits("DeviceLinkThroughputLimit").maximum))
     chunks = _set_chunks(nodes)
     _set_stream(host, settings, applied)
     return tuple(applied), chunks
@@ -182,7 +183,8 @@ def _set_output(nodes: Nodes, settings: CameraSettings) -> None:
     nodes.choose("LineSelector", settings.exposure_output)
     nodes.choose("LineMode", "Output")
     nodes.choose("LineSource", "ExposureActive")
-    nodes.set_boolean("LineInverter", False)
+    if nodes.writable("LineInverter"):
+        nodes.set_boolean("LineInverter", False)
     if nodes.exists("StrobeEnabled"):
         nodes.set_boolean("StrobeEnabled", True)
         # A strobe of its own length would shift or merge the edges that the divider counts.

@@ -39,7 +39,9 @@ _PIXEL_BITS = (
     "(12 if PixelFormat > 32 else 16 if PixelFormat == 1 or PixelFormat == 25 else 24 if PixelFormat == 2 "
     "else 8)"
 )
-FRAME_RATE_MAX = f"1000000 / (Height * BinningVertical * {ROW_TIME_US} + 50)"
+_SENSOR_RATE = f"1000000 / (Height * BinningVertical * {ROW_TIME_US} + 50)"
+_LINK_RATE = "DeviceLinkThroughputLimit / PayloadSize"
+FRAME_RATE_MAX = f"{_LINK_RATE} if {_LINK_RATE} < {_SENSOR_RATE} else {_SENSOR_RATE}"
 
 
 # Free-running, the frame rate in force bounds the exposure; triggered, nothing does.
@@ -196,7 +198,9 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
             category=digital,
             hidden_if="LineMode == 0",
         ),
-        boolean("LineInverter", False, selector="LineSelector", category=digital),
+        boolean(
+            "LineInverter", False, selector="LineSelector", category=digital, hidden_if="LineSelector == 0"
+        ),
         fixed("LineStatus", Kind.BOOLEAN, False, category=digital),
         integer("LineDebouncerTimeRaw", 0, 0, 65535, selector="LineSelector", category=digital),
         boolean("StrobeEnabled", False, selector="LineSelector", category=digital),

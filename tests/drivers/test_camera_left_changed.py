@@ -111,6 +111,26 @@ def test_a_line_that_was_an_output_hears_pulses_again(rig: VirtualRig, camera: G
     assert camera.read(50) is None
 
 
+def test_a_low_throughput_limit_is_raised_before_the_rate_that_it_bounds(
+    rig: VirtualRig, camera: Grasshopper3
+) -> None:
+    nodes = rig.devices[Role.LSR].nodes
+    free = replace(SETTINGS, width=576, height=480, triggered=False, frame_rate=240.0)
+    camera.configure(free)
+    nodes.force("DeviceLinkThroughputLimit", 20_000_000)
+    assert camera.frame_rate_limits().maximum == pytest.approx(20e6 / (576 * 480))
+    camera.configure(free)
+    assert nodes.raw("DeviceLinkThroughputLimit") == 384_000_000
+    assert nodes.raw("AcquisitionFrameRate") == 240.0
+
+
+def test_a_master_whose_line_inverter_is_not_available(rig: VirtualRig, camera: Grasshopper3) -> None:
+    nodes = rig.devices[Role.LSR].nodes
+    nodes.specs["LineInverter"] = replace(nodes.specs["LineInverter"], hidden_if="1")
+    camera.configure(replace(SETTINGS, triggered=False, frame_rate=100.0, exposure_output="Line2"))
+    assert camera.deviations() == ()
+
+
 def test_a_take_says_what_shaped_its_pictures(rig: VirtualRig, tmp_path: Path) -> None:
     with emulated_session(rig) as session:
         session.connect(rig.serials)
