@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from drivers import Role
 from drivers.trigger import judge_rate
 
 _PERIODS = 12
+_STILL_S = 30.0
+"""Pulses that wait for their reader have stopped when nothing has come for so long [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +57,13 @@ def pulse_test(session: Session, *, patience_s: float = 2.0) -> dict[Role, Pulse
     plan = settings.plan
     session.start_live()
     try:
-        wait = _PERIODS * plan.period_us(Role.HSR) * 1e-6
-        end = time.monotonic() + patience_s + 4 * wait
-        heard = False
-        while time.monotonic() < end:
-            counts = {role: session.counters(role).received for role in Role}
-            if any(counts.values()) and not heard:
-                heard, end = True, time.monotonic() + 4 * wait
-            if counts[Role.HSR] >= _PERIODS and counts[Role.LSR] >= _PERIODS * plan.ratio // 2:
-                break
-            time.sleep(0.02)
+        wanted = {Role.HSR: _PERIODS, Role.LSR: _PERIODS * plan.ratio // 2}
+        if session.paced:
+            _follow(
+                session, {role: 4 * _PERIODS * round(plan.fps(role) / plan.hsr_fps) for role in Role}, wanted
+            )
+        else:
+            _wait(session, wanted, patience_s, 4 * _PERIODS * plan.period_us(Role.HSR) * 1e-6)
         times = {role: _times(session, role) for role in Role}
     finally:
         session.stop_live()
@@ -78,10 +78,46 @@ def pulse_test(session: Session, *, patience_s: float = 2.0) -> dict[Role, Pulse
             number = np.rint((stamps - stamps[0]) / period)
             line = np.polyfit(number, stamps - stamps[0], 1)
             jitter = float(np.sqrt(np.mean((np.polyval(line, number) - (stamps - stamps[0])) ** 2)) / 1e3)
-        trouble = judge_rate(role, seen, planned)
+        if len(stamps) == 1:
+            trouble = (
+                f"{role.name}: only one frame came in time, too few to tell the rate; close other programs, "
+                "check that the box runs on, and try again"
+            )
+        else:
+            trouble = judge_rate(role, seen, planned)
         text = trouble or f"{role.name}: {seen:.1f} pulses per second, as planned"
         findings[role] = PulseFinding(planned[role], seen, jitter, text, not trouble)
     return findings
+
+
+def _received(session: Session) -> dict[Role, int]:
+    return {role: session.counters(role).received for role in Role}
+
+
+def _wait(session: Session, wanted: Mapping[Role, int], patience_s: float, longest_s: float) -> None:
+    """Until both cameras have their frames, or `longest_s` after the first one."""
+    end = time.monotonic() + patience_s + longest_s
+    heard = False
+    while time.monotonic() < end:
+        counts = _received(session)
+        if any(counts.values()) and not heard:
+            heard, end = True, time.monotonic() + longest_s
+        if all(counts[role] >= wanted[role] for role in Role):
+            return
+        time.sleep(0.02)
+
+
+def _follow(session: Session, most: Mapping[Role, int], wanted: Mapping[Role, int]) -> None:
+    """The same for pulses that wait for their reader: frames count, not seconds."""
+    before, moved = _received(session), time.monotonic()
+    while time.monotonic() - moved < _STILL_S:
+        counts = _received(session)
+        if counts != before:
+            before, moved = counts, time.monotonic()
+        done = all(counts[role] >= wanted[role] for role in Role)
+        if done or any(counts[role] >= most[role] for role in Role):
+            return
+        time.sleep(0.02)
 
 
 def _times(session: Session, role: Role) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

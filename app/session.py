@@ -73,6 +73,11 @@ class Session(SessionNews, SessionControls):
         """Cameras that have left; each is taken back as soon as it is there again."""
         return self._away
 
+    @property
+    def paced(self) -> bool:
+        """Whether the pulses wait for their reader: then no time on the host's clock is too long."""
+        return self._crew.paced
+
     def recorded(self, role: Role) -> bool:
         """Whether frames of this camera go into the take that runs now."""
         run = self._run

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from app.pulse_test import pulse_test
 from app.session import Session, State
 from drivers import Role
-from drivers.spinnaker_emulator import VirtualRig
+from drivers.frame import Image
+from drivers.spinnaker_emulator import RigGeometry, VirtualRig, painter
+from drivers.spinnaker_emulator.scene import Scene
 from drivers.spinnaker_emulator.stream import Wiring
+from emulated import JOB
 
 
 def test_right_wiring(session: Session) -> None:
@@ -32,6 +38,30 @@ def test_one_wire_is_missing(session: Session, rig: VirtualRig) -> None:
     findings = pulse_test(session)
     assert "no pulse came" in findings[Role.HSR].text
     assert findings[Role.LSR].ok
+
+
+def test_a_busy_computer_is_no_missing_wire(
+    session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HSR camera's pictures are drawn slower than they would be due; its pulses wait for them."""
+    session.configure(replace(JOB, hsr_fps=120.0, ratio=2).settings())
+    draw = painter.picture
+
+    def slowly(scene: Scene, geometry: RigGeometry, shot: painter.Shot, seed: int) -> Image:
+        time.sleep(0.3 if shot.role is Role.HSR else 0.0)
+        return draw(scene, geometry, shot, seed)
+
+    monkeypatch.setattr(painter, "picture", slowly)
+    findings = pulse_test(session)
+    assert findings[Role.HSR].ok, findings[Role.HSR].text
+    assert findings[Role.HSR].seen_hz == pytest.approx(120, rel=1e-3)
+
+
+def test_a_single_frame_is_told_from_none(session: Session, rig: VirtualRig) -> None:
+    rig.faults(Role.HSR).lost_pulses |= set(range(1, 1000))
+    findings = pulse_test(session)
+    assert "only one frame came in time" in findings[Role.HSR].text
+    assert not findings[Role.HSR].ok
 
 
 def test_every_second_pulse_is_ignored(session: Session, rig: VirtualRig) -> None:
