@@ -130,15 +130,53 @@ def claim_parts(path: Path, folder: Path, *, resume: bool) -> Claim:
     return claim
 
 
+def give_name(temporary: Path, path: Path) -> Path:
+    """Rename a file or folder for good: after a power cut it is whole, or does not have the name.
+
+    Args:
+        temporary: Closed. Of a folder, the files in it are on the disk already.
+        path: Its new name, in the same folder.
+
+    Returns:
+        `path`.
+
+    Raises:
+        OSError: The disk refuses.
+
+    """
+    if temporary.is_dir():
+        _sync_folder(temporary)
+    else:
+        # Windows brings only what is open for writing to the disk.
+        with temporary.open("r+b") as stream:
+            os.fsync(stream.fileno())
+    temporary.replace(path)
+    _sync_folder(path.parent)
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system has a way to do so."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some shares cannot do that for folders.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(handle)
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write JSON so that a reader sees the old file or the whole new one."""
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=1)
         stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    give_name(temporary, path)
 
 
 def write_picture(path: Path, image: npt.NDArray[np.uint8]) -> None:
@@ -161,7 +199,7 @@ def write_picture(path: Path, image: npt.NDArray[np.uint8]) -> None:
     partial = path.with_name(path.name + ".part")
     try:
         partial.write_bytes(data.tobytes())
-        partial.replace(path)
+        give_name(partial, path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,26 @@ import tifffile
 
 from app.codecs import Codec
 from app.errors import OutputError
-from app.outputs import claim_parts, explain_write_error, partial_path
+from app.outputs import claim_parts, explain_write_error, give_name, partial_path
 from drivers import RgbImage
+
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a picture of ours is there to its end, which a power failure loses first."""
+    try:
+        if path.suffix == ".png":
+            with path.open("rb") as stream:
+                stream.seek(-len(_PNG_END), os.SEEK_END)
+                return stream.read() == _PNG_END
+        with tifffile.TiffFile(path) as file:
+            strips = file.pages.first
+            file.filehandle.seek(strips.dataoffsets[-1])
+            zlib.decompress(file.filehandle.read(strips.databytecounts[-1]))
+    except (OSError, ValueError, IndexError, zlib.error, tifffile.TiffFileError):
+        return False
+    return True
 
 
 class PictureSink:
@@ -23,16 +42,17 @@ class PictureSink:
         self._codec = codec
         self._folder = partial_path(path)
         self._claim = claim_parts(path, self._folder, resume=resume)
-        self.frames_done = sum(1 for _ in self._whole_pictures())
+        self.frames_done = 0
+        while _is_whole(self._name(self.frames_done)):
+            self.frames_done += 1
+        dropped = self.frames_done
+        while self._name(dropped).exists():
+            # One that is not whole, and what comes behind it.
+            self._name(dropped).unlink()
+            dropped += 1
 
     def _name(self, number: int) -> Path:
         return self._folder / f"{number:06d}.{self._codec.name}"
-
-    def _whole_pictures(self) -> Iterator[Path]:
-        number = 0
-        while self._name(number).is_file():
-            yield self._name(number)
-            number += 1
 
     def write(self, image: RgbImage) -> None:
         """See `Sink.write`."""
@@ -46,7 +66,7 @@ class PictureSink:
                 if not whole:
                     raise OutputError(f"{name}: a picture of {image.shape} cannot be stored as PNG")
                 temporary.write_bytes(data.tobytes())
-            temporary.replace(name)
+            give_name(temporary, name)
         except OSError as error:
             raise explain_write_error(error, self._path) from error
         self.frames_done += 1
@@ -58,7 +78,7 @@ class PictureSink:
                 raise OutputError(f"{self._path}: there is no frame to write")
             if self._path.is_dir():
                 shutil.rmtree(self._path)
-            self._folder.replace(self._path)
+            give_name(self._folder, self._path)
         except OSError as error:
             raise explain_write_error(error, self._path) from error
         finally:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import cast
 
 import av
+import av.error
 import cv2
 import numpy as np
 
 from app.codecs import Codec
+from app.outputs import give_name
 from drivers import RgbImage
 
 SEGMENT_FRAMES = 48
@@ -76,7 +78,17 @@ class Segment:
         """Complete the file, give it its name, and return that."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        return self._temporary.replace(self._path)
+        return give_name(self._temporary, self._path)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a segment holds all its `SEGMENT_FRAMES` frames: the last one of a clip may be shorter."""
+    try:
+        with av.open(str(path)) as segment:
+            packets = [p for p in segment.demux(segment.streams.video[0]) if p.size]
+    except (OSError, IndexError, av.error.FFmpegError):
+        return False
+    return len(packets) == SEGMENT_FRAMES and not any(p.is_corrupt for p in packets)
 
 
 def _encoder_frame(image: RgbImage, codec: Codec) -> av.VideoFrame:

@@ -17,8 +17,8 @@ from av.container import OutputContainer
 
 from app.codecs import Codec
 from app.errors import OutputError
-from app.outputs import claim_parts, explain_write_error, partial_path
-from app.segments import BITEXACT, SEGMENT_FRAMES, Segment
+from app.outputs import claim_parts, explain_write_error, give_name, partial_path
+from app.segments import BITEXACT, SEGMENT_FRAMES, Segment, is_whole
 from app.sound import SoundTrack
 from drivers import ClipSound, RgbImage
 
@@ -48,18 +48,18 @@ class VideoSink:
         self._folder = partial.with_name(partial.name + ".segments")
         self._segment: Segment | None = None
         self._claim = claim_parts(path, self._folder, resume=resume)
-        self._done = self._whole_segments()
+        self._done: list[Path] = []
+        while is_whole(self._name(len(self._done))):
+            self._done.append(self._name(len(self._done)))
+        dropped = len(self._done)
+        while self._name(dropped).exists():
+            # One that is not whole, and what comes behind it.
+            self._name(dropped).unlink()
+            dropped += 1
         self.frames_done = len(self._done) * SEGMENT_FRAMES
 
     def _name(self, number: int) -> Path:
         return self._folder / f"{number:06d}.mkv"
-
-    def _whole_segments(self) -> list[Path]:
-        # A segment gets its final name only when it is complete, so an existing one can be trusted.
-        done: list[Path] = []
-        while self._name(len(done)).is_file():
-            done.append(self._name(len(done)))
-        return done
 
     def write(self, image: RgbImage) -> None:
         """See `Sink.write`."""
@@ -85,6 +85,7 @@ class VideoSink:
 
     def _close_segment(self) -> None:
         if self._segment is not None:
+            self.frames_done = len(self._done) * SEGMENT_FRAMES + self._segment.frames
             self._done.append(self._segment.close())
             self._segment = None
 
@@ -104,6 +105,11 @@ class VideoSink:
                 frames += self._append(part, container, stream, track, frames)
             if track is not None:
                 track.finish(frames / self._rate)
+        if frames != self.frames_done:
+            raise OutputError(
+                f"{self._path}: {frames} of its {self.frames_done} frames can be read back; check the disk "
+                "and run again with --resume"
+            )
 
     def _append(
         self,
@@ -138,11 +144,13 @@ class VideoSink:
             if not self._done:
                 raise OutputError(f"{self._path}: there is no frame to write")
             self._join(partial_path(self._path))
-            partial_path(self._path).replace(self._path)
+            give_name(partial_path(self._path), self._path)
             shutil.rmtree(self._folder, ignore_errors=True)
-        except (OSError, av.error.FFmpegError) as error:
+        except (OSError, av.error.FFmpegError, OutputError) as error:
             # The segments stay, and --resume goes on from them.
             partial_path(self._path).unlink(missing_ok=True)
+            if isinstance(error, OutputError):
+                raise
             raise explain_write_error(error, self._path) from error
         finally:
             self._claim.give_up()
@@ -163,11 +171,11 @@ class VideoSink:
 
     def _keep(self) -> Path | None:
         short: Path | None = None
-        whole = self._whole_segments()
-        if len(whole) > len(self._done):
+        named = self._name(len(self._done))
+        if named.exists():
             # Stopped between the moment a segment got its name and the moment it was counted.
-            self._done, self._segment = whole, None
-            self.frames_done = len(whole) * SEGMENT_FRAMES
+            self._done.append(named)
+            self._segment = None
         if self._segment is not None and self._segment.frames:
             try:
                 self._close_segment()
@@ -180,7 +188,7 @@ class VideoSink:
         kept = partial_path(self._path)
         try:
             self._join(kept)
-        except (OSError, av.error.FFmpegError):
+        except (OSError, av.error.FFmpegError, OutputError):
             # No room to join them: the segments themselves are playable, and --resume goes on from them.
             kept.unlink(missing_ok=True)
             kept = self._folder

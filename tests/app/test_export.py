@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -118,6 +119,88 @@ def test_a_stopped_job_is_readable_and_resumes_to_the_same_result(
         assert all(a.read_bytes() == b.read_bytes() for a, b in pairs)
     else:
         assert path.read_bytes() == (whole / name).read_bytes()
+
+
+def killed(path: Path, frames: list[RgbImage]) -> list[Path]:
+    """What a job leaves that is killed behind these frames: its finished parts, in order."""
+    height, width = frames[0].shape[:2]
+    sink = open_sink(path, codec_for(None, path), width, height, RATE)
+    for frame in frames:
+        sink.write(frame)
+    kept = sink.abandon()
+    assert kept is not None
+    folder = kept if kept.is_dir() else kept.with_name(kept.name + ".segments")
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "pictures"])
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_what_a_power_cut_left_half_is_made_again(
+    tmp_path: Path, moving_texture: list[RgbImage], name: str, share: float
+) -> None:
+    path = tmp_path / name
+    frames = [*moving_texture, *moving_texture][: 2 * SEGMENT_FRAMES + 5]
+    last = killed(path, frames[:-3])[-1]
+    os.truncate(last, int(last.stat().st_size * share))
+    write(path, frames, resume=True)
+    if path.is_dir():
+        assert all(cv2.imread(str(picture)) is not None for picture in path.iterdir())
+        assert len(list(path.iterdir())) == len(frames)
+    else:
+        assert len(read(path)[0]) == len(frames)
+
+
+def test_a_tiff_cut_short_is_made_again(tmp_path: Path, moving_texture: list[RgbImage]) -> None:
+    path = tmp_path / "pictures"
+    write(path, moving_texture[:3], "tiff")
+    path.rename(partial_path(path))
+    whole = (partial_path(path) / "000001.tiff").read_bytes()
+    (partial_path(path) / "000001.tiff").write_bytes(whole[:-9] + bytes(9))
+    assert open_sink(path, CODECS["tiff"], 8, 8, RATE, resume=True).frames_done == 1
+
+
+def test_frames_that_got_lost_on_the_disk_are_no_finished_clip(
+    tmp_path: Path, moving_texture: list[RgbImage]
+) -> None:
+    path = tmp_path / "clip.mkv"
+    height, width = moving_texture[0].shape[:2]
+    sink = open_sink(path, CODECS["ffv1"], width, height, RATE)
+    for frame in moving_texture[: SEGMENT_FRAMES + 3]:
+        sink.write(frame)
+    first = tmp_path / "clip.partial.mkv.segments" / "000000.mkv"
+    os.truncate(first, first.stat().st_size * 6 // 10)
+    with pytest.raises(OutputError, match=f"of its {SEGMENT_FRAMES + 3} frames"):
+        sink.finish()
+    assert not path.exists()
+    write(path, moving_texture, "ffv1", resume=True)
+    assert len(read(path)[0]) == len(moving_texture)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows numbers files in another way")
+@pytest.mark.parametrize("name", ["clip.mp4", "pictures"])
+def test_what_gets_a_name_is_on_the_disk(
+    tmp_path: Path, moving_texture: list[RgbImage], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Or a power cut leaves the name and not the bytes."""
+    on_disk: set[int] = set()
+    named: list[Path] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        on_disk.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def renamed(self: Path, target: Path) -> Path:
+        assert self.stat().st_ino in on_disk, target
+        on_disk.discard(target.parent.stat().st_ino)
+        named.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write(tmp_path / name, moving_texture[:5])
+    assert named[-1] == tmp_path / name
+    assert tmp_path.stat().st_ino in on_disk
 
 
 def test_a_job_without_frames_leaves_nothing(tmp_path: Path) -> None:
