@@ -34,7 +34,7 @@ from fusion.weights import fingerprint
 Mask = npt.NDArray[np.bool_]
 SharpView = tuple[RgbImage, Mask]
 
-_COLOR_MEMORY = 8
+_COLOR_MEMORY = 8  # GoPs whose colours are averaged; resuming measures so many again
 _ALIGN_TRIALS = 7
 
 
@@ -126,7 +126,7 @@ class Pipeline:
         self._gops, self._offset = self._select(self.pairing.gops)
         self.aligner = Aligner(options.align, pair)
         self._typical, self.alignment = self._align()
-        self._colours: ColourMap | None = None
+        self._colours: dict[int, ColourMap] = {}
         self.noise_variance = self._noise_variance()
         self.fuser = Fuser(
             options.method,
@@ -246,8 +246,17 @@ class Pipeline:
         if self.aligner.same_view:
             return reference, alignment.valid
         seen = alignment.crop_lsr(lsr)
-        self._colours = smooth_colours(self._colours, match_colours(reference, seen, alignment.valid))
-        return self._colours.apply(reference), alignment.valid
+        self._colours[number] = match_colours(reference, seen, alignment.valid)
+        return self._smooth_colours(number).apply(reference), alignment.valid
+
+    def _smooth_colours(self, number: int) -> ColourMap:
+        """Colours of a GoP, averaged with those before it; older ones are forgotten."""
+        smooth: ColourMap | None = None
+        self._colours = {k: v for k, v in self._colours.items() if k > number - _COLOR_MEMORY}
+        for k in sorted(self._colours):
+            smooth = smooth_colours(smooth, self._colours[k])
+        assert smooth is not None
+        return smooth
 
     def frames(self, *, skip: int = 0, cancelled: Callable[[], bool] | None = None) -> Iterator[HstrFrame]:
         """Fused frames in time order; memory for one GoP and its references, whatever the length.
@@ -262,7 +271,9 @@ class Pipeline:
             skip -= len(self._gops[first].lsr_indices)
             first += 1
         references: dict[int, SharpView] = {}
-        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again.
+        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again, and the
+        # one that preparing looked at is not among them.
+        self._colours = {}
         begin = min(self._sharp_frames(0))
         for k in range(max(self._offset + first - _COLOR_MEMORY, begin), self._offset + first):
             references = {k: self._reference(k)}

@@ -20,7 +20,9 @@ import pytest
 from app.cli import run
 from app.codecs import codec_for
 from app.export import open_sink
+from app.pipeline import FusionOptions, Pipeline
 from app.segments import SEGMENT_FRAMES
+from drivers import open_clip_pair
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
 from fusion.weights import save_weights
@@ -175,6 +177,27 @@ def test_ctrl_c_leaves_a_playable_part_that_can_be_resumed(tmp_path: Path) -> No
     assert fuse(pair, whole, "--method", "classical") == 0
     assert out.read_bytes() == whole.read_bytes()
     assert not list(tmp_path.glob("*partial*"))
+
+
+def test_a_resumed_fusion_of_two_views_has_the_frames_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    """Also where the colours of the views come from GoPs before the ones that are left."""
+    truth = moving_scene(48, 192, 240)
+    lsr = [
+        np.clip(shrink(f[16:176, 24:216], 2) * (0.6 if k < 8 else 1.0), 0, 255).astype(np.uint8)
+        for k, f in enumerate(truth)
+    ]
+    streams = open_clip_pair(
+        write_lossless(tmp_path / "hsr.mkv", truth[1::4], 60),
+        write_lossless(tmp_path / "lsr.mkv", lsr, 240),
+        offset_ms=1000 / 240,
+    )
+    options = FusionOptions(method="classical", device="cpu")
+    whole = [f.image for f in Pipeline(streams, options).frames()]
+    left = [f.image for f in Pipeline(streams, options).frames(skip=42)]
+    streams.hsr.close()
+    streams.lsr.close()
+    assert len(left) == len(whole) - 42 == 6
+    assert all(np.array_equal(a, b) for a, b in zip(left, whole[42:], strict=True))
 
 
 def test_what_a_job_under_another_ending_left_is_not_resumed(pair: ClipPair, tmp_path: Path) -> None:
