@@ -31,6 +31,7 @@ class FuseJob:
         options: How to fuse.
         offset_ms: Offset of two clips [ms]; None = find it.
         nudge_ms: Added to that offset, or to the one stored with a take of clips [ms].
+        capture_factor: How many times slower the LSR clip of two plays than it was filmed; None = find it.
         codec: A name from `app.codecs.CODECS`; None chooses by the ending.
         quality: A name from `app.codecs.QUALITIES`.
         playback_fps: Rate written into the file; None = real time.
@@ -44,6 +45,7 @@ class FuseJob:
     options: FusionOptions = field(default_factory=FusionOptions)
     offset_ms: float | None = None
     nudge_ms: float = 0.0
+    capture_factor: float | None = None
     codec: str | None = None
     playback_fps: float | None = None
     resume: bool = False
@@ -145,7 +147,9 @@ def run_job(
     """
     codec = codec_for(job.codec, job.out, job.quality)
     check_output(job.out, overwrite=job.overwrite, inputs=job.inputs)
-    pair = open_inputs(job.inputs, offset_ms=job.offset_ms, nudge_ms=job.nudge_ms)
+    pair = open_inputs(
+        job.inputs, offset_ms=job.offset_ms, nudge_ms=job.nudge_ms, capture_factor=job.capture_factor
+    )
     try:
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
         pipeline = Pipeline(pair, job.options)

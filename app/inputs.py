@@ -9,11 +9,15 @@ from pathlib import Path
 
 from app.clips import open_synced
 from app.errors import InputError
-from drivers import StreamPair, Take, VideoClip, open_clip_pair
+from drivers import StreamPair, Take, VideoClip
 
 
 def open_inputs(
-    paths: Sequence[Path], *, offset_ms: float | None = None, nudge_ms: float = 0.0
+    paths: Sequence[Path],
+    *,
+    offset_ms: float | None = None,
+    nudge_ms: float = 0.0,
+    capture_factor: float | None = None,
 ) -> StreamPair:
     """The streams of a take folder, or of two clips (HSR first).
 
@@ -21,9 +25,10 @@ def open_inputs(
         paths: One take folder, or two clips.
         offset_ms: Time of the first HSR frame minus that of the first LSR frame [ms]; None finds it.
         nudge_ms: Added to the offset that was given, found, or stored with the take [ms].
+        capture_factor: How many times slower the LSR clip plays than it was filmed; None finds it.
 
     Raises:
-        InputError: Neither one take nor two clips; or two clips whose offset cannot be found.
+        InputError: Neither one take nor two clips; or what is left to be found of two clips cannot be.
         SourceError: An input cannot be read.
 
     """
@@ -33,13 +38,13 @@ def open_inputs(
             raise InputError(f"{path} is one clip; fuse needs two (HSR then LSR), or the folder of a take")
         if offset_ms is not None:
             raise InputError("--offset-ms belongs to two clips; a take knows its own times")
+        if capture_factor is not None:
+            raise InputError("--capture-factor belongs to two clips; a take knows its own times")
         return nudged(Take.open(path).pair(), nudge_ms)
     if len(paths) == 2:
-        if offset_ms is None:
-            synced = open_synced(paths[0], paths[1])
-            synced.require_offset()
-            return nudged(synced.pair, nudge_ms)
-        return open_clip_pair(paths[0], paths[1], offset_ms=offset_ms + nudge_ms)
+        synced = open_synced(paths[0], paths[1], offset_ms=offset_ms, capture_factor=capture_factor)
+        synced.require_offset()
+        return nudged(synced.pair, nudge_ms)
     raise InputError(f"{len(paths)} inputs were given; give one take folder or two clips (HSR then LSR)")
 
 

@@ -27,7 +27,7 @@ from calibration import (
     smooth_colours,
     view_mismatch,
 )
-from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, pair_streams, to_rgb8
+from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, VideoClip, pair_streams, to_rgb8
 from fusion import Fuser
 from fusion.weights import fingerprint
 
@@ -351,6 +351,7 @@ class Pipeline:
         return {
             "hsr": asdict(self.pair.hsr.info),
             "lsr": asdict(self.pair.lsr.info),
+            "capture_factor": self.pair.lsr.capture_factor if isinstance(self.pair.lsr, VideoClip) else 1.0,
             "options": {
                 **asdict(self.options),
                 "weights": str(self.options.weights or "shipped"),

@@ -59,7 +59,8 @@ def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> Momen
     from app.inputs import open_inputs
     from app.pipeline import nearest_lsr
 
-    pair = open_inputs(inputs, offset_ms=offset_ms)
+    # With a given offset clips may be of any rates, and of a view where nothing moves.
+    pair = open_inputs(inputs, offset_ms=offset_ms, capture_factor=None if offset_ms is None else 1.0)
     try:
         gops = pair_streams(pair).gops
         if frame >= len(gops):

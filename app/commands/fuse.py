@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from app.commands._common import JsonOption, OverwriteOption, emit, interrupts, progress_bar, say, warn
-from app.commands.sync import offset_option
+from app.commands.sync import factor_option, offset_option
 
 
 class Method(str, Enum):
@@ -85,6 +85,9 @@ def command(
     nudge_ms: Annotated[
         float, typer.Option(help="Added to the offset that was found or given, in ms; to correct by eye.")
     ] = 0.0,
+    capture_factor: Annotated[
+        str, typer.Option(help="How many times slower the LSR clip plays than it was filmed, or auto.")
+    ] = "auto",
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     weights: Annotated[
         Path | None, typer.Option(help="Weights of your own from twinrate train, instead of shipped ones.")
@@ -130,6 +133,7 @@ def command(
         ),
         offset_ms=offset_option(offset_ms),
         nudge_ms=nudge_ms,
+        capture_factor=factor_option(capture_factor),
         codec=codec.value if codec else None,
         quality=quality.value,
         playback_fps=fps,

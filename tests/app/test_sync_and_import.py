@@ -259,6 +259,22 @@ def test_a_stopped_import_leaves_nothing(clips: Clips, tmp_path: Path, offset_ms
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("said", [(), ("--capture-factor", 8)])
+def test_fuse_knows_slow_motion_also_where_the_offset_is_given(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path, said: tuple[object, ...]
+) -> None:
+    out = tmp_path / "clip.mkv"
+    how = ("--method", "bicubic", "--align", "none", "--offset-ms", clips.offset_ms, *said)
+    code, _, err = call(capsys, "fuse", clips.hsr, clips.baked, "--out", out, *how)
+    assert code == 0, err
+    note = json.loads(Path(f"{out}.json").read_text())
+    assert (note["capture_factor"], note["playback_rate"]) == (8, "240")
+    assert note["frames"] > 240
+    with pytest.raises(SystemExit):
+        run(["fuse", str(tmp_path), "--out", str(tmp_path / "no.mkv"), "--capture-factor", "8"])
+    assert "--capture-factor belongs to two clips" in capsys.readouterr().err
+
+
 def test_a_take_of_clips_notices_lost_and_changed_clips(
     clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -345,6 +361,11 @@ def test_damaged_frames_are_replaced_and_named(
         (lambda c, t: ["sync", c.hsr, c.lsr, "--capture-factor", "lots"], 2, "neither a number nor auto"),
         (lambda c, t: ["sync", c.hsr, c.lsr, "--capture-factor", "0.5"], 2, "from 1 on"),
         (lambda c, t: ["sync", c.hsr, c.lsr, "--capture-factor", "inf"], 2, "from 1 on"),
+        (
+            lambda c, t: ["fuse", c.hsr, c.lsr, "--out", t / "x.mkv", "--capture-factor", "nan"],
+            2,
+            "from 1 on",
+        ),
         (lambda c, t: ["import", c.still_hsr, c.still_baked, "--out", t / "x"], 1, "give --capture-factor"),
         (lambda c, t: ["import", c.hsr, c.short_baked, "--out", t / "x"], 1, "give --capture-factor"),
         (lambda c, t: ["import", c.hsr, c.lsr, "--out", t], 1, "already exists"),
