@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +54,7 @@ def open_sink(
     *,
     resume: bool = False,
     sound: ClipSound | None = None,
+    slots: Sequence[Fraction] | None = None,
 ) -> Sink:
     """A sink for `path`.
 
@@ -64,6 +66,8 @@ def open_sink(
         rate: Playback rate [frames/s].
         resume: Go on behind what an earlier, stopped job left.
         sound: Heard from the first frame on; pictures have none.
+        slots: When each frame is shown, in steps of 1 / `rate`, from 0 and ascending; None shows one after
+            the other. Pictures have no times.
 
     Raises:
         OutputError: Another job is writing it, or the disk refuses.
@@ -71,4 +75,4 @@ def open_sink(
     """
     if codec.is_sequence:
         return PictureSink(path, codec, resume=resume)
-    return VideoSink(path, codec, width, height, rate, resume=resume, sound=sound)
+    return VideoSink(path, codec, width, height, rate, resume=resume, sound=sound, slots=slots)

@@ -16,7 +16,7 @@ from app.export import Sink, open_sink
 from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import FusionOptions, Pipeline
-from app.rates import playback_rate
+from app.rates import nominal_rate
 from app.versions import versions
 from drivers import ClipSound, VideoClip
 
@@ -121,7 +121,7 @@ def fused_sound(pipeline: Pipeline, rate: Fraction, codec: Codec) -> tuple[ClipS
     hsr_start, lsr_start = int(pair.hsr.mid_exposure_ns[0]), int(pair.hsr_on_lsr_clock[0])
     passed = (int(pair.lsr.mid_exposure_ns[first]) - lsr_start) / (1 + pair.drift_ppm * 1e-6)
     start = hsr_start + round(passed)
-    sound = pair.hsr.read_sound(start, start + round(pipeline.frame_count / rate * 10**9))
+    sound = pair.hsr.read_sound(start, start + round((pipeline.slots[-1] + 1) / rate * 10**9))
     return sound, "of the HSR clip" if sound is not None else "none: the HSR clip's sound cannot be decoded"
 
 
@@ -153,12 +153,21 @@ def run_job(
     try:
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
         pipeline = Pipeline(pair, job.options)
-        rate = pipeline.rate if job.playback_fps is None else playback_rate(job.playback_fps)
+        rate = pipeline.rate if job.playback_fps is None else nominal_rate(job.playback_fps)
         note = sidecar_path(partial_path(job.out))
         identity = _identity(job, pipeline, rate)
         resume = _may_resume(job, note, identity)
         sound, heard = fused_sound(pipeline, rate, codec)
-        sink = open_sink(job.out, codec, pipeline.width, pipeline.height, rate, resume=resume, sound=sound)
+        sink = open_sink(
+            job.out,
+            codec,
+            pipeline.width,
+            pipeline.height,
+            rate,
+            resume=resume,
+            sound=sound,
+            slots=pipeline.slots,
+        )
         write_json(note, {"job": identity, **pipeline.describe()})
         if on_start is not None:
             text = f"fusing by {pipeline.fuser.method} on {pipeline.fuser.device}"

@@ -6,8 +6,9 @@ The command line, the window's jobs and the tests all run this one class.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ import numpy.typing as npt
 from app.aligner import Aligner
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
-from app.rates import nominal_rate
+from app.frame_records import FrameRecord, frame_record, frame_records
+from app.timing import read_timing
 from calibration import (
     Alignment,
     ColourMap,
@@ -70,26 +72,6 @@ class FusionOptions:
     end_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FrameRecord:
-    """Where one output frame came from.
-
-    Attributes:
-        lsr_index: The LSR frame that it shows.
-        lsr_frame_id: The camera's id of that frame.
-        hsr_index: The HSR frame that it took its detail from.
-        distance: LSR frames between the two (0 = synchronised).
-        reference: "hsr" or, in the recursion, "hstr".
-
-    """
-
-    lsr_index: int
-    lsr_frame_id: int
-    hsr_index: int
-    distance: int
-    reference: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class HstrFrame:
     """One fused frame.
@@ -112,6 +94,16 @@ class Pipeline:
     Preparing reads a few frames: it pairs the streams, aligns the views and chooses the model, so every cause
     of failure shows before work begins.
 
+    Attributes:
+        pair: The streams.
+        pairing: Which HSR frame serves which LSR frames.
+        rate: LSR frames per real second where none is missing.
+        slots: When each frame that `frames` yields is shown, in steps of 1 / `rate`; see `app.timing`.
+        aligner: Aligns the views.
+        alignment: That of the GoP which fixes the output view.
+        noise_variance: What sets an LSR frame apart from a reduced reference besides detail (of 0..1).
+        fuser: Computes the frames.
+
     Raises:
         InputError: Options and streams do not fit together.
         DriverError, CalibrationError, FusionError: As the packages say.
@@ -124,6 +116,10 @@ class Pipeline:
         self._damage: dict[str, None] = {}
         self.pairing: Pairing = pair_streams(pair)
         self._gops, self._offset = self._select(self.pairing.gops)
+        timing = read_timing(pair.lsr.mid_exposure_ns, self.pairing.lsr_period_ns)
+        self.rate = timing.rate
+        chosen = timing.slots[self._gops[0].lsr_indices[0] : self._gops[-1].lsr_indices[-1] + 1]
+        self.slots = tuple(slot - chosen[0] for slot in chosen)
         self.aligner = Aligner(options.align, pair)
         self._typical, self.alignment = self._align()
         self._colours: dict[int, ColourMap] = {}
@@ -138,7 +134,6 @@ class Pipeline:
             weights=options.weights,
             flow=options.flow,
         )
-        self.rate = nominal_rate(pair.lsr.info.fps)
 
     @property
     def width(self) -> int:
@@ -159,7 +154,17 @@ class Pipeline:
     def warnings(self) -> list[str]:
         """What the operator should know so far, one sentence each."""
         note = [self.fuser.note] if self.fuser.note else []
-        return [*self.pair.findings, *note, *self._damage, *self.aligner.warnings]
+        return [*self.pair.findings, *self._missing(), *note, *self._damage, *self.aligner.warnings]
+
+    def _missing(self) -> Iterator[str]:
+        lost = sum(int(after - before) - 1 for before, after in pairwise(self.slots) if after - before >= 2)
+        if lost:
+            yield (
+                f"{lost} LSR frames are missing among those that are fused: a clip shows the frame before a "
+                "gap until it ends, and time_s in the file beside it says when each frame was filmed"
+            )
+        if self.pairing.missing_hsr:
+            yield f"{self.pairing.missing_hsr} HSR frames are missing: frames around them have less detail"
 
     @property
     def gops(self) -> tuple[Gop, ...]:
@@ -290,7 +295,6 @@ class Pipeline:
         self, number: int, references: Mapping[int, SharpView], cancelled: Callable[[], bool] | None
     ) -> Iterator[HstrFrame]:
         gop = self._gops[number]
-        ids = self.pair.lsr.frame_ids
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
         image, valid = references[self._offset + number]
         for part, other in self._halves(number):
@@ -308,8 +312,7 @@ class Pipeline:
                 cancelled=cancelled,
             ):
                 at = part.start + fused.position
-                k = gop.lsr_indices[at]
-                record = FrameRecord(k, int(ids[k]), gop.hsr_index, fused.distance, fused.reference)
+                record = frame_record(self.pair.lsr, gop, at, fused.reference)
                 yield HstrFrame(fused.image, lsr[at], record)
         if cancelled is not None and cancelled():
             raise CancelledError("stopped by the operator")
@@ -334,17 +337,7 @@ class Pipeline:
 
     def records(self) -> tuple[FrameRecord, ...]:
         """Where every frame that `frames` yields comes from, in order, without computing any."""
-        ids = self.pair.lsr.frame_ids
-        return tuple(
-            FrameRecord(k, int(ids[k]), gop.hsr_index, distance, origin)
-            for gop in self._gops
-            for k, distance, origin in zip(
-                gop.lsr_indices,
-                gop.distances,
-                reference_origins(gop.distances, self.fuser.recursion),
-                strict=True,
-            )
-        )
+        return frame_records(self.pair.lsr, self._gops, self.fuser.recursion)
 
     def describe(self) -> dict[str, object]:
         """What was decided, for the file beside the clip."""
@@ -388,12 +381,3 @@ def nearest_lsr(gop: Gop) -> int:
 def synchronised_lsr(gop: Gop) -> int:
     """Index that the LSR frame synchronised with a GoP's HSR frame has, or would have if it was lost."""
     return gop.lsr_indices[0] - gop.distances[0]
-
-
-def reference_origins(distances: Sequence[int], recursion: str) -> list[str]:
-    """What each frame of a GoP is warped from: "hsr", or "hstr" for the frame made just before it."""
-    if recursion == "direct":
-        return ["hsr"] * len(distances)
-    first_before = max((d for d in distances if d < 0), default=0)
-    first_after = min((d for d in distances if d > 0), default=0)
-    return ["hsr" if d in (0, first_before, first_after) else "hstr" for d in distances]

@@ -18,7 +18,7 @@ from app.errors import CancelledError, InputError
 from app.export import Sink, open_sink
 from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
-from app.rates import nominal_rate, playback_rate
+from app.rates import nominal_rate
 from app.versions import versions
 from drivers import FrameSource, RgbImage, StreamPair, Take, hsr_times_on_lsr_clock, pair_streams, to_rgb8
 
@@ -101,7 +101,7 @@ def run_raw_export(
         first = next(frames)
         height, width = first.shape[:2]
         real_time = nominal_rate(source.info.fps)
-        rate = real_time if job.playback_fps is None else playback_rate(job.playback_fps)
+        rate = real_time if job.playback_fps is None else nominal_rate(job.playback_fps)
         # What a stopped fusion left under this name cannot be resumed any more.
         sidecar_path(partial_path(job.out)).unlink(missing_ok=True)
         sink = open_sink(job.out, codec, width, height, rate)

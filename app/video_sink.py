@@ -7,7 +7,9 @@ and even a killed one loses only the segment it was writing: `resume=True` goes 
 
 from __future__ import annotations
 
+import math
 import shutil
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,10 +38,14 @@ class VideoSink:
         *,
         resume: bool = False,
         sound: ClipSound | None = None,
+        slots: Sequence[Fraction] | None = None,
     ) -> None:
         self._path = path
         self._codec = codec
         self._sound = sound
+        # Whole numbers of parts of a step: nearly always, one part is the step.
+        self._parts = math.lcm(*(slot.denominator for slot in slots or ()))
+        self._slots = [int(slot * self._parts) for slot in slots or (Fraction(0),)]
         even = codec.needs_even_size
         self._width = width - width % 2 if even else width
         self._height = height - height % 2 if even else height
@@ -60,6 +66,16 @@ class VideoSink:
 
     def _name(self, number: int) -> Path:
         return self._folder / f"{number:06d}.mkv"
+
+    def _slot(self, number: int) -> int:
+        """When a frame is shown, in ticks; before the first and after the last one at the rate."""
+        nearest = min(max(number, 0), len(self._slots) - 1)
+        return self._slots[nearest] + (number - nearest) * self._parts
+
+    @property
+    def _ticks(self) -> Fraction:
+        """Ticks per second of the joined clip."""
+        return self._rate * self._parts
 
     def write(self, image: RgbImage) -> None:
         """See `Sink.write`."""
@@ -96,7 +112,7 @@ class VideoSink:
             container.flags |= BITEXACT
             with av.open(str(self._done[0])) as segment:
                 stream = container.add_stream_from_template(segment.streams.video[0], opaque=True)
-            stream.time_base = 1 / self._rate
+            stream.time_base = 1 / self._ticks
             if quicktime and self._codec.tag:
                 stream.codec_context.codec_tag = self._codec.tag
             track = None if self._sound is None else SoundTrack(container, self._sound, target.suffix)
@@ -104,7 +120,7 @@ class VideoSink:
             for part in self._done:
                 frames += self._append(part, container, stream, track, frames)
             if track is not None:
-                track.finish(frames / self._rate)
+                track.finish(self._slot(frames) / self._ticks)
         if frames != self.frames_done:
             raise OutputError(
                 f"{self._path}: {frames} of its {self.frames_done} frames can be read back; check the disk "
@@ -125,14 +141,15 @@ class VideoSink:
             for packet in segment.demux(segment.streams.video[0]):
                 if packet.pts is None or packet.time_base is None:
                     continue
-                packet.pts = first + round(packet.pts * packet.time_base * self._rate)
-                # Matroska stores no decoding times; at a constant rate they follow from the order.
-                packet.dts = first + count - self._codec.reorder
-                packet.duration = 1
-                packet.time_base = 1 / self._rate
+                shown = first + round(packet.pts * packet.time_base * self._rate)
+                packet.pts = self._slot(shown)
+                # Matroska stores no decoding times; they follow from the order.
+                packet.dts = self._slot(first + count - self._codec.reorder)
+                packet.duration = self._slot(shown + 1) - packet.pts
+                packet.time_base = 1 / self._ticks
                 packet.stream = stream
                 if track is not None:
-                    track.write_until((first + count) / self._rate)
+                    track.write_until(self._slot(first + count) / self._ticks)
                 container.mux_one(packet)
                 count += 1
         return count

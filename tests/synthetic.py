@@ -57,14 +57,15 @@ def shrink(image: RgbImage, factor: int) -> RgbImage:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def write_lossless(path: Path, frames: list[RgbImage], rate: int) -> Path:
-    """FFV1 in Matroska, RGB bit for bit."""
+def write_lossless(path: Path, frames: list[RgbImage], rate: int, *, slots: list[int] | None = None) -> Path:
+    """FFV1 in Matroska, RGB bit for bit; `slots` says when each frame is shown, in steps of 1 / rate."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=Fraction(rate))
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "bgr0"
-        for frame in frames:
+        for frame, slot in zip(frames, slots or range(len(frames)), strict=True):
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")
+            picture.pts, picture.time_base = slot, Fraction(1, rate)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path

@@ -203,6 +203,28 @@ def test_what_gets_a_name_is_on_the_disk(
     assert tmp_path.stat().st_ino in on_disk
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("clip.mp4", "h264"), ("clip.mov", "hevc"), ("clip.avi", "ffv1")]
+)
+def test_frames_are_shown_at_their_places(
+    tmp_path: Path, moving_texture: list[RgbImage], name: str, codec: str
+) -> None:
+    frames = moving_texture[: SEGMENT_FRAMES + 12]
+    gaps = {20: Fraction(7), SEGMENT_FRAMES: Fraction(1, 2), len(frames) - 1: Fraction(3)}
+    slots = [k + sum((gap for at, gap in gaps.items() if k >= at), Fraction(0)) for k in range(len(frames))]
+    path = tmp_path / name
+    height, width = frames[0].shape[:2]
+    sink = open_sink(path, CODECS[codec], width, height, RATE, slots=slots)
+    for frame in frames:
+        sink.write(frame)
+    sink.finish()
+    shown, times = read(path)
+    assert times == pytest.approx([float(slot / 240) for slot in slots], abs=1e-6)
+    for picture, meant in zip(shown, frames, strict=True):
+        part = np.ascontiguousarray(meant[: picture.shape[0], : picture.shape[1]])
+        assert psnr(picture, part) >= 31
+
+
 def test_a_job_without_frames_leaves_nothing(tmp_path: Path) -> None:
     for name in ("clip.mp4", "pictures"):
         sink = open_sink(tmp_path / name, codec_for(None, tmp_path / name), 64, 64, RATE)

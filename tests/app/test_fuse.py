@@ -200,6 +200,29 @@ def test_a_resumed_fusion_of_two_views_has_the_frames_of_an_uninterrupted_one(tm
     assert all(np.array_equal(a, b) for a, b in zip(left, whole[42:], strict=True))
 
 
+def test_frames_that_the_fast_camera_dropped_leave_a_gap_of_their_length(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What comes after the gap is not shown too early, and is in step with the sound."""
+    truth = moving_scene(72, 128, 160)
+    filmed = [k for k in range(72) if not 30 <= k < 42]
+    lsr = tmp_path / "lsr.mkv"
+    write_lossless(lsr, [shrink(truth[k], 2) for k in filmed], 240, slots=filmed)
+    hsr = write_lossless(tmp_path / "hsr.mkv", truth[::8], 30)
+    out = tmp_path / "clip.mp4"
+    how = ("--offset-ms", 0, "--align", "none", "--method", "bicubic", "--json")
+    assert twinrate("fuse", hsr, lsr, "--out", out, *how) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["frames"] == 60
+    assert any("12 LSR frames are missing" in text for text in said["warnings"])
+    note = json.loads(Path(f"{out}.json").read_text())
+    assert note["playback_rate"] == "240"
+    with av.open(str(out)) as container:
+        shown = [float(frame.time or 0) for frame in container.decode(video=0)]
+    assert shown == pytest.approx([k / 240 for k in filmed], abs=1e-6)
+    assert [row["time_s"] for row in note["per_frame"]] == pytest.approx(shown, abs=1e-3)
+
+
 def test_what_a_job_under_another_ending_left_is_not_resumed(pair: ClipPair, tmp_path: Path) -> None:
     """Two stopped jobs, c.mkv and c.avi: each goes on from its own frames."""
     out = tmp_path / "c.mkv"

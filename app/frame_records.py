@@ -1,0 +1,71 @@
+"""Where each fused frame comes from, and when it was filmed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers import FrameSource, Gop
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """Where one output frame came from.
+
+    Attributes:
+        lsr_index: The LSR frame that it shows.
+        lsr_frame_id: The camera's id of that frame.
+        time_s: When that frame was filmed, in real seconds after the first LSR frame.
+        hsr_index: The HSR frame that it took its detail from.
+        distance: LSR frames between the two (0 = synchronised).
+        reference: "hsr" or, in the recursion, "hstr".
+
+    """
+
+    lsr_index: int
+    lsr_frame_id: int
+    time_s: float
+    hsr_index: int
+    distance: int
+    reference: str
+
+
+def frame_record(lsr: FrameSource, gop: Gop, position: int, reference: str) -> FrameRecord:
+    """The record of the frame at a position of a GoP.
+
+    Args:
+        lsr: The stream that the GoP's LSR frames are of.
+        gop: The GoP.
+        position: Index into its LSR frames.
+        reference: As in `FrameRecord`.
+
+    """
+    k = gop.lsr_indices[position]
+    times = lsr.mid_exposure_ns
+    passed = round((int(times[k]) - int(times[0])) * 1e-9, 6)
+    return FrameRecord(k, int(lsr.frame_ids[k]), passed, gop.hsr_index, gop.distances[position], reference)
+
+
+def frame_records(lsr: FrameSource, gops: Sequence[Gop], recursion: str) -> tuple[FrameRecord, ...]:
+    """Records of all frames of some GoPs in order, without computing any frame.
+
+    Args:
+        lsr: The stream that their LSR frames are of.
+        gops: The GoPs.
+        recursion: A name from `fusion.RECURSIONS`.
+
+    """
+    return tuple(
+        frame_record(lsr, gop, position, origin)
+        for gop in gops
+        for position, origin in enumerate(_origins(gop.distances, recursion))
+    )
+
+
+def _origins(distances: Sequence[int], recursion: str) -> list[str]:
+    """What each frame of a GoP is warped from: "hsr", or "hstr" for the frame made just before it."""
+    if recursion == "direct":
+        return ["hsr"] * len(distances)
+    first_before = max((d for d in distances if d < 0), default=0)
+    first_after = min((d for d in distances if d > 0), default=0)
+    return ["hsr" if d in (0, first_before, first_after) else "hstr" for d in distances]

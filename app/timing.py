@@ -1,0 +1,70 @@
+"""When frames are shown: the rate behind their times, and the place of each on its regular grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from app.rates import nominal_rate, usual_rates
+from drivers.pairing import regular_times
+
+IntArray = npt.NDArray[np.int64]
+
+_PARTS = 16  # of a step, to which the times of a variable rate are rounded
+_WHOLE = 0.01  # steps this near to whole numbers of periods are those of a grid
+_SAME_STEP_NS = 1000  # times are whole nanoseconds of ticks that are not
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timing:
+    """How a stream's frames follow each other.
+
+    Attributes:
+        rate: Frames per second where none is missing.
+        slots: Place of each frame in steps of 1 / `rate`, from 0, strictly ascending: whole numbers, with
+            gaps where frames are missing; of a truly variable rate, parts of steps.
+
+    """
+
+    rate: Fraction
+    slots: tuple[Fraction, ...]
+
+
+def read_timing(times_ns: IntArray, period_ns: float) -> Timing:
+    """Rate and places behind the times of frames.
+
+    Args:
+        times_ns: Ascending times, shape (N,), N >= 1 [ns]; rounded to a container's ticks or not.
+        period_ns: Time between frames where none is missing, as far as it is known [ns].
+
+    """
+    times = regular_times(times_ns)
+    steps = np.diff(times) / period_ns
+    whole = np.maximum(np.rint(steps), 1)
+    if np.all(np.abs(steps - whole) < _WHOLE * whole):
+        slots: IntArray = np.concatenate([[0], np.cumsum(whole)]).astype(np.int64)
+        return Timing(_rate(times_ns, slots, period_ns), tuple(Fraction(int(slot)) for slot in slots))
+    order = np.arange(len(times))
+    parts = np.rint((times - times[0]) * (_PARTS / period_ns)).astype(np.int64)
+    parts = np.maximum.accumulate(parts - order) + order
+    return Timing(nominal_rate(1e9 / period_ns), tuple(Fraction(int(part), _PARTS) for part in parts))
+
+
+def _rate(times_ns: IntArray, slots: IntArray, period_ns: float) -> Fraction:
+    """The usual rate that these times on a grid can be rounded from, else the one next to the measured one.
+
+    A few frames in coarse ticks measure a rate badly, but rule out most others.
+    """
+    fps = 1e9 / period_ns
+    # Steps of rounded times differ by a tick.
+    ticks = np.diff(np.unique(np.diff(times_ns)))
+    ticks = ticks[ticks > _SAME_STEP_NS]
+    if len(ticks):
+        since = (times_ns - times_ns[0]).astype(np.float64)
+        for rate in usual_rates(fps):
+            if np.ptp(since - slots * (1e9 / float(rate))) <= ticks.min() + _SAME_STEP_NS:
+                return rate
+    return nominal_rate(fps)
