@@ -78,7 +78,7 @@ CODECS: dict[str, Codec] = {
             "ffv1",
             "ffv1",
             "bgr0",
-            (".mkv", ".avi", ".mov"),
+            (".mkv", ".avi"),
             {"level": "3", "slices": "16", "slicecrc": "1"},
             lossless=True,
         ),

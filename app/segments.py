@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,8 @@ from app.outputs import give_name
 from drivers import RgbImage
 
 SEGMENT_FRAMES = 48
+SEGMENT_STEP = Fraction(1, 25)
+"""Time from frame to frame in a segment [s], whatever the clip's rate: Matroska rounds to milliseconds."""
 # No creation time and no library version in the file: a second run gives the same bytes.
 BITEXACT = cast("int", av.container.Flags.bitexact.value)
 _BT709 = 1  # ITU-T H.273: primaries, transfer and matrix all use code point 1
@@ -32,7 +35,7 @@ _YCBCR10 = np.array(
 
 
 class Segment:
-    """One short Matroska clip: it holds any codec, and its millisecond times still tell the frame number.
+    """One short Matroska clip: it holds any codec. Its times count frames in steps of `SEGMENT_STEP` seconds.
 
     Args:
         path: The file, there only once it is whole.
@@ -56,9 +59,9 @@ class Segment:
         stream = self._container.add_stream(codec.encoder, rate=rate, options=dict(codec.options))
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, codec.pix_fmt
-        stream.time_base = self._time_base = 1 / rate
+        stream.time_base = SEGMENT_STEP
         context = stream.codec_context
-        context.time_base = self._time_base
+        context.time_base = self._time_base = 1 / rate
         context.gop_size = SEGMENT_FRAMES
         context.thread_count = codec.threads
         if not codec.lossless:
@@ -72,11 +75,16 @@ class Segment:
         frame.pts = self.frames
         frame.time_base = self._time_base
         self.frames += 1
-        self._container.mux(self._stream.encode(frame))
+        self._mux(self._stream.encode(frame))
+
+    def _mux(self, packets: Iterable[av.Packet[av.VideoStream]]) -> None:
+        for packet in packets:
+            packet.time_base = SEGMENT_STEP
+            self._container.mux_one(packet)
 
     def close(self) -> Path:
         """Complete the file, give it its name, and return that."""
-        self._container.mux(self._stream.encode(None))
+        self._mux(self._stream.encode(None))
         self._container.close()
         return give_name(self._temporary, self._path)
 

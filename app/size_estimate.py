@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -76,7 +77,8 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
         height, width = frames[0].shape[:2]
         out = Path(folder) / f"trial{CODECS[codec_name].suffixes[0]}"
         codec = codec_for(codec_name, out, quality)
-        sink = open_sink(out, codec, width, height, nominal_rate(source.info.fps))
+        # Any container takes this rate, and the size does not depend on it.
+        sink = open_sink(out, codec, width, height, min(nominal_rate(source.info.fps), Fraction(1000)))
         try:
             for frame in frames:
                 sink.write(frame)

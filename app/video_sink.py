@@ -20,9 +20,12 @@ from av.container import OutputContainer
 from app.codecs import Codec
 from app.errors import OutputError
 from app.outputs import claim_parts, explain_write_error, give_name, partial_path
-from app.segments import BITEXACT, SEGMENT_FRAMES, Segment, is_whole
+from app.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole
 from app.sound import SoundTrack
 from drivers import ClipSound, RgbImage
+
+
+_MOST = 1000  # frames/s where times are whole milliseconds (Matroska), or may not be finer (AVI)
 
 
 class VideoSink:
@@ -40,12 +43,22 @@ class VideoSink:
         sound: ClipSound | None = None,
         slots: Sequence[Fraction] | None = None,
     ) -> None:
+        suffix = path.suffix.lower()
+        if suffix in (".mkv", ".avi") and rate > _MOST:
+            raise OutputError(
+                f"{path}: {suffix} files hold at most {_MOST} frames/s, not {float(rate):g}; give a file "
+                f"ending in .mp4 or .mov, or --fps {_MOST}"
+            )
         self._path = path
         self._codec = codec
         self._sound = sound
         # Whole numbers of parts of a step: nearly always, one part is the step.
         self._parts = math.lcm(*(slot.denominator for slot in slots or ()))
-        self._slots = [int(slot * self._parts) for slot in slots or (Fraction(0),)]
+        if suffix == ".avi":
+            self._parts = min(self._parts, int(_MOST / rate))
+        self._slots = [0]
+        for slot in (slots or ())[1:]:
+            self._slots.append(max(round(slot * self._parts), self._slots[-1] + 1))
         even = codec.needs_even_size
         self._width = width - width % 2 if even else width
         self._height = height - height % 2 if even else height
@@ -141,7 +154,7 @@ class VideoSink:
             for packet in segment.demux(segment.streams.video[0]):
                 if packet.pts is None or packet.time_base is None:
                     continue
-                shown = first + round(packet.pts * packet.time_base * self._rate)
+                shown = first + round(packet.pts * packet.time_base / SEGMENT_STEP)
                 packet.pts = self._slot(shown)
                 # Matroska stores no decoding times; they follow from the order.
                 packet.dts = self._slot(first + count - self._codec.reorder)

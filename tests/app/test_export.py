@@ -225,6 +225,22 @@ def test_frames_are_shown_at_their_places(
         assert psnr(picture, part) >= 31
 
 
+@pytest.mark.parametrize(("name", "codec"), [("clip.mp4", "h264"), ("clip.mov", "prores")])
+def test_thousands_of_frames_a_second_have_times_of_their_own(tmp_path: Path, name: str, codec: str) -> None:
+    path = tmp_path / name
+    sink = open_sink(path, CODECS[codec], 64, 48, Fraction(2000))
+    for value in range(60):
+        sink.write(np.full((48, 64, 3), 4 * value, np.uint8))
+    sink.finish()
+    frames, times = read(path)
+    assert times == pytest.approx([k / 2000 for k in range(60)], abs=1e-6)
+    assert np.argsort([frame.mean() for frame in frames]).tolist() == list(range(60))
+    for coarse in ("clip.mkv", "clip.avi"):
+        with pytest.raises(OutputError, match="at most 1000 frames/s"):
+            open_sink(tmp_path / coarse, CODECS["ffv1"], 64, 48, Fraction(2000))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_job_without_frames_leaves_nothing(tmp_path: Path) -> None:
     for name in ("clip.mp4", "pictures"):
         sink = open_sink(tmp_path / name, codec_for(None, tmp_path / name), 64, 64, RATE)
