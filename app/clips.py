@@ -84,6 +84,8 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
         CaptureFactorError: No factor makes both clips move alike; the operator must say it.
 
     """
+    if lsr.info.frame_count == 1:
+        return CaptureFactor(1.0, "it is one frame")
     declared = lsr.declared_rate
     if declared is not None and declared > lsr.info.fps * _REAL_TIME:
         factor = float(round(declared / lsr.info.fps))

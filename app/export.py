@@ -18,10 +18,14 @@ class Sink(Protocol):
 
     Attributes:
         frames_done: Frames that need not be written (again); above 0 from the start when resuming.
+        width: Of the frames in the output [px].
+        height: Of the frames in the output [px].
 
     """
 
     frames_done: int
+    width: int
+    height: int
 
     def write(self, image: RgbImage) -> None:
         """Append one frame, uint8 (H, W, 3).
@@ -74,5 +78,15 @@ def open_sink(
 
     """
     if codec.is_sequence:
-        return PictureSink(path, codec, resume=resume)
+        return PictureSink(path, codec, width, height, resume=resume)
     return VideoSink(path, codec, width, height, rate, resume=resume, sound=sound, slots=slots)
+
+
+def cut_to_even(width: int, height: int, sink: Sink) -> tuple[str, ...]:
+    """What the operator should know where frames of a size [px] lose an odd last column or row in a sink."""
+    if (width, height) == (sink.width, sink.height):
+        return ()
+    return (
+        f"frames are {width}x{height}, the codec needs even sizes: without the last column or row they are "
+        f"{sink.width}x{sink.height}",
+    )

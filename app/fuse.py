@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.codecs import Codec, codec_for
 from app.errors import CancelledError, OutputError
-from app.export import Sink, open_sink
+from app.export import Sink, cut_to_even, open_sink
 from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import FusionOptions, Pipeline
@@ -215,14 +215,14 @@ def _run(
     result = FuseResult(
         path=job.out,
         frames=pipeline.frame_count,
-        width=pipeline.width,
-        height=pipeline.height,
+        width=sink.width,
+        height=sink.height,
         method=pipeline.fuser.method,
         model=pipeline.fuser.model,
         device=pipeline.fuser.device,
         seconds=round(seconds, 3),
         sound=heard,
-        warnings=tuple(pipeline.warnings),
+        warnings=(*pipeline.warnings, *cut_to_even(pipeline.width, pipeline.height, sink)),
     )
     write_json(
         sidecar_path(job.out),

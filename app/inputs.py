@@ -52,12 +52,14 @@ def nudged(pair: StreamPair, nudge_ms: float) -> StreamPair:
     """The same streams, the HSR frames later by so much on the LSR clock [ms].
 
     Raises:
-        InputError: Both cameras followed one trigger, which leaves nothing to correct.
+        InputError: No finite number, or both cameras followed one trigger, which leaves nothing to correct.
 
     """
     if nudge_ms == 0:
         return pair
     if not math.isfinite(nudge_ms):
+        pair.hsr.close()
+        pair.lsr.close()
         raise InputError(f"--nudge-ms {nudge_ms} is no number of milliseconds")
     if pair.clock_offset_ns is None:
         pair.hsr.close()

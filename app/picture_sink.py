@@ -37,9 +37,10 @@ def _is_whole(path: Path) -> bool:
 class PictureSink:
     """A folder of numbered pictures: 000000.png or 000000.tiff upwards."""
 
-    def __init__(self, path: Path, codec: Codec, *, resume: bool = False) -> None:
+    def __init__(self, path: Path, codec: Codec, width: int, height: int, *, resume: bool = False) -> None:
         self._path = path
         self._codec = codec
+        self.width, self.height = width, height
         self._folder = partial_path(path)
         self._claim = claim_parts(path, self._folder, resume=resume)
         self.frames_done = 0

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from app.codecs import codec_for
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
-from app.export import Sink, open_sink
+from app.export import Sink, cut_to_even, open_sink
 from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.rates import nominal_rate
@@ -108,6 +108,7 @@ def run_raw_export(
         if on_start is not None:
             on_start(f"exporting {job.view.value}", len(indices), 0)
         _write(sink, job.out, chain([first], frames), on_frame, cancelled)
+        warnings = (*damage, *cut_to_even(width, height, sink))
         write_json(
             sidecar_path(job.out),
             {
@@ -117,18 +118,18 @@ def run_raw_export(
                 "simulated": take.metadata.simulated,
                 "view": job.view.value,
                 "frames": len(indices),
-                "width": width,
-                "height": height,
+                "width": sink.width,
+                "height": sink.height,
                 "codec": codec.name,
                 "quality": job.quality,
                 "start_s": job.start_s,
                 "end_s": job.end_s,
                 "playback_rate": str(rate),
-                "warnings": list(damage),
+                "warnings": list(warnings),
                 "versions": versions(),
             },
         )
-    return RawExportResult(len(indices), tuple(damage))
+    return RawExportResult(len(indices), warnings)
 
 
 def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int]:

@@ -60,8 +60,8 @@ class VideoSink:
         for slot in (slots or ())[1:]:
             self._slots.append(max(round(slot * self._parts), self._slots[-1] + 1))
         even = codec.needs_even_size
-        self._width = width - width % 2 if even else width
-        self._height = height - height % 2 if even else height
+        self.width = width - width % 2 if even else width
+        self.height = height - height % 2 if even else height
         self._rate = rate
         partial = partial_path(path)
         self._folder = partial.with_name(partial.name + ".segments")
@@ -95,9 +95,9 @@ class VideoSink:
         try:
             if self._segment is None:
                 self._segment = Segment(
-                    self._name(len(self._done)), self._codec, self._width, self._height, self._rate
+                    self._name(len(self._done)), self._codec, self.width, self.height, self._rate
                 )
-            self._segment.write(image[: self._height, : self._width])
+            self._segment.write(image[: self.height, : self.width])
             self.frames_done += 1
             if self._segment.frames == SEGMENT_FRAMES:
                 self._close_segment()

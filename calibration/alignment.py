@@ -135,7 +135,7 @@ def identity_alignment(hsr_shape: tuple[int, ...], lsr_shape: tuple[int, ...]) -
         lsr_shape: (h, w, ...) of the LSR frames.
 
     Raises:
-        ViewError: The LSR frames have more pixels than the HSR frames.
+        ViewError: The LSR frames have more pixels than the HSR frames, or another shape.
 
     """
     height, width = hsr_shape[:2]
@@ -143,6 +143,12 @@ def identity_alignment(hsr_shape: tuple[int, ...], lsr_shape: tuple[int, ...]) -
     if w > width or h > height:
         raise ViewError(
             f"the LSR frames ({w}x{h}) are larger than the HSR frames ({width}x{height}); are they swapped?"
+        )
+    # Each side may have been rounded by up to a pixel when it was divided by the scale.
+    if max(width / (w + 1), height / (h + 1)) > min(width / max(w - 1, 0.5), height / max(h - 1, 0.5)):
+        raise ViewError(
+            f"the HSR frames ({width}x{height}) and the LSR frames ({w}x{h}) differ in shape: they are not "
+            "one view; use --align auto"
         )
     view = OutputView(width, height, (0, 0, w, h))
     return Alignment(

@@ -223,6 +223,31 @@ def test_frames_that_the_fast_camera_dropped_leave_a_gap_of_their_length(
     assert [row["time_s"] for row in note["per_frame"]] == pytest.approx(shown, abs=1e-3)
 
 
+def test_one_lsr_frame_is_fused(pair: ClipPair, tmp_path: Path) -> None:
+    one = write_lossless(tmp_path / "one.mkv", [shrink(pair.truth[3], 4)], 240)
+    out = tmp_path / "out.mkv"
+    how = ("--align", "none", "--method", "classical", "--codec", "ffv1")
+    assert twinrate("fuse", pair.hsr, one, "--out", out, "--offset-ms", 0, *how) == 0
+    (frame,) = decode(out)
+    assert psnr(frame, pair.truth[3]) > 45
+
+
+@pytest.mark.parametrize(("name", "stored"), [("odd.mp4", (250, 188)), ("odd.mkv", (251, 189))])
+def test_the_size_that_is_told_is_that_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, stored: tuple[int, int]
+) -> None:
+    truth = moving_scene(8, 189, 251)
+    hsr = write_lossless(tmp_path / "hsr.mkv", truth[::4], 60)
+    lsr = write_lossless(tmp_path / "lsr.mkv", [shrink(f, 3) for f in truth], 240)
+    out = tmp_path / name
+    codec = "ffv1" if name == "odd.mkv" else "h264"
+    how = ("--offset-ms", 0, "--align", "none", "--method", "bicubic", "--codec", codec, "--json")
+    assert twinrate("fuse", hsr, lsr, "--out", out, *how) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert decode(out)[0].shape[1::-1] == (said["width"], said["height"]) == stored
+    assert len(said["warnings"]) == (codec == "h264")
+
+
 def test_what_a_job_under_another_ending_left_is_not_resumed(pair: ClipPair, tmp_path: Path) -> None:
     """Two stopped jobs, c.mkv and c.avi: each goes on from its own frames."""
     out = tmp_path / "c.mkv"
@@ -313,6 +338,7 @@ def test_bad_input_is_one_sentence_and_leaves_no_file(
     text.write_text("these are not the pixels you are looking for")
     empty = tmp_path / "empty.mkv"
     empty.write_bytes(b"")
+    square = write_lossless(tmp_path / "square.mkv", [f[:64, :64] for f in pair.truth], 240)
     cases: list[tuple[list[object], int, str]] = [
         ([tmp_path / "missing.mkv", pair.lsr], 1, "missing.mkv"),
         ([text, pair.lsr], 1, "notes.mp4"),
@@ -325,6 +351,9 @@ def test_bad_input_is_one_sentence_and_leaves_no_file(
         ([pair.hsr, pair.lsr, "--offset-ms", "5e6"], 1, "overlap"),
         ([pair.hsr, pair.lsr, "--offset-ms", "soon"], 2, "soon"),
         ([pair.hsr, pair.lsr, "--method", "magic"], 2, "magic"),
+        ([pair.hsr, pair.lsr, "--nudge-ms", "nan"], 1, "--nudge-ms nan"),
+        ([pair.hsr, pair.lsr, "--nudge-ms", "inf"], 1, "--nudge-ms inf"),
+        ([pair.hsr, square, "--align", "none"], 1, "differ in shape"),
         ([pair.hsr, pair.lsr, "--codec", "png"], 1, "folder of pictures"),
         ([pair.hsr, pair.lsr, "--start", "9"], 1, "--start"),
         ([pair.hsr, pair.lsr, "--align", "somewhere"], 1, "somewhere"),
