@@ -43,6 +43,11 @@ class Codec:
         return not self.encoder
 
     @property
+    def says_aspect(self) -> bool:
+        """True where the coded frames themselves say how wide their pixels are, whatever holds them."""
+        return self.name in ("h264", "hevc")
+
+    @property
     def needs_even_size(self) -> bool:
         """True where colour is stored at half size."""
         return "420" in self.pix_fmt or "422" in self.pix_fmt

@@ -59,6 +59,7 @@ def open_sink(
     resume: bool = False,
     sound: ClipSound | None = None,
     slots: Sequence[Fraction] | None = None,
+    pixel_aspect: Fraction = Fraction(1),
 ) -> Sink:
     """A sink for `path`.
 
@@ -72,6 +73,7 @@ def open_sink(
         sound: Heard from the first frame on; pictures have none.
         slots: When each frame is shown, in steps of 1 / `rate`, from 0 and ascending; None shows one after
             the other. Pictures have no times.
+        pixel_aspect: Width of a pixel over its height as it is to be shown; H.264 and HEVC tell it.
 
     Raises:
         OutputError: Another job is writing it, or the disk refuses.
@@ -79,7 +81,9 @@ def open_sink(
     """
     if codec.is_sequence:
         return PictureSink(path, codec, width, height, resume=resume)
-    return VideoSink(path, codec, width, height, rate, resume=resume, sound=sound, slots=slots)
+    return VideoSink(
+        path, codec, width, height, rate, resume=resume, sound=sound, slots=slots, pixel_aspect=pixel_aspect
+    )
 
 
 def cut_to_even(width: int, height: int, sink: Sink) -> tuple[str, ...]:

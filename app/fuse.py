@@ -125,6 +125,15 @@ def fused_sound(pipeline: Pipeline, rate: Fraction, codec: Codec) -> tuple[ClipS
     return sound, "of the HSR clip" if sound is not None else "none: the HSR clip's sound cannot be decoded"
 
 
+def _aspect_warning(codec: Codec, aspect: Fraction) -> tuple[str, ...]:
+    if aspect == 1 or codec.says_aspect:
+        return ()
+    shape = f"{aspect.numerator}:{aspect.denominator}"
+    return (
+        f"pixels are to be shown {shape}, not square, which {codec.name} files do not say; take h264 or hevc",
+    )
+
+
 def run_job(
     job: FuseJob,
     *,
@@ -167,6 +176,7 @@ def run_job(
             resume=resume,
             sound=sound,
             slots=pipeline.slots,
+            pixel_aspect=pipeline.pixel_aspect,
         )
         write_json(note, {"job": identity, **pipeline.describe()})
         if on_start is not None:
@@ -222,7 +232,11 @@ def _run(
         device=pipeline.fuser.device,
         seconds=round(seconds, 3),
         sound=heard,
-        warnings=(*pipeline.warnings, *cut_to_even(pipeline.width, pipeline.height, sink)),
+        warnings=(
+            *pipeline.warnings,
+            *cut_to_even(pipeline.width, pipeline.height, sink),
+            *_aspect_warning(codec_for(job.codec, job.out), pipeline.pixel_aspect),
+        ),
     )
     write_json(
         sidecar_path(job.out),

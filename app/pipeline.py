@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -144,6 +145,11 @@ class Pipeline:
     def height(self) -> int:
         """Height of the output view [px]."""
         return int(self.alignment.valid.shape[0])
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel of the output view over its height: that of the LSR clip."""
+        return self.pair.lsr.pixel_aspect if isinstance(self.pair.lsr, VideoClip) else Fraction(1)
 
     @property
     def frame_count(self) -> int:

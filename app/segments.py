@@ -43,13 +43,16 @@ class Segment:
         width: Frame width [px].
         height: Frame height [px].
         rate: Playback rate [frames/s].
+        pixel_aspect: Width of a pixel over its height as it is to be shown.
 
     Attributes:
         frames: Written so far.
 
     """
 
-    def __init__(self, path: Path, codec: Codec, width: int, height: int, rate: Fraction) -> None:
+    def __init__(
+        self, path: Path, codec: Codec, width: int, height: int, rate: Fraction, pixel_aspect: Fraction
+    ) -> None:
         self._path = path
         self._temporary = path.with_name(path.name + ".tmp")
         self._codec = codec
@@ -62,6 +65,7 @@ class Segment:
         stream.time_base = SEGMENT_STEP
         context = stream.codec_context
         context.time_base = self._time_base = 1 / rate
+        context.sample_aspect_ratio = pixel_aspect
         context.gop_size = SEGMENT_FRAMES
         context.thread_count = codec.threads
         if not codec.lossless:

@@ -42,6 +42,7 @@ class VideoSink:
         resume: bool = False,
         sound: ClipSound | None = None,
         slots: Sequence[Fraction] | None = None,
+        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
         suffix = path.suffix.lower()
         if suffix in (".mkv", ".avi") and rate > _MOST:
@@ -63,6 +64,7 @@ class VideoSink:
         self.width = width - width % 2 if even else width
         self.height = height - height % 2 if even else height
         self._rate = rate
+        self._pixel_aspect = pixel_aspect
         partial = partial_path(path)
         self._folder = partial.with_name(partial.name + ".segments")
         self._segment: Segment | None = None
@@ -95,7 +97,12 @@ class VideoSink:
         try:
             if self._segment is None:
                 self._segment = Segment(
-                    self._name(len(self._done)), self._codec, self.width, self.height, self._rate
+                    self._name(len(self._done)),
+                    self._codec,
+                    self.width,
+                    self.height,
+                    self._rate,
+                    self._pixel_aspect,
                 )
             self._segment.write(image[: self.height, : self.width])
             self.frames_done += 1

@@ -34,6 +34,7 @@ class ClipIndex:
         activity: Bytes that each frame took, in the same order, shape (N,): the more, the more had changed.
             Key frames, which take many in any case, have the median of the others.
         time_base: Seconds per tick.
+        pixel_aspect: Width of a stored pixel over its height.
         suspicious: The container promises more than it holds, or packets are marked as damaged: whether
             all these frames decode is only known after trying.
         metadata: Tags of the container.
@@ -47,6 +48,7 @@ class ClipIndex:
     key_pts: npt.NDArray[np.int64]
     activity: npt.NDArray[np.float64]
     time_base: Fraction
+    pixel_aspect: Fraction
     suspicious: bool
     metadata: Mapping[str, str]
     has_audio: bool
@@ -146,6 +148,7 @@ def build_index(path: Path) -> ClipIndex:
             suspicious = True
         promised = stream.frames
         time_base = stream.time_base
+        pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
         metadata = dict(container.metadata)
         has_audio = bool(container.streams.audio)
         number = stream.index
@@ -162,6 +165,7 @@ def build_index(path: Path) -> ClipIndex:
         key_pts=np.unique(np.array(keys, np.int64)),
         activity=activity,
         time_base=time_base,
+        pixel_aspect=pixel_aspect,
         suspicious=suspicious or promised > packets or len(set(pts)) < len(pts),
         metadata=metadata,
         has_audio=has_audio,

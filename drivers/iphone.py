@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers._clip_audio import ClipAudio, ClipSound, read_audio, read_sound
-from drivers._clip_colour import ColourConverter, is_hdr, upright_size
+from drivers._clip_colour import ColourConverter, is_hdr, quarter_turns, upright_size
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import ClipIndex, build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
@@ -51,6 +52,8 @@ class VideoClip:
             self._decoder.close()
             raise
         self._size = upright_size(picture)
+        turned = quarter_turns(picture) % 2 == 1
+        self._pixel_aspect = 1 / index.pixel_aspect if turned else index.pixel_aspect
         self._hdr = is_hdr(picture)
         self._colour = ColourConverter()
         self._ahead = ReadAhead(self._picture, len(index.pts))
@@ -162,6 +165,11 @@ class VideoClip:
     def hdr(self) -> bool:
         """Whether the file is HDR (HLG or PQ); `read` brings it to BT.709 display colours."""
         return self._hdr
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of an upright pixel over its height as it is to be shown; 1 for nearly every clip."""
+        return self._pixel_aspect
 
     @property
     def has_audio(self) -> bool:

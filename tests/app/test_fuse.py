@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from app.cli import run
-from app.codecs import codec_for
+from app.codecs import CODECS, codec_for
 from app.export import open_sink
 from app.pipeline import FusionOptions, Pipeline
 from app.segments import SEGMENT_FRAMES
@@ -246,6 +246,35 @@ def test_the_size_that_is_told_is_that_of_the_file(
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert decode(out)[0].shape[1::-1] == (said["width"], said["height"]) == stored
     assert len(said["warnings"]) == (codec == "h264")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("clip.mp4", "h264"), ("clip.mkv", "h264"), ("clip.mov", "hevc"), ("clip.avi", "ffv1")],
+)
+def test_pixels_that_are_not_square_stay_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, codec: str
+) -> None:
+    truth = moving_scene(8, 128, 160)
+    clips = {"hsr.mp4": (truth[::4], 60), "lsr.mp4": ([shrink(f, 2) for f in truth], 240)}
+    for clip, (frames, rate) in clips.items():
+        height, width = frames[0].shape[:2]
+        sink = open_sink(
+            tmp_path / clip, CODECS["h264"], width, height, Fraction(rate), pixel_aspect=Fraction(4, 3)
+        )
+        for frame in frames:
+            sink.write(frame)
+        sink.finish()
+    out = tmp_path / name
+    how = ("--offset-ms", 0, "--align", "none", "--method", "bicubic", "--codec", codec, "--json")
+    assert twinrate("fuse", *(tmp_path / clip for clip in clips), "--out", out, *how) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    with av.open(str(out)) as container:
+        shown = container.streams.video[0].sample_aspect_ratio
+    if codec == "ffv1":
+        assert any("4:3" in text for text in said["warnings"])
+    else:
+        assert (shown, said["warnings"]) == (Fraction(4, 3), [])
 
 
 def test_what_a_job_under_another_ending_left_is_not_resumed(pair: ClipPair, tmp_path: Path) -> None:
