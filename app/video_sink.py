@@ -24,7 +24,6 @@ from app.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_who
 from app.sound import SoundTrack
 from drivers import ClipSound, RgbImage
 
-
 _MOST = 1000  # frames/s where times are whole milliseconds (Matroska), or may not be finer (AVI)
 
 
