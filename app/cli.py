@@ -16,7 +16,7 @@ from typer.exceptions import Abort, TyperException
 
 from app import __version__
 from app.commands import bench, calibrate, capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
-from app.commands._common import emit, err
+from app.commands._common import LastLine, emit, err
 from app.errors import AppError
 from app.logs import log_folder
 from calibration.errors import CalibrationError
@@ -88,8 +88,8 @@ def _is_fusion_error(error: Exception) -> bool:
 def _fail(message: str, arguments: list[str], code: int = 1) -> NoReturn:
     sentence = " ".join(message.split())
     err.print(f"twinrate: {sentence}", markup=False)
-    # A script that reads the last line must find the reason there as well.
-    emit({"error": sentence, "exit_code": code}, as_json="--json" in arguments)
+    # A script that reads the last line finds the reason there, unless the command has its figures there.
+    emit({"error": sentence, "exit_code": code}, as_json="--json" in arguments and not LastLine.written)
     sys.stdout.flush()
     sys.exit(code)
 
@@ -98,6 +98,7 @@ def run(arguments: list[str]) -> NoReturn:
     """Run one command line (without the program's name) and exit with its code."""
     verbose = any(a in ("-v", "--verbose") for a in arguments)
     arguments = [a for a in arguments if a not in ("-v", "--verbose")]
+    LastLine.written = False
     try:
         code = cli(args=arguments, prog_name="twinrate", standalone_mode=False)
     except (AppError, DriverError, CalibrationError) as error:

@@ -48,10 +48,17 @@ def warn(text: str) -> None:
     err.print(f"warning: {text}", markup=False)
 
 
+class LastLine:
+    """The machine-readable line of one run."""
+
+    written = False
+
+
 def emit(result: Mapping[str, object], *, as_json: bool) -> None:
     """Write `result` as the last line of standard output when `--json` was given."""
     if as_json:
         typer.echo(json.dumps(result))
+        LastLine.written = True
 
 
 def parse_size(text: str, option: str, example: str = HSR_SIZE) -> tuple[int, int]:

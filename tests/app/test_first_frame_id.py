@@ -10,7 +10,7 @@ from app.session import Session, State
 from drivers import Role, Take, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.trigger import ExternalPulses
-from emulated import JOB, until
+from emulated import SETUP, until
 
 
 def assert_paired(path: Path, first_id: int) -> None:
@@ -82,7 +82,7 @@ def test_a_box_started_by_hand_without_clocks_is_doubtful(tmp_path: Path, clocks
     try:
         with Session(ByHand(rig)) as session:
             session.connect(rig.serials)
-            session.configure(JOB.settings())
+            session.configure(SETUP.settings())
             if not clocks:
                 session._crew.latch = lambda: None  # type: ignore[method-assign]
             report = session.record(0.5, tmp_path / "take")

@@ -14,7 +14,7 @@ from drivers.frame import Image
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, painter
 from drivers.spinnaker_emulator.scene import Scene
 from drivers.spinnaker_emulator.stream import Wiring
-from emulated import JOB
+from emulated import SETUP
 
 
 def test_right_wiring(session: Session) -> None:
@@ -44,7 +44,7 @@ def test_a_busy_computer_is_no_missing_wire(
     session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The HSR camera's pictures are drawn slower than they would be due; its pulses wait for them."""
-    session.configure(replace(JOB, hsr_fps=120.0, ratio=2).settings())
+    session.configure(replace(SETUP, hsr_fps=120.0, ratio=2).settings())
     draw = painter.picture
 
     def slowly(scene: Scene, geometry: RigGeometry, shot: painter.Shot, seed: int) -> Image:

@@ -14,7 +14,7 @@ from drivers import CameraSettings, Role, Take
 from drivers.grasshopper import Grasshopper3, open_camera
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.spinnaker_emulator.specs import Scalar
-from emulated import JOB
+from emulated import SETUP
 
 SETTINGS = CameraSettings(96, 80, exposure_us=1500.0)
 LEFT: dict[str, Scalar] = {
@@ -134,7 +134,7 @@ def test_a_master_whose_line_inverter_is_not_available(rig: VirtualRig, camera: 
 def test_a_take_says_what_shaped_its_pictures(rig: VirtualRig, tmp_path: Path) -> None:
     with emulated_session(rig) as session:
         session.connect(rig.serials)
-        session.configure(JOB.settings())
+        session.configure(SETUP.settings())
         session.record(0.1, tmp_path / "take")
     with Take.open(tmp_path / "take") as take:
         assert take.metadata.lsr.nodes.items() >= PLAIN.items()
