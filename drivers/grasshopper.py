@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from drivers._gs3_frames import FrameMaker, Light
 from drivers._gs3_settings import (
     REAL_FEATURES,
     apply_settings,
@@ -30,13 +28,12 @@ from drivers.errors import (
     CameraNotFoundError,
     CameraSettingError,
 )
-from drivers.frame import Frame, FrameFlag, Image, Role
+from drivers.frame import Frame, Role
 
 __all__ = ["MODEL", "Grasshopper3", "list_cameras", "load_pyspin", "open_camera"]
 
 MODEL = "GS3-U3-51S5C"
 _TIMEOUT = -1011
-_FRAME_ID_SPAN = 2**16
 _LATCHES = 5
 
 
@@ -103,10 +100,8 @@ class Grasshopper3:
         self._expected: dict[str, float | str] = {}
         self._armed = self._streaming = False
         self._chunks: frozenset[str] = frozenset()
-        self._last_id: int | None = None
-        self._epoch = 0
-        self._previous: tuple[float, float] | None = None
-        self._delivered = self._incomplete = self._gaps = self._lost = 0
+        self._frames: FrameMaker | None = None
+        self._lost = 0
 
     @property
     def identity(self) -> CameraIdentity:
@@ -148,8 +143,17 @@ class Grasshopper3:
         self._begin()
 
     def _begin(self) -> None:
-        if self._streaming:
+        settings = self._settings
+        if self._streaming or settings is None:
             return
+        self._frames = FrameMaker(
+            self._spin,
+            self.role,
+            settings,
+            chunks=self._chunks,
+            light=self._light(),
+            simulated=self._identity.simulated,
+        )
         try:
             self._pointer.BeginAcquisition()
         except self._spin.SpinnakerException as error:
@@ -158,8 +162,7 @@ class Grasshopper3:
                 f"below 1000: {error}"
             ) from error
         self._streaming = True
-        self._last_id, self._epoch, self._previous = None, 0, None
-        self._delivered = self._incomplete = self._gaps = self._lost = 0
+        self._lost = 0
 
     def read(self, timeout_ms: int) -> Frame | None:
         """Next frame, copied out of the stream buffer; see `Camera.read`."""
@@ -169,9 +172,9 @@ class Grasshopper3:
     @contextmanager
     def borrow(self, timeout_ms: int) -> Iterator[Frame | None]:
         """Next frame as a view of the stream buffer; see `Camera.borrow`."""
-        if not self._streaming:
+        frames, spin = self._frames, self._spin
+        if not self._streaming or frames is None:
             raise CameraError(f"camera {self._identity.serial} is not armed")
-        spin = self._spin
         try:
             image = self._pointer.GetNextImage(timeout_ms, 0)
         except spin.SpinnakerException as error:
@@ -184,9 +187,11 @@ class Grasshopper3:
             yield None
             return
         try:
-            yield self._frame(image, time.monotonic_ns())
+            yield frames.frame(image, time.monotonic_ns())
         finally:
-            image.Release()
+            with suppress(spin.SpinnakerException):
+                # A buffer that is not taken back is one fewer; GetNextImage says when the camera is gone.
+                image.Release()
 
     def _failed(self, error: Exception, code: int) -> CameraError:
         serial = self._identity.serial
@@ -195,56 +200,6 @@ class Grasshopper3:
                 f"camera {serial} stopped answering, check its cable and power: {error}"
             )
         return CameraError(f"camera {serial} failed to deliver a frame: {error}")
-
-    def _frame(self, image: Any, host_ns: int) -> Frame:
-        settings = self._settings
-        if settings is None:
-            raise CameraError(f"camera {self._identity.serial} is not configured")
-        flags = FrameFlag.SIMULATED if self._identity.simulated else FrameFlag.NONE
-        if image.IsIncomplete():
-            flags |= FrameFlag.INCOMPLETE
-            self._incomplete += 1
-        exposure_us, gain_db = self._exposure_of(image, flags)
-        if self._previous is not None and self._previous != (exposure_us, gain_db):
-            flags |= FrameFlag.SETTINGS_CHANGED
-        self._previous = (exposure_us, gain_db)
-        frame_id, gap = self._unwrapped(int(image.GetFrameID()))
-        if gap:
-            flags |= FrameFlag.GAP_BEFORE
-            self._gaps += gap
-        self._delivered += 1
-        return Frame(
-            image=_rows(image, settings) if settings.pixel_format.packed else image.GetNDArray(),
-            pixel_format=settings.pixel_format,
-            role=self.role,
-            frame_id=frame_id,
-            # The camera stamps the start of exposure.
-            mid_exposure_ns=int(image.GetTimeStamp()) + round(exposure_us * 500),
-            exposure_us=exposure_us,
-            gain_db=gain_db,
-            host_ns=host_ns,
-            flags=flags,
-        )
-
-    def _exposure_of(self, image: Any, flags: FrameFlag) -> tuple[float, float]:
-        """Exposure and gain of this very frame; of an incomplete one, those of the frame before."""
-        if not flags & FrameFlag.INCOMPLETE and {"ExposureTime", "Gain"} <= self._chunks:
-            chunk = image.GetChunkData()
-            return float(chunk.GetExposureTime()), float(chunk.GetGain())
-        if self._previous is not None:
-            return self._previous
-        return self._nodes.real("ExposureTime"), self._nodes.real("Gain")
-
-    def _unwrapped(self, raw: int) -> tuple[int, int]:
-        """Frame id without the 16-bit wrap of old firmware, and how many ids are missing before it."""
-        last, self._last_id = self._last_id, raw + self._epoch
-        if last is None:
-            # Counters begin at 0 or 1 as the firmware likes; earlier losses show in the pulse count.
-            return raw, 0
-        if self._last_id < last and last - self._last_id > _FRAME_ID_SPAN // 2 and raw < _FRAME_ID_SPAN:
-            self._epoch += _FRAME_ID_SPAN
-            self._last_id += _FRAME_ID_SPAN
-        return self._last_id, max(0, self._last_id - last - 1)
 
     def stop(self) -> None:
         """End acquisition. Safe to call twice, and when the camera is gone."""
@@ -333,7 +288,12 @@ class Grasshopper3:
 
     def _changed(self, applied: Applied) -> Applied:
         self._expected[applied.name] = applied.applied
+        if self._frames is not None:
+            self._frames.change_light(self._light(), 0)
         return applied
+
+    def _light(self) -> Light:
+        return Light(float(self._expected["ExposureTime"]), float(self._expected["Gain"]))
 
     def exposure_limits_us(self) -> Limits:
         """Range of ExposureTime now."""
@@ -387,11 +347,8 @@ class Grasshopper3:
             self._lost = max(host.optional_integer(name) for name in names)
             waiting = host.optional_integer("StreamOutputBufferCount")
         total = self._settings.buffer_count if self._settings else 0
-        return StreamCounters(self._delivered, self._incomplete, max(self._lost, self._gaps), waiting, total)
-
-
-def _rows(image: Any, settings: CameraSettings) -> Image:
-    """Packed rows as they were sent; what GetNDArray makes of two samples in three bytes is not said."""
-    shape = settings.pixel_format.shape(settings.height, settings.width)
-    pixels: Image = np.asarray(image.GetData(), np.uint8)[: math.prod(shape)].reshape(shape)
-    return pixels
+        frames = self._frames
+        if frames is None:
+            return StreamCounters(0, 0, self._lost, waiting, total)
+        lost = max(self._lost, frames.gaps)
+        return StreamCounters(frames.delivered, frames.incomplete, lost, waiting, total)

@@ -69,6 +69,7 @@ class Device:
         commands["UserSetLoad"] = self._load_user_set
         commands["UserSetSave"] = self._save_user_set
         self.nodes.on_write.append(self._wake)
+        self.nodes.before_read = lambda name: self.faults.before_read(name)
         for name, read in (
             ("StreamDeliveredFrameCount", lambda s: s.fetched),
             ("StreamLostFrameCount", lambda s: s.lost),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from drivers.frame import Image
+from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
+from drivers.spinnaker_emulator.image import Header
 
 
 @dataclass(slots=True, eq=False)
@@ -16,6 +20,11 @@ class Faults:
         lost_pulses: Pulses that never reach the camera: no exposure, and no gap in the frame ids.
         lost_frames: Frame ids that are exposed but lost on the way: a gap in the frame ids.
         damaged_frames: Frame ids that arrive incomplete.
+        damaged_header: Frame id and time stamp that these show instead of their own [ns]: no leader came.
+        damaged_rows: Rows of these that the client gets, 0 for no picture at all; None for all.
+        bad_chunks: Frame ids that arrive whole, but whose chunk data cannot be parsed.
+        wire_off: No pulse reaches the camera.
+        failing_reads: How often reading a feature still times out, by its name.
         at_pulse: Run just before the pulse is looked at, such as `lambda: rig.unplug(role)`.
         stalled: Frames are exposed but none arrives.
         first_id: Frame id of the first frame.
@@ -30,6 +39,11 @@ class Faults:
     lost_pulses: set[int] = field(default_factory=set)
     lost_frames: set[int] = field(default_factory=set)
     damaged_frames: set[int] = field(default_factory=set)
+    damaged_header: tuple[int, int] | None = None
+    damaged_rows: int | None = None
+    bad_chunks: set[int] = field(default_factory=set)
+    wire_off: bool = False
+    failing_reads: dict[str, int] = field(default_factory=dict)
     at_pulse: dict[int, Callable[[], None]] = field(default_factory=dict)
     stalled: bool = False
     first_id: int = 0
@@ -45,3 +59,24 @@ class Faults:
             # The golden ratio spreads the pattern evenly without a random generator.
             reading_ns += round((frame_id * 0.6180339887 % 1.0 - 0.5) * 2 * self.jitter_ns)
         return reading_ns // self.timestamp_step_ns * self.timestamp_step_ns
+
+    def as_sent(self, pixels: Image, header: Header) -> tuple[Image, Header]:
+        """A frame as the client gets it."""
+        if header.complete:
+            return pixels, replace(header, chunks_readable=header.frame_id not in self.bad_chunks)
+        if self.damaged_header is not None:
+            frame_id, timestamp_ns = self.damaged_header
+            header = replace(header, frame_id=frame_id, timestamp_ns=timestamp_ns)
+        return pixels[: self.damaged_rows], header
+
+    def before_read(self, name: str) -> None:
+        """A client reads a feature.
+
+        Raises:
+            SpinnakerException: It is one that fails now (-1011).
+
+        """
+        left = self.failing_reads.get(name, 0)
+        if left:
+            self.failing_reads[name] = left - 1
+            raise SpinnakerException("Failed to read register: time-out.", ErrorCode.TIMEOUT)

@@ -47,6 +47,7 @@ class Header:
         pixel_format: Format of the pixels.
         status: Image status; 0 is complete.
         chunks: Names of the chunks that were enabled; None while ChunkModeActive is off.
+        chunks_readable: False where they cannot be parsed.
 
     """
 
@@ -60,6 +61,12 @@ class Header:
     pixel_format: PixelFormat
     status: int
     chunks: frozenset[str] | None
+    chunks_readable: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was lost on the way."""
+        return self.status == STATUS_OK
 
 
 class ChunkData:
@@ -70,6 +77,8 @@ class ChunkData:
         self._size = (width, height)
 
     def _need(self, name: str) -> Header:
+        if not self._header.chunks_readable:
+            raise SpinnakerException("Failed to parse chunk data.", ErrorCode.PARSING_CHUNK_DATA)
         if self._header.chunks is None or name not in self._header.chunks:
             raise SpinnakerException(f"Chunk data {name} is not available", ErrorCode.NOT_AVAILABLE)
         return self._header
@@ -116,10 +125,16 @@ class ImagePtr:
         # simple_pyspin never calls Release: the buffer also returns when the object dies.
         self._finalizer = None if release is None else weakref.finalize(self, release, slot)
 
-    def _valid(self) -> Pixels:
+    def _here(self) -> Pixels:
         if self._pixels is None:
             raise SpinnakerException("Image has been released.", ErrorCode.INVALID_BUFFER)
         return self._pixels
+
+    def _valid(self) -> Pixels:
+        pixels = self._here()
+        if not len(pixels):
+            raise SpinnakerException("Image has no data.", ErrorCode.NO_DATA)
+        return pixels
 
     def GetNDArray(self) -> Pixels:
         if self._header.pixel_format.packed:
@@ -176,7 +191,7 @@ class ImagePtr:
         return self._pixels is not None
 
     def IsIncomplete(self) -> bool:
-        return self._header.status != STATUS_OK
+        return not self._header.complete
 
     def GetImageStatus(self) -> int:
         return self._header.status
@@ -197,7 +212,7 @@ class ImagePtr:
         return self._finalizer is not None and self._finalizer.alive
 
     def Release(self) -> None:
-        self._valid()
+        self._here()
         self._pixels = None
         if self._finalizer is not None:
             self._finalizer()

@@ -47,6 +47,7 @@ class NodeState:
         self.lock = lock or threading.RLock()
         self.on_write: list[Callable[[str], None]] = []
         self.on_command: dict[str, Callable[[], None]] = {}
+        self.before_read: Callable[[str], None] | None = None
         self.live: dict[str, Callable[[], Scalar]] = {}
         self._entries = {s.name: dict(s.entries) for s in specs if s.kind is Kind.ENUMERATION}
         self._numbers = _Numbers(self)
@@ -120,6 +121,8 @@ class NodeState:
         """
         with self.lock:
             self._need_device()
+            if self.before_read is not None:
+                self.before_read(name)
             mode = self.access(name)
             if mode not in (Access.RO, Access.RW):
                 raise access_error(name, call, "available" if mode in (Access.NA, Access.NI) else "readable")

@@ -267,7 +267,7 @@ class Stream:
             if not self.open:
                 return True
         self._consume()
-        if ordinal in self._faults.lost_pulses:
+        if self._faults.wire_off or ordinal in self._faults.lost_pulses:
             return False
         shot = self._expose(at_ns)
         if shot is None:
@@ -279,7 +279,7 @@ class Stream:
         return self._store(shot, header)
 
     def _store(self, shot: Shot, header: Header) -> bool:
-        if header.status != STATUS_OK:
+        if not header.complete:
             self.incomplete += 1
         overwrite = self._mode == "NewestOnly" or (self._mode == "OldestFirstOverwrite" and not self._free)
         if overwrite and self._ready:
@@ -321,13 +321,13 @@ class Stream:
         else:
             out[...] = painter.picture(world.scene, world.geometry, arrival.shot, world.seed)
         alter(out, self._format, self._nodes)
-        if arrival.header.status != STATUS_OK:
+        if not arrival.header.complete:
             # Packets that never came leave the buffer as it was; here, without light.
             out[out.shape[0] * 2 // 3 :] = 0
         if self._nodes.raw("BalanceWhiteAuto") == "Once":
             self._balance(arrival.shot, out)
         self.fetched += 1
-        return ImagePtr(out, arrival.header, arrival.slot, self.release)
+        return ImagePtr(*self._faults.as_sent(out, arrival.header), arrival.slot, self.release)
 
     def _balance(self, shot: Shot, picture: Image) -> None:
         """One step of what the camera does by itself while BalanceWhiteAuto is Once, until it has settled."""

@@ -165,6 +165,9 @@ class System:
         devices: Cameras on the bus.
         quick_names: Attributes that every CameraPtr has.
 
+    Attributes:
+        failing_lists: How often the bus still cannot be searched.
+
     """
 
     def __init__(self, devices: list[Device], quick_names: dict[str, Kind]) -> None:
@@ -173,6 +176,7 @@ class System:
         self._handlers: list[InterfaceEventHandler] = []
         self._pointers: weakref.WeakSet[CameraPtr] = weakref.WeakSet()
         self._known = [d.serial for d in devices if d.plugged]
+        self.failing_lists = 0
 
     def pointer(self, device: Device) -> CameraPtr:
         """A new CameraPtr that counts as a reference."""
@@ -190,6 +194,9 @@ class System:
 
     def GetCameras(self, update_interfaces: bool = True, update_cameras: bool = True) -> CameraList:
         del update_interfaces, update_cameras
+        if self.failing_lists:
+            self.failing_lists -= 1
+            raise SpinnakerException("Could not enumerate devices.", ErrorCode.IO)
         return CameraList([self.pointer(d) for d in self.devices if d.plugged], self._quick)
 
     def GetInterfaces(self, update: bool = True) -> InterfaceList:
