@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import sys
 import threading
@@ -32,6 +33,7 @@ _CALL_TIMEOUT_S = 5.0
 _CHECK_EVERY_S = 1.0
 _SWITCH_S = 0.0005
 _USUAL_SWITCH_S = sys.getswitchinterval()
+_LOG = logging.getLogger("twinrate")
 _T = TypeVar("_T")
 
 
@@ -99,8 +101,9 @@ class Channel:
         self._drain = threading.Event()
         self._drain_until = 0.0
         self._free_running = False
-        self._last_id = -1
+        self._last_id, self._damaged_since = -1, 0
         self._shift: Shift | None = None
+        self.armed_ns = 0
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
 
     @property
@@ -135,7 +138,9 @@ class Channel:
         self.deviations = ()
         self._free_running = not settings.triggered
         self._drain.clear()
+        self._last_id, self._damaged_since = -1, 0
         self._shift = None
+        self.armed_ns = time.monotonic_ns()
         self.camera.arm()
 
     def start(self) -> None:
@@ -236,11 +241,17 @@ class Channel:
             self.failure = error
         except ValueError as error:
             self.failure = DriverError(f"camera {self.camera.identity.serial} changed its picture: {error}")
+        except Exception as error:
+            # Whatever it is, a stream must not end in silence: the watch tells it and opens the camera anew.
+            _LOG.exception("the grab thread of camera %s failed", self.camera.identity.serial)
+            self.failure = DriverError(f"camera {self.camera.identity.serial} failed: {error!r}")
         finally:
             try:
                 self.camera.stop()
             except DriverError as error:
                 self.failure = self.failure or error
+            except Exception as error:
+                self.failure = self.failure or DriverError(f"the camera does not stop: {error!r}")
             if ring is not None:
                 ring.close()
             self._serve()
@@ -272,8 +283,12 @@ class Channel:
         if frame.flags & (FrameFlag.GAP_BEFORE | FrameFlag.INCOMPLETE):
             self._incomplete += bool(frame.flags & FrameFlag.INCOMPLETE)
             if frame.flags & FrameFlag.GAP_BEFORE:
-                self._missing += frame.frame_id - self._last_id - 1
-        self._last_id = frame.frame_id
+                self._missing += max(0, frame.frame_id - self._last_id - 1 - self._damaged_since)
+        if frame.flags & FrameFlag.INCOMPLETE:
+            # Its id may be a guess.
+            self._damaged_since += 1
+        else:
+            self._last_id, self._damaged_since = frame.frame_id, 0
         self._last_host_ns = frame.host_ns
         self._received += 1
 
@@ -296,5 +311,6 @@ class Channel:
                 return
             try:
                 future.set_result(action())
-            except DriverError as error:
+            except Exception as error:
+                # It is the caller's; the stream goes on.
                 future.set_exception(error)

@@ -281,6 +281,16 @@ class Crew:
         """Whether a grab thread is alive."""
         return any(channel.running for channel in self.channels.values())
 
+    @property
+    def any_received(self) -> bool:
+        """Whether a frame has come since the cameras were armed."""
+        return any(channel.counters.received for channel in self.channels.values())
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether somebody starts the pulses, out of the program's sight."""
+        return not self.pulses.counts_pulses and self.configured().master is None
+
     def failures(self) -> dict[Role, DriverError]:
         """The cameras that gave up, and why."""
         return {role: c.failure for role, c in self.channels.items() if c.failure is not None}

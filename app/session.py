@@ -64,6 +64,7 @@ class Session(SessionNews, SessionControls):
         self._away: frozenset[Role] = frozenset()
         self._live_again = False
         self._fired_ns = 0
+        self._endless = True
         self._run: TakeRun | None = None
 
     # -- what is going on -----------------------------------------------------------------------------
@@ -142,8 +143,7 @@ class Session(SessionNews, SessionControls):
         with self._lock:
             self._require("start", State.IDLE)
             self._crew.arm()
-            self._fired_ns = time.monotonic_ns()
-            self._crew.fire(None)
+            self._start_pulses(None)
             self._enter(State.LIVE)
 
     def stop_live(self) -> None:
@@ -222,8 +222,13 @@ class Session(SessionNews, SessionControls):
             self._fire(ticks)
 
     def _fire(self, ticks: int | None) -> None:
-        self._crew.fire(ticks)
+        self._start_pulses(ticks)
         self._enter(State.RECORDING)
+
+    def _start_pulses(self, ticks: int | None) -> None:
+        self._fired_ns = time.monotonic_ns()
+        self._endless = ticks is None or not self._crew.counts_pulses
+        self._crew.fire(ticks)
 
     def stop_recording(self) -> TakeReport:
         """End the take and return its report: Armed or Recording -> Finishing -> Idle, or back to Live.
@@ -319,7 +324,16 @@ class Session(SessionNews, SessionControls):
         )
 
     def _live_since(self) -> int | None:
-        return self._fired_ns if self._state is State.LIVE else None
+        if self._state is State.LIVE:
+            return self._fired_ns
+        # During a take a stream that dies must be told at once. A take's own end is no silence, and pulses
+        # that wait for the reader wait for the disk as well.
+        run = self._run
+        if run is None or self._state is not State.RECORDING or self._crew.paced or not self._endless:
+            return None
+        # Somebody may still be on the way to the box.
+        waits = self._crew.by_hand and not run.was_live and not self._crew.any_received
+        return None if waits else self._fired_ns
 
     def _rest(self, *, live_again: bool = False) -> None:
         """Nothing streams; `live_again` once both cameras are there."""

@@ -96,8 +96,7 @@ class TakeRun:
         wanted = {Role.LSR: plan.ticks(seconds), Role.HSR: plan.ticks(seconds) // plan.ratio}
         received, heard = dict.fromkeys(Role, 0), dict.fromkeys(Role, time.monotonic())
         patience = SILENCE_S + 2e-6 * plan.period_us(Role.HSR)
-        by_hand = not self._crew.counts_pulses and self._crew.configured().master is None
-        starting = STARTING_S if by_hand else patience
+        starting = STARTING_S if self._crew.by_hand else patience
         while not (should_stop is not None and should_stop()):
             with self._crew.changed:
                 self._crew.changed.wait(_POLL_S)

@@ -28,7 +28,7 @@ class Hooks:
 
     Attributes:
         alarm: Tell the operator.
-        live_since_ns: Host time since which pulses without end run; None when they do not.
+        live_since_ns: Host time since which pulses without end should run; None when they should not.
         away: Cameras that have left.
         leave: A camera has gone, and why: go on without it, and say what that means.
         come_back: The camera is there again and configured: give it its place.
@@ -72,6 +72,7 @@ class Watch:
         self._closing = threading.Event()
         self._told: dict[Role, tuple[str, ...]] = {}
         self._silent: frozenset[Role] = frozenset()
+        self._begun_ns = 0
         self._wrong_rate: dict[Role, str] = {}
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
@@ -119,15 +120,20 @@ class Watch:
     def _listen_for_pulses(self) -> None:
         since = self._hooks.live_since_ns()
         if since is None or not self._crew.any_running:
-            self._silent = frozenset()
+            self._silent, self._begun_ns = frozenset(), 0
             return
+        now = time.monotonic_ns()
+        if self._begun_ns == 0 and self._crew.any_received:
+            self._begun_ns = now
+        # A box that was started late is no silence of the camera whose first pulse is still to come.
+        since = max(since, self._begun_ns)
         patience = SILENCE_S + 2.0 / self._crew.configured().fps(Role.HSR)
-        limit = time.monotonic_ns() - patience * 1e9
+        limit = now - patience * 1e9
         away = self._hooks.away()
         quiet = frozenset(
             role
             for role, channel in tuple(self._crew.channels.items())
-            if role not in away and max(channel.counters.last_host_ns, since) < limit
+            if role not in away and max(channel.counters.last_host_ns, channel.armed_ns, since) < limit
         )
         if quiet - self._silent:
             where = "" if len(quiet) == len(Role) else f" at the {next(iter(quiet)).name} camera"

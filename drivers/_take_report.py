@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from drivers._clock_fit import fit_hardware_clocks
+from drivers._clock_fit import ClockFit, fit_hardware_clocks
 from drivers._take_index import Rows
 from drivers._take_metadata import TakeMetadata
 from drivers._time_grid import IntArray, fit_grid
@@ -15,6 +16,10 @@ from drivers.clock_latch import PhaseBasis
 from drivers.errors import PairingError
 from drivers.frame import FrameFlag, Role
 from drivers.trigger import judge_rate
+
+_LATE_PERIODS = 2.0
+_LATE_S = 0.1
+"""How far apart both streams may begin and end: frames that were still under way, and a busy computer [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +107,76 @@ def stream_report(rows: Rows, *, name: str, fps: float | None = None) -> StreamR
     """
     if len(rows) == 0:
         return StreamReport(0.0, 0, 0, 0, 0, ())
-    incomplete = (rows["flags"] & int(FrameFlag.INCOMPLETE)) != 0
-    ids: IntArray = rows["frame_id"].astype(np.int64)
-    grid = fit_grid(_pulses(rows, 0.0), frame_ids=ids, period_ns=1e9 / fps if fps else None, name=name)
+    at = np.flatnonzero(_whole(rows))
+    whole = rows[at]
+    lost = len(rows) - len(whole)
+    if len(whole) == 0:
+        return StreamReport(0.0, lost, 0, lost, lost, ())
+    ids: IntArray = whole["frame_id"].astype(np.int64)
+    grid = fit_grid(_pulses(whole, 0.0), frame_ids=ids, period_ns=1e9 / fps if fps else None, name=name)
     steps = np.diff(grid.numbers)
-    gaps = tuple(Gap(int(ids[i]), int(steps[i]) - 1) for i in np.flatnonzero(steps > 1))
-    lost = int(incomplete.sum())
+    came = np.diff(at)
+    gaps = tuple(Gap(int(ids[i]), int(steps[i] - came[i])) for i in np.flatnonzero(steps > came))
+    # Damaged ones stand between whole ones, where the times count them, or before and after all of them.
+    outside = int(at[0]) + len(rows) - 1 - int(at[-1])
+    expected = int(grid.numbers[-1]) + 1 + outside
     return StreamReport(
         rate=1e9 / grid.period_ns if grid.period_ns > 0 else 0.0,
-        expected=int(grid.numbers[-1]) + 1,
-        received=len(rows) - lost,
-        missing=grid.missing + lost,
+        expected=expected,
+        received=len(whole),
+        missing=expected - len(whole),
         incomplete=lost,
         gaps=gaps,
     )
 
 
+def _whole(rows: Rows) -> npt.NDArray[np.bool_]:
+    whole: npt.NDArray[np.bool_] = (rows["flags"] & int(FrameFlag.INCOMPLETE)) == 0
+    return whole
+
+
+def whole_rows(rows: Rows) -> Rows:
+    """Those of whole frames: what a damaged one says of its time and id may be wrong."""
+    return rows[_whole(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """How many pulses at both ends of a recording only the other camera has frames of."""
+
+    before: int
+    after: int
+
+
+def _cut_short(fit: ClockFit, hsr_ns: IntArray, lsr_ns: IntArray, ratio: float) -> dict[Role, _Ends]:
+    """Pulses of each camera that lie outside its own frames but inside the other one's.
+
+    Args:
+        fit: How both clocks run.
+        hsr_ns: HSR pulses on the HSR camera's clock [ns].
+        lsr_ns: LSR pulses on the LSR camera's clock [ns].
+        ratio: LSR pulses per HSR pulse.
+
+    """
+    period = fit.lsr_period_ns
+    if not period > 0:
+        return {}
+    hsr = fit.to_lsr(hsr_ns[[0, -1]])
+    late = max(_LATE_PERIODS * ratio * period, _LATE_S * 1e9)
+    first, last = float(hsr[0] - lsr_ns[0]), float(lsr_ns[-1] - hsr[1])
+
+    def pulses(by_ns: float, step: float) -> int:
+        return int(by_ns / (step * period) + 0.5 / step) if by_ns > late else 0
+
+    ends = {
+        Role.HSR: _Ends(pulses(first, ratio), pulses(last, ratio)),
+        Role.LSR: _Ends(pulses(-first, 1), pulses(-last, 1)),
+    }
+    return {role: end for role, end in ends.items() if end.before or end.after}
+
+
 def _span_s(rows: Rows) -> float:
-    times = rows["mid_exposure_ns"]
+    times = whole_rows(rows)["mid_exposure_ns"]
     return float(times[-1] - times[0]) / 1e9 if len(times) > 1 else 0.0
 
 
@@ -127,6 +184,22 @@ def _pulses(rows: Rows, delay_us: float) -> IntArray:
     before = rows["exposure_us"] * 500.0 + delay_us * 1000.0
     pulses: IntArray = rows["mid_exposure_ns"].astype(np.int64) - np.rint(before).astype(np.int64)
     return pulses
+
+
+def _extended(report: StreamReport, ends: _Ends) -> StreamReport:
+    more = ends.before + ends.after
+    return replace(report, expected=report.expected + more, missing=report.missing + more)
+
+
+def _told(role: Role, ends: _Ends, fps: float) -> str:
+    """One sentence on a stream that is shorter than the other one."""
+    other = Role.LSR if role is Role.HSR else Role.HSR
+    parts = [
+        f"{what} {count / fps:.2f} s {when} those of {other.name}"
+        for what, count, when in (("begin", ends.before, "after"), ("end", ends.after, "before"))
+        if count
+    ]
+    return f"{role.name}: its frames {' and '.join(parts)}; check this camera's trigger wire and cable"
 
 
 def recording_report(
@@ -158,14 +231,43 @@ def recording_report(
     if trigger is not None:
         planned = {Role.HSR: trigger.hsr_rate, Role.LSR: trigger.hsr_rate * trigger.ratio}
     for role in Role:
-        name = role.name
         try:
-            report = stream_report(rows[role], name=name, fps=planned.get(role))
+            report = stream_report(rows[role], name=role.name, fps=planned.get(role))
         except PairingError as error:
             warnings.append(str(error))
             count = len(rows[role])
             report = StreamReport(0.0, count, count, 0, 0, ())
         reports[role] = report
+    residual = drift = basis = None
+    hsr, lsr = (whole_rows(rows[role]) for role in (Role.HSR, Role.LSR))
+    doubts = []
+    if trigger is not None and len(hsr) and len(lsr):
+        hsr_ns, lsr_ns = _pulses(hsr, trigger.hsr_delay_us), _pulses(lsr, trigger.lsr_delay_us)
+        try:
+            fit = fit_hardware_clocks(
+                hsr["frame_id"].astype(np.int64),
+                hsr_ns,
+                lsr["frame_id"].astype(np.int64),
+                lsr_ns,
+                trigger.ratio,
+                phase=trigger.phase,
+                latch=trigger.latch,
+                lsr_fps=planned[Role.LSR],
+                first_id=trigger.first_id,
+                by_hand=trigger.by_hand,
+            )
+            residual, drift, basis = fit.residual_us, fit.drift_ppm, fit.basis
+            if fit.warning:
+                doubts.append(fit.warning)
+            if pulses is None and stop_reason is None:
+                # Nobody counted: only the other camera shows that a stream began late or ended early.
+                for role, ends in _cut_short(fit, hsr_ns, lsr_ns, trigger.ratio).items():
+                    warnings.append(_told(role, ends, planned[role]))
+                    reports[role] = _extended(reports[role], ends)
+        except PairingError as error:
+            doubts.append(str(error))
+    for role, report in reports.items():
+        name = role.name
         if report.received == 0:
             warnings.append(f"{name}: no frames were recorded; check its trigger line")
         else:
@@ -177,27 +279,7 @@ def recording_report(
         trouble = judge_rate(role, report.rate, planned) if planned and report.rate else ""
         if trouble:
             warnings.append(trouble)
-    residual = drift = basis = None
-    hsr, lsr = rows[Role.HSR], rows[Role.LSR]
-    if trigger is not None and len(hsr) and len(lsr):
-        try:
-            fit = fit_hardware_clocks(
-                hsr["frame_id"].astype(np.int64),
-                _pulses(hsr, trigger.hsr_delay_us),
-                lsr["frame_id"].astype(np.int64),
-                _pulses(lsr, trigger.lsr_delay_us),
-                trigger.ratio,
-                phase=trigger.phase,
-                latch=trigger.latch,
-                lsr_fps=planned[Role.LSR],
-                first_id=trigger.first_id,
-                by_hand=trigger.by_hand,
-            )
-            residual, drift, basis = fit.residual_us, fit.drift_ppm, fit.basis
-            if fit.warning:
-                warnings.append(fit.warning)
-        except PairingError as error:
-            warnings.append(str(error))
+    warnings += doubts
     if stop_reason is not None:
         warnings.append(f"recording stopped: {stop_reason}")
     return RecordingReport(

@@ -198,7 +198,7 @@ class Recorder:
             path: Folder to make.
             metadata: What take.json shall say; its geometry is that of the rings.
             pre_seconds: Also take up this much of what the rings hold already [s], at most three quarters of
-                a ring, so that the rest can absorb the disk's delays.
+                the smaller ring, so that the rest can absorb the disk's delays.
             seconds: End by itself after this much of each stream's own time [s], counted from now, or from
                 the first frame when the rings are still empty.
 
@@ -217,8 +217,12 @@ class Recorder:
         self._stop_reason = None
         self._ended.clear()
         self._followers = []
+        rates = {role: metadata.camera(role).frame_rate for role in Role}
+        # Both streams begin together, also where one ring holds less of the past.
+        held = (ring.capacity * _PRE_PART / rates[r] for r, ring in self._rings.items() if rates[r] > 0)
+        pre_seconds = min([pre_seconds, *held])
         for role, ring in self._rings.items():
-            span = _span(ring, pre_seconds, seconds, metadata.camera(role).frame_rate)
+            span = _span(ring, pre_seconds, seconds, rates[role])
             self._followers.append(_Follower(self, role, ring, span))
         for follower in self._followers:
             follower.thread.start()
