@@ -31,6 +31,7 @@ _LEAST_FRAMES = 8
 _POLL_MS = 50
 _CALL_TIMEOUT_S = 5.0
 _CHECK_EVERY_S = 1.0
+_FAILED_CHECKS = 3
 _SWITCH_S = 0.0005
 _USUAL_SWITCH_S = sys.getswitchinterval()
 _LOG = logging.getLogger("twinrate")
@@ -104,6 +105,8 @@ class Channel:
         self._last_id, self._damaged_since = -1, 0
         self._shift: Shift | None = None
         self.armed_ns = 0
+        self.unanswered = ""
+        self._failed_checks = self._received_then = 0
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
 
     @property
@@ -135,7 +138,8 @@ class Channel:
         self.ring = make_ring(settings, fps, self.ring)
         self._received = self._incomplete = self._missing = self._last_host_ns = 0
         self.failure = None
-        self.deviations = ()
+        self.deviations, self.unanswered = (), ""
+        self._failed_checks = self._received_then = 0
         self._free_running = not settings.triggered
         self._drain.clear()
         self._last_id, self._damaged_since = -1, 0
@@ -234,8 +238,7 @@ class Channel:
                 if self._drain.is_set() and self._never_ends():
                     break
                 if time.monotonic() >= next_check:
-                    self._compare_settings()
-                    self._look_at_buffers()
+                    self._check()
                     next_check = time.monotonic() + _CHECK_EVERY_S
         except DriverError as error:
             self.failure = error
@@ -291,6 +294,27 @@ class Channel:
             self._last_id, self._damaged_since = frame.frame_id, 0
         self._last_host_ns = frame.host_ns
         self._received += 1
+
+    def _check(self) -> None:
+        """Look at what no frame shows. An answer that fails is no reason to end a stream that delivers.
+
+        Raises:
+            DriverError: Several failed in a row, and no frame has come meanwhile.
+
+        """
+        try:
+            self._compare_settings()
+            self._look_at_buffers()
+        except DriverError as error:
+            if self._failed_checks == 0:
+                self._received_then = self._received
+            self._failed_checks += 1
+            if self._failed_checks >= _FAILED_CHECKS and self._received == self._received_then:
+                raise
+            self.unanswered = str(error)
+            self._on_change()
+        else:
+            self._failed_checks, self.unanswered = 0, ""
 
     def _compare_settings(self) -> None:
         """Another program, a brown-out or a reset may have changed the camera behind our back."""

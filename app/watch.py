@@ -71,6 +71,7 @@ class Watch:
         self._crew, self._hooks = crew, hooks
         self._closing = threading.Event()
         self._told: dict[Role, tuple[str, ...]] = {}
+        self._unanswered: dict[Role, str] = {}
         self._silent: frozenset[Role] = frozenset()
         self._begun_ns = 0
         self._wrong_rate: dict[Role, str] = {}
@@ -116,6 +117,11 @@ class Watch:
                 serial = self._crew.serials[role]
                 self._hooks.alarm(Alarm(role, f"camera {serial} changed by itself: {'; '.join(found)}"))
             self._told[role] = found
+            unanswered = channel.unanswered
+            if unanswered and not self._unanswered.get(role):
+                text = f"camera {self._crew.serials[role]} did not answer, its frames go on: {unanswered}"
+                self._hooks.alarm(Alarm(role, text))
+            self._unanswered[role] = unanswered
 
     def _listen_for_pulses(self) -> None:
         since = self._hooks.live_since_ns()

@@ -179,6 +179,36 @@ def test_settings_that_change_by_themselves_raise_an_alarm(session: Session, rig
     assert all(a.role is Role.HSR for a in alarms[count:])
 
 
+def test_a_register_that_does_not_answer_costs_no_frame(
+    session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.channel._CHECK_EVERY_S", 0.02)
+    failing = rig.faults(Role.LSR).failing_reads
+    failing["ExposureTime"] = 2
+    session.start_live()
+    assert until(lambda: failing["ExposureTime"] == 0)
+    seen = session.counters(Role.LSR).received
+    assert until(lambda: session.counters(Role.LSR).received > seen + 20)
+    assert not session.away
+    assert session.counters(Role.LSR).missing == 0
+    # It is told once for both.
+    assert [a.role for a in session.alarms if "did not answer, its frames go on" in a.text] == [Role.LSR]
+
+
+def test_a_camera_that_neither_answers_nor_delivers_is_gone(
+    session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.channel._CHECK_EVERY_S", 0.02)
+    session.start_live()
+    assert until(lambda: session.counters(Role.LSR).received > 3)
+    rig.faults(Role.LSR).stalled = True
+    rig.faults(Role.LSR).failing_reads["ExposureTime"] = 10**6
+    assert until(lambda: any(a.role is Role.LSR and "has left" in a.text for a in session.alarms))
+    rig.faults(Role.LSR).stalled = False
+    rig.faults(Role.LSR).failing_reads.clear()
+    assert until(lambda: not session.away and session.counters(Role.LSR).received > 3)
+
+
 def test_no_pulses_are_said_within_seconds(rig: VirtualRig) -> None:
     with emulated_session(rig) as session:
         alarms = heard(session)

@@ -1,4 +1,4 @@
-"""Streams that die or go silent during a take: the operator hears of it, the report counts what is missing."""
+"""Streams that die or fall silent in a take: the operator hears of it, the report counts what is missing."""
 
 from __future__ import annotations
 
