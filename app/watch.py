@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from app.session_state import Alarm
 from drivers import DriverError, OverwrittenError, RingBuffer, Role
 from drivers.trigger import judge_rate
 
+_LOG = logging.getLogger("twinrate")
 SILENCE_S = 3.0
 """No frame for this long while pulses should come is worth an alarm [s]."""
 _EVERY_S = 0.5
@@ -74,6 +76,7 @@ class Watch:
         self._unanswered: dict[Role, str] = {}
         self._silent: frozenset[Role] = frozenset()
         self._begun_ns = 0
+        self._failure = ""
         self._wrong_rate: dict[Role, str] = {}
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
@@ -94,6 +97,16 @@ class Watch:
                 self._look()
             except DriverError as error:
                 self._hooks.alarm(Alarm(None, str(error)))
+            except Exception as error:
+                # Without the watch no camera would be taken back and nothing be told any more.
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        text = f"watching the cameras failed, it goes on: {error!r}"
+        if text != self._failure:
+            _LOG.exception("the watch failed")
+            self._failure = text
+            self._hooks.alarm(Alarm(None, text))
 
     def _look(self) -> None:
         self._compare_settings()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from drivers._nodes import Nodes
 from drivers.camera import CameraIdentity
-from drivers.errors import DriverMissingError
+from drivers.errors import CameraError, DriverMissingError
 
 SIMULATED_MARK = "(simulated)"
 
@@ -39,20 +41,36 @@ def load_pyspin() -> Any:
     return module
 
 
+@contextmanager
+def searching(spin: Any) -> Iterator[tuple[Any, Any]]:
+    """Spinnaker's system and the list of its cameras, which is given back in the end.
+
+    Raises:
+        CameraError: Spinnaker fails inside the block, as it may while a camera comes or goes.
+
+    """
+    try:
+        system = spin.System.GetInstance()
+        cameras = system.GetCameras()
+        try:
+            yield system, cameras
+        finally:
+            cameras.Clear()
+    except spin.SpinnakerException as error:
+        raise CameraError(f"Spinnaker cannot search for cameras, try again: {error}") from error
+
+
 def list_cameras() -> tuple[CameraIdentity, ...]:
     """Every camera that Spinnaker sees, opened by nobody or not.
 
     Raises:
         DriverMissingError: PySpin is missing.
+        CameraError: Spinnaker fails.
 
     """
     spin = load_pyspin()
-    system = spin.System.GetInstance()
-    cameras = system.GetCameras()
-    try:
+    with searching(spin) as (_, cameras):
         return tuple(identity_of(spin, cameras.GetByIndex(i)) for i in range(cameras.GetSize()))
-    finally:
-        cameras.Clear()
 
 
 def identity_of(spin: Any, pointer: Any) -> CameraIdentity:

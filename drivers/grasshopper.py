@@ -18,7 +18,7 @@ from drivers._gs3_settings import (
     white_balance,
 )
 from drivers._nodes import GONE, Nodes, error_code
-from drivers._spinnaker import identity_of, list_cameras, load_pyspin
+from drivers._spinnaker import identity_of, list_cameras, load_pyspin, searching
 from drivers.camera import Applied, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.clock_latch import ClockReading
 from drivers.errors import (
@@ -49,12 +49,11 @@ def open_camera(serial: str, role: Role) -> Grasshopper3:
         CameraNotFoundError: No camera has this serial number; the message lists those there are.
         CameraInUseError: Another program holds it.
         CameraSettingError: It is another model.
+        CameraError: Spinnaker fails.
 
     """
     spin = load_pyspin()
-    system = spin.System.GetInstance()
-    cameras = system.GetCameras()
-    try:
+    with searching(spin) as (system, cameras):
         pointer = cameras.GetBySerial(serial)
         if not pointer.IsValid():
             seen = [identity_of(spin, cameras.GetByIndex(i)).serial for i in range(cameras.GetSize())]
@@ -73,9 +72,13 @@ def open_camera(serial: str, role: Role) -> Grasshopper3:
             raise CameraInUseError(
                 f"camera {serial} cannot be opened, another program may hold it (close SpinView): {error}"
             ) from error
-        return Grasshopper3(spin, system, pointer, identity, role)
-    finally:
-        cameras.Clear()
+        try:
+            return Grasshopper3(spin, system, pointer, identity, role)
+        except spin.SpinnakerException:
+            with suppress(spin.SpinnakerException):
+                # Held on to, it could not be opened again.
+                pointer.DeInit()
+            raise
 
 
 class Grasshopper3:

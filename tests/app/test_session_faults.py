@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.capture import emulated_session
+from app.channel import Channel
+from app.crew import Crew
 from app.session import Session, SessionError, State
 from drivers import CameraError, CameraInUseError, Role, Take, TakeWriter, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
@@ -142,6 +144,37 @@ def test_live_view_of_the_other_camera_never_stops(session: Session, rig: Virtua
     assert frame is not None
     assert frame.exposure_us == session.settings.hsr.exposure_us
     assert states == [State.LIVE, State.IDLE, State.LIVE]
+
+
+def test_a_search_that_fails_does_not_end_the_watch(session: Session, rig: VirtualRig) -> None:
+    session.start_live()
+    assert until(lambda: session.counters(Role.LSR).received > 10)
+    rig.system.failing_lists = 3
+    rig.unplug(Role.HSR)
+    assert until(lambda: rig.system.failing_lists == 0)
+    rig.replug(Role.HSR)
+    assert until(lambda: session.state is State.LIVE and not session.away)
+
+
+def test_nothing_unforeseen_ends_the_watch(
+    session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reopen, failed = Crew.reopen, []
+
+    def failing(crew: Crew, role: Role) -> Channel:
+        if len(failed) < 2:
+            failed.append(role)
+            raise RuntimeError("nobody thought of this")
+        return reopen(crew, role)
+
+    monkeypatch.setattr(Crew, "reopen", failing)
+    session.start_live()
+    assert until(lambda: session.counters(Role.LSR).received > 10)
+    rig.unplug(Role.HSR)
+    assert until(lambda: len(failed) == 2)
+    rig.replug(Role.HSR)
+    assert until(lambda: session.state is State.LIVE and not session.away)
+    assert len([alarm for alarm in session.alarms if "nobody thought of this" in alarm.text]) == 1
 
 
 def test_live_view_returns_after_both_cables_were_pulled(session: Session, rig: VirtualRig) -> None:

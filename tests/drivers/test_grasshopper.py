@@ -23,6 +23,8 @@ from drivers import (
 )
 from drivers.grasshopper import Grasshopper3, list_cameras, open_camera
 from drivers.spinnaker_emulator import VirtualRig, install
+from drivers.spinnaker_emulator.camera import CameraPtr
+from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 
 SETTINGS = CameraSettings(96, 80, exposure_us=1500.0)
 
@@ -50,6 +52,29 @@ def test_cameras_are_listed_and_known_as_simulated(rig: VirtualRig) -> None:
 def test_an_unknown_serial_names_the_connected_ones(rig: VirtualRig) -> None:
     with pytest.raises(CameraNotFoundError, match=f"number 7; connected are {rig.serials[Role.HSR]}"):
         open_camera("7", Role.HSR)
+
+
+def test_a_search_that_fails_is_an_error_of_the_camera(rig: VirtualRig) -> None:
+    rig.system.failing_lists = 2
+    with pytest.raises(CameraError, match="cannot search for cameras"):
+        list_cameras()
+    with pytest.raises(CameraError, match="cannot search for cameras"):
+        open_camera(rig.serials[Role.LSR], Role.LSR)
+    assert len(list_cameras()) == 2
+
+
+def test_a_camera_that_fails_right_after_it_was_opened_is_given_back(
+    rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(pointer: CameraPtr) -> object:
+        raise SpinnakerException("Could not read the description file.", ErrorCode.IO)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CameraPtr, "GetTLStreamNodeMap", failing)
+        with pytest.raises(CameraError, match="description file"):
+            open_camera(rig.serials[Role.LSR], Role.LSR)
+    assert not rig.devices[Role.LSR].initialized
+    open_camera(rig.serials[Role.LSR], Role.LSR).close()
 
 
 def test_another_model_is_refused() -> None:
