@@ -11,7 +11,7 @@ from app.crew import Crew
 from app.recording import Absence
 from app.session_state import Alarm
 from drivers import Role, TriggerMetadata
-from drivers.recorder import Recorder
+from drivers.recorder import Recorder, whole_rows
 from drivers.rejoin import Arrivals, Shift, find_shift
 from drivers.ring_buffer import RingBuffer
 
@@ -67,7 +67,7 @@ class Attendance:
         self._seeking.pop(role, None)
         if role not in self._away:
             self._recorder.wait_for(role)
-            rows = self._recorder.writer.rows(role)
+            rows = whole_rows(self._recorder.writer.rows(role))
             self._away[role] = int(rows["frame_id"][-1]) if len(rows) else -1
             passed = int(rows["frame_id"][-1] - rows["frame_id"][0]) + 1 if len(rows) else 0
             fps = self._crew.configured().fps(role)

@@ -13,7 +13,7 @@ import numpy as np
 from app.channel import Channel
 from app.crew import Crew
 from app.session_state import Alarm
-from drivers import DriverError, OverwrittenError, RingBuffer, Role
+from drivers import DriverError, FrameFlag, OverwrittenError, RingBuffer, Role
 from drivers.trigger import judge_rate
 
 _LOG = logging.getLogger("twinrate")
@@ -55,7 +55,10 @@ def _recent_rate(ring: RingBuffer) -> float | None:
         heads = [ring.head(index) for index in range(newest - _STEPS, newest + 1)]
     except OverwrittenError:
         return None
-    steps = np.diff([head.mid_exposure_ns - round(head.exposure_us * 500) for head in heads])
+    whole = [head for head in heads if not head.flags & FrameFlag.INCOMPLETE]
+    if len(whole) <= _STEPS // 2:
+        return None
+    steps = np.diff([head.mid_exposure_ns - round(head.exposure_us * 500) for head in whole])
     usual = float(np.median(steps))
     return 1e9 / usual if usual > 0 else None
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from drivers._segment import aligned_empty
 from drivers._take_metadata import TakeMetadata
-from drivers._take_report import Gap, RecordingReport, StreamReport, recording_report
+from drivers._take_report import Gap, RecordingReport, StreamReport, recording_report, whole_rows
+from drivers._take_span import PRE_PART, Span, span_of
 from drivers._take_writer import TakeWriter
 from drivers.disk import RESERVE_BYTES, disk_seconds_left
 from drivers.errors import OverwrittenError, TakeError
-from drivers.frame import Role
+from drivers.frame import FrameFlag, Role
 from drivers.ring_buffer import RingBuffer
 
 __all__ = [
@@ -29,12 +30,12 @@ __all__ = [
     "RecordingReport",
     "StreamReport",
     "bytes_per_second",
+    "whole_rows",
 ]
 
 _SYNC_EVERY_S = 2.0
 _POLL_S = 0.05
 _MOST_PER_TURN = 8
-_PRE_PART = 0.75  # of the ring may be taken for the past; the rest absorbs the disk's delays
 _FULL_PART = 0.95
 
 
@@ -67,19 +68,10 @@ def bytes_per_second(metadata: TakeMetadata) -> float:
     return sum(c.stride * c.frame_rate for c in (metadata.hsr, metadata.lsr))
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Part of a ring to record: from an index to a stream time, or for a length after the first frame."""
-
-    first: int
-    until_ns: int | None
-    length_ns: int | None
-
-
 class _Follower:
     """Writes one stream from its ring into the take."""
 
-    def __init__(self, recorder: Recorder, role: Role, ring: RingBuffer, span: _Span) -> None:
+    def __init__(self, recorder: Recorder, role: Role, ring: RingBuffer, span: Span) -> None:
         self._recorder = recorder
         self._ring = ring
         self._until_ns = span.until_ns
@@ -101,7 +93,7 @@ class _Follower:
 
     def resumed(self, ring: RingBuffer, first: int) -> _Follower:
         """One that goes on in another ring, for as long as this one would have."""
-        return _Follower(self._recorder, self.role, ring, _Span(first, self._until_ns, self._length_ns))
+        return _Follower(self._recorder, self.role, ring, Span(first, self._until_ns, self._length_ns))
 
     def finish(self) -> None:
         """Take up what is in the ring now, nothing later."""
@@ -128,11 +120,15 @@ class _Follower:
                         break
                     continue
                 frame = self._ring.read_stored(self.next, out=buffer)
-                if self._until_ns is None and self._length_ns is not None:
+                # What a damaged frame says of its time may be wrong: it neither begins a span nor ends one.
+                whole = not frame.flags & FrameFlag.INCOMPLETE
+                if whole and self._until_ns is None and self._length_ns is not None:
                     self._until_ns = frame.mid_exposure_ns + self._length_ns
-                if self._until_ns is not None and frame.mid_exposure_ns >= self._until_ns:
+                over = self._until_ns is not None and frame.mid_exposure_ns >= self._until_ns
+                if over and whole:
                     break
-                writer.append(frame)
+                if not over:
+                    writer.append(frame)
                 self.next += 1
                 if self.stop_at is None and self.lag() > limit:
                     # Before the guard moves on: what the ring holds now follows without a gap, and is saved.
@@ -219,10 +215,10 @@ class Recorder:
         self._followers = []
         rates = {role: metadata.camera(role).frame_rate for role in Role}
         # Both streams begin together, also where one ring holds less of the past.
-        held = (ring.capacity * _PRE_PART / rates[r] for r, ring in self._rings.items() if rates[r] > 0)
+        held = (ring.capacity * PRE_PART / rates[r] for r, ring in self._rings.items() if rates[r] > 0)
         pre_seconds = min([pre_seconds, *held])
         for role, ring in self._rings.items():
-            span = _span(ring, pre_seconds, seconds, rates[role])
+            span = span_of(ring, pre_seconds, seconds, rates[role])
             self._followers.append(_Follower(self, role, ring, span))
         for follower in self._followers:
             follower.thread.start()
@@ -350,22 +346,3 @@ class Recorder:
                     self.abort(f"less than {RESERVE_BYTES / 1e9:.1f} GB is free on the disk; free space")
             except TakeError as error:
                 self.abort(str(error))
-
-
-def _span(ring: RingBuffer, pre_seconds: float, seconds: float | None, frame_rate: float) -> _Span:
-    """Where to begin and to end; half a period of slack makes the number of frames exact under jitter."""
-    slack = 0.5 / frame_rate if frame_rate > 0 else 0.0
-    latest, oldest = ring.latest(), ring.oldest()
-    if latest is None or oldest is None:
-        return _Span(0, None, None if seconds is None else round((seconds - slack) * 1e9))
-    now_ns = ring.head(latest).mid_exposure_ns
-    first = latest + 1
-    lowest = max(oldest, first - int(ring.capacity * _PRE_PART))
-    while first > lowest and pre_seconds > 0:
-        try:
-            if ring.head(first - 1).mid_exposure_ns <= now_ns - round((pre_seconds - slack) * 1e9):
-                break
-        except OverwrittenError:
-            break
-        first -= 1
-    return _Span(first, None if seconds is None else now_ns + round((seconds + slack) * 1e9), None)

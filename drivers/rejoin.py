@@ -17,7 +17,7 @@ from drivers._take_index import Rows
 from drivers._take_metadata import TriggerMetadata
 from drivers._time_grid import IntArray, fit_grid
 from drivers.errors import OverwrittenError, PairingError
-from drivers.frame import Role
+from drivers.frame import FrameFlag, Role
 from drivers.ring_buffer import RingBuffer
 
 _BEFORE_S = 3.0
@@ -59,7 +59,8 @@ class Arrivals:
 
     @classmethod
     def of_rows(cls, rows: Rows) -> Arrivals:
-        """Those of frames in a take's index."""
+        """Those of whole frames in a take's index."""
+        rows = rows[(rows["flags"] & int(FrameFlag.INCOMPLETE)) == 0]
         half = np.rint(rows["exposure_us"] * 500.0).astype(np.int64)
         middle = rows["mid_exposure_ns"].astype(np.int64)
         host = rows["host_ns"].astype(np.int64)
@@ -67,7 +68,7 @@ class Arrivals:
 
     @classmethod
     def of_ring(cls, ring: RingBuffer) -> Arrivals:
-        """Those of the frames in a ring; no picture is copied."""
+        """Those of the whole frames in a ring; no picture is copied."""
         newest, oldest = ring.latest(), ring.oldest()
         found: list[tuple[int, int, int]] = []
         if newest is not None and oldest is not None:
@@ -76,6 +77,8 @@ class Arrivals:
                     head = ring.head(index)
                 except OverwrittenError:
                     found.clear()
+                    continue
+                if head.flags & FrameFlag.INCOMPLETE:
                     continue
                 half = round(head.exposure_us * 500)
                 middle = head.mid_exposure_ns
