@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from drivers import (
     Applied,
     Camera,
+    CameraError,
     CameraSettings,
     ClockReading,
     DriverError,
@@ -107,6 +109,8 @@ class Channel:
         self.armed_ns = 0
         self.unanswered = ""
         self._failed_checks = self._received_then = 0
+        self._door = threading.Lock()
+        self._serving = False
         self._requests: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
 
     @property
@@ -124,9 +128,6 @@ class Channel:
     def running(self) -> bool:
         """Whether the grab thread is alive."""
         return self._thread is not None and self._thread.is_alive()
-
-    def _ended(self) -> bool:
-        return self._thread is None or not self._thread.is_alive()
 
     def arm(self, settings: CameraSettings, fps: float) -> None:
         """Make a fresh ring and begin acquisition.
@@ -149,6 +150,7 @@ class Channel:
 
     def start(self) -> None:
         """Start the grab thread; the camera is armed."""
+        self._serving = True
         self._thread = threading.Thread(target=self._grab, name=f"grab {self.role}", daemon=True)
         self._thread.start()
 
@@ -192,16 +194,26 @@ class Channel:
 
         Raises:
             DriverError: What `action` raised.
+            CameraError: The grab thread has no time for it.
 
         """
-        if not self.running:
-            return action()
         future: Future[object] = Future()
-        self._requests.put((action, future))
-        if self._ended():
-            # It ended between the question and the request.
-            self._serve()
-        result: _T = future.result(timeout=_CALL_TIMEOUT_S)  # type: ignore[assignment]
+        with self._door:
+            served = self._serving
+            if served:
+                self._requests.put((action, future))
+        if not served:
+            return action()
+        try:
+            result: _T = future.result(timeout=_CALL_TIMEOUT_S)  # type: ignore[assignment]
+        except FutureTimeoutError as error:
+            # Nobody waits for it any more: it must not happen later.
+            future.cancel()
+            serial = self.camera.identity.serial
+            raise CameraError(
+                f"camera {serial} did not answer within {_CALL_TIMEOUT_S:g} s; check its cable and the "
+                "computer's load"
+            ) from error
         return result
 
     def probe(self) -> None:
@@ -257,6 +269,9 @@ class Channel:
                 self.failure = self.failure or DriverError(f"the camera does not stop: {error!r}")
             if ring is not None:
                 ring.close()
+            with self._door:
+                # From here on callers may use the camera themselves.
+                self._serving = False
             self._serve()
             self._on_change()
 
@@ -333,6 +348,8 @@ class Channel:
                 action, future = self._requests.get_nowait()
             except queue.Empty:
                 return
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 future.set_result(action())
             except Exception as error:
