@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import sys
 import threading
@@ -26,6 +27,7 @@ from drivers import (
     Role,
 )
 from drivers.rejoin import Shift
+from drivers.trigger import readout_us
 
 _RING_SECONDS = 4.0
 _RING_BYTES = 768 * 1024**2
@@ -102,7 +104,9 @@ class Channel:
         self._hold_back = hold_back
         self._thread: threading.Thread | None = None
         self._drain = threading.Event()
-        self._drain_until = 0.0
+        self._drain_until = self._heard = 0.0
+        self._settings: CameraSettings | None = None
+        self._exposure_us = 0.0
         self._free_running = False
         self._last_id, self._damaged_since = -1, 0
         self._shift: Shift | None = None
@@ -142,6 +146,7 @@ class Channel:
         self.deviations, self.unanswered = (), ""
         self._failed_checks = self._received_then = 0
         self._free_running = not settings.triggered
+        self._settings, self._exposure_us = settings, settings.exposure_us
         self._drain.clear()
         self._last_id, self._damaged_since = -1, 0
         self._shift = None
@@ -176,8 +181,10 @@ class Channel:
         return reading if shift is None else replace(reading, camera_ns=reading.camera_ns + shift.ns)
 
     def finish(self, longest_s: float) -> None:
-        """Let the thread end once no frame has come for a while, or after `longest_s`."""
-        self._drain_until = time.monotonic() + longest_s
+        """Let the thread end once no frame can be under way any more, at the latest after `longest_s`."""
+        now = time.monotonic()
+        self._drain_until = now + max(longest_s, self._under_way_s())
+        self._heard = now
         self._drain.set()
 
     def join(self) -> None:
@@ -225,7 +232,9 @@ class Channel:
 
     def set_exposure_us(self, value: float) -> Applied:
         """Change SFNC ExposureTime now."""
-        return self.call(lambda: self.camera.set_exposure_us(value))
+        applied = self.call(lambda: self.camera.set_exposure_us(value))
+        self._exposure_us = applied.applied
+        return applied
 
     def set_gain_db(self, value: float) -> Applied:
         """Change SFNC Gain now."""
@@ -240,12 +249,13 @@ class Channel:
             self.camera.start()
             while ring is not None:
                 self._serve()
-                with self.camera.borrow(_POLL_MS) as frame:
+                with self.camera.borrow(self._patience_ms()) as frame:
                     if frame is not None:
+                        self._heard = time.monotonic()
                         self._wait_for_disk()
                         ring.append(self._as_kept(frame))
                         self._count(frame)
-                    elif self._drain.is_set():
+                    elif self._drain.is_set() and self._patience_ms() == 0:
                         break
                 if self._drain.is_set() and self._never_ends():
                     break
@@ -285,6 +295,22 @@ class Channel:
         return replace(
             frame, frame_id=frame.frame_id + shift.ids, mid_exposure_ns=frame.mid_exposure_ns + shift.ns
         )
+
+    def _under_way_s(self) -> float:
+        """How long after the last pulse its frame may come, when it is exposed, read out and sent [s]."""
+        settings = self._settings
+        if settings is None or self._hold_back is not None:
+            # Pulses that wait for their reader have no time of their own.
+            return _POLL_MS / 1000
+        readout = readout_us(settings.height * settings.binning)
+        return _POLL_MS / 1000 + (self._exposure_us + readout) * 1e-6
+
+    def _patience_ms(self) -> int:
+        """How long to wait for the next frame now [ms]; 0 when none can come after the last pulse."""
+        if not self._drain.is_set():
+            return _POLL_MS
+        left = self._heard + self._under_way_s() - time.monotonic()
+        return max(0, min(_POLL_MS, math.ceil(left * 1000)))
 
     def _never_ends(self) -> bool:
         """Draining is pointless: the camera waits for no pulses and delivers for ever."""

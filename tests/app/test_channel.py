@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from app.capture import emulated_session
 from app.session import Session
 from drivers import Applied, CameraError, Role
-from emulated import until
+from drivers.spinnaker_emulator import install
+from emulated import JOB, until
 
 
 def test_a_call_while_the_grab_thread_ends_is_answered(session: Session) -> None:
@@ -53,3 +57,20 @@ def test_a_call_that_takes_too_long_is_an_error_of_the_camera(
     seen = channel.counters.received
     assert until(lambda: channel.counters.received > seen + 3)
     assert late == []
+
+
+def test_a_long_exposure_that_has_begun_is_not_thrown_away(tmp_path: Path) -> None:
+    rig = install(real_time=True)
+    job = replace(JOB, hsr_fps=5.0, ratio=8, hsr_exposure_us=180_000.0)
+    try:
+        with emulated_session(rig) as session:
+            session.connect(rig.serials)
+            session.configure(job.settings())
+            session.start_recording(tmp_path / "take")
+            # The third HSR pulse comes with the 17th LSR pulse.
+            assert until(lambda: session.counters(Role.LSR).received > 18)
+            report = session.stop_recording()
+    finally:
+        rig.uninstall()
+    assert report.recording.warnings == ()
+    assert report.frames(Role.HSR) == report.expected(Role.HSR) >= 3
