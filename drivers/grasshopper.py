@@ -291,8 +291,14 @@ class Grasshopper3:
 
     def _changed(self, applied: Applied) -> Applied:
         self._expected[applied.name] = applied.applied
-        if self._frames is not None:
-            self._frames.change_light(self._light(), 0)
+        frames = self._frames
+        if frames is not None and self._streaming:
+            from_ns = 0
+            if not frames.tells_light:
+                # Frames exposed before this moment wait in the buffers, and none says how it was exposed.
+                with suppress(CameraError):
+                    from_ns = self.clock().camera_ns
+            frames.change_light(self._light(), from_ns)
         return applied
 
     def _light(self) -> Light:

@@ -69,6 +69,7 @@ class Device:
         commands["UserSetLoad"] = self._load_user_set
         commands["UserSetSave"] = self._save_user_set
         self.nodes.on_write.append(self._wake)
+        self.nodes.before_write = self._settle
         self.nodes.before_read = lambda name: self.faults.before_read(name)
         for name, read in (
             ("StreamDeliveredFrameCount", lambda s: s.fetched),
@@ -83,6 +84,12 @@ class Device:
         if name.startswith("Trigger"):
             with self.world.keeper.changed:
                 self.world.keeper.changed.notify_all()
+
+    def _settle(self) -> None:
+        """What was exposed until now was exposed with the settings until now."""
+        with self.world.keeper.changed:
+            if self.stream is not None and self.world.keeper.real_time:
+                self.stream.settle()
 
     def _software_trigger(self) -> None:
         with self.world.keeper.changed:

@@ -48,6 +48,7 @@ class NodeState:
         self.on_write: list[Callable[[str], None]] = []
         self.on_command: dict[str, Callable[[], None]] = {}
         self.before_read: Callable[[str], None] | None = None
+        self.before_write: Callable[[], None] | None = None
         self.live: dict[str, Callable[[], Scalar]] = {}
         self._entries = {s.name: dict(s.entries) for s in specs if s.kind is Kind.ENUMERATION}
         self._numbers = _Numbers(self)
@@ -135,6 +136,8 @@ class NodeState:
             SpinnakerException: Access (-2006), range or increment (-2002), unknown entry (-2001).
 
         """
+        if self.before_write is not None:
+            self.before_write()
         with self.lock:
             self._need_device()
             spec = self.specs[name]

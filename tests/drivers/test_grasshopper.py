@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import types
 from collections.abc import Iterator
 from dataclasses import replace
@@ -173,6 +174,33 @@ def test_exposure_and_gain_change_while_streaming(rig: VirtualRig, camera: Grass
     assert after.image.mean() > 1.5 * before.image.mean()
     with pytest.raises(CameraSettingError, match="outside"):
         camera.set_gain_db(-1.0)
+
+
+def test_a_camera_that_does_not_tell_its_exposure_is_believed_to_have_what_was_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drivers._gs3_settings._CHUNKS", ("FrameCounter", "Timestamp"))
+    rig = install(real_time=True)
+    camera = open_camera(rig.serials[Role.LSR], Role.LSR)
+    try:
+        camera.configure(SETTINGS)
+        camera.arm()
+        rig.box.start(200.0, 4)
+        first = camera.read(1000)
+        time.sleep(0.05)
+        # By now some frames wait in the buffers that were exposed before.
+        camera.set_exposure_us(700.0)
+        found = [first, *(camera.read(1000) for _ in range(30))]
+    finally:
+        camera.close()
+        rig.box.stop()
+        rig.uninstall()
+    shots = rig.devices[Role.LSR].shots
+    wrong = [f.frame_id for f in found if f and f.exposure_us != shots[f.frame_id].exposure.exposure_us]
+    # The camera takes the new value between two looks at its clock: one frame may be on the border.
+    assert len(wrong) <= 1
+    assert {frame.exposure_us for frame in found if frame} == {1500.0, 700.0}
+    assert sum(bool(frame.flags & FrameFlag.SETTINGS_CHANGED) for frame in found if frame) == 1
 
 
 def test_gaps_damage_and_wrapping_counters(rig: VirtualRig, camera: Grasshopper3) -> None:
