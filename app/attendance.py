@@ -7,17 +7,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from app.crew import Crew
 from app.recording import Absence
 from app.session_state import Alarm
 from drivers import Role, TriggerMetadata
 from drivers.recorder import Recorder, whole_rows
-from drivers.rejoin import Arrivals, Shift, find_shift
+from drivers.rejoin import Arrivals, Shift, find_shift, telling_rows
 from drivers.ring_buffer import RingBuffer
 
 _STEP_S = 5.0
 """When a camera that came back and has not shown which pulses it follows is worth an alarm [s]."""
 _LOOK_EVERY_S = 0.5
+_ENDS = 64
 
 
 class Attendance:
@@ -38,6 +41,7 @@ class Attendance:
         self._first = {role: _written_so_far(ring) for role, ring in rings.items()}
         self.absences: list[Absence] = []
         self._away: dict[Role, int] = {}
+        self._left_at: dict[Role, int] = {}
         self._seeking: dict[Role, float] = {}
         self._looked = 0.0
 
@@ -67,10 +71,14 @@ class Attendance:
         self._seeking.pop(role, None)
         if role not in self._away:
             self._recorder.wait_for(role)
-            rows = whole_rows(self._recorder.writer.rows(role))
+            writer = self._recorder.writer
+            count = writer.frames_written(role)
+            fps = self._crew.configured().fps(role)
+            ends = np.union1d(np.arange(min(count, _ENDS)), telling_rows(count, left_at=count, fps=fps))
+            rows = whole_rows(writer.rows(role, ends))
+            self._left_at[role] = writer.frames_written(role.other)
             self._away[role] = int(rows["frame_id"][-1]) if len(rows) else -1
             passed = int(rows["frame_id"][-1] - rows["frame_id"][0]) + 1 if len(rows) else 0
-            fps = self._crew.configured().fps(role)
             self.absences.append(Absence(role, self._crew.serials[role], reason, passed / fps))
         makes_pulses = role is self._crew.configured().master
         if len(self._away) < len(Role) and not makes_pulses:
@@ -129,14 +137,20 @@ class Attendance:
         other = role.other
         if trigger is None or other in self._away:
             return None
-        rows = self._recorder.writer.rows
-        return find_shift(
-            role,
-            Arrivals.of_rows(rows(role)),
-            Arrivals.of_rows(rows(other)),
-            Arrivals.of_ring(self._crew.ring(role)),
-            trigger,
-        )
+        # The ring first: it holds some seconds only, and the rows must reach as far as it does.
+        after = Arrivals.of_ring(self._crew.ring(role))
+        before, theirs = self._arrivals(role, None), self._arrivals(other, self._left_at[role])
+        if not len(theirs):
+            return None
+        newest_ns = int(theirs.pulse_ns[-1] + theirs.lag_ns[-1])
+        return find_shift(role, before, theirs, after.arrived_until(newest_ns), trigger)
+
+    def _arrivals(self, role: Role, left_at: int | None) -> Arrivals:
+        """What tells of a stream how it goes on since `left_at` of its rows, or how it ended when None."""
+        writer = self._recorder.writer
+        count, fps = writer.frames_written(role), self._crew.configured().fps(role)
+        chosen = telling_rows(count, left_at=count if left_at is None else left_at, fps=fps)
+        return Arrivals.of_rows(writer.rows(role, chosen))
 
     def _join(self, role: Role, shift: Shift, frames_away: int) -> bool:
         """Take up the camera's frames again; False when the take has ended meanwhile."""

@@ -60,7 +60,7 @@ def encode_row(seq: int, frame: Frame, *, stride: int, crc32: int) -> bytes:
     return head + zlib.crc32(head).to_bytes(4, "little")
 
 
-def decode_rows(data: bytes, *, stride: int) -> Rows:
+def decode_rows(data: bytes, *, stride: int, chosen: npt.NDArray[np.int64] | None = None) -> Rows:
     """All sound rows of an index: those in their place with the right checksum.
 
     Rows have a fixed size and name their frame's place, so a damaged one costs no other.
@@ -68,6 +68,8 @@ def decode_rows(data: bytes, *, stride: int) -> Rows:
     Args:
         data: Content of index.bin; a torn last row and a preallocated tail of zeros are allowed.
         stride: Bytes of one frame on disk.
+        chosen: Numbers of the rows that are wanted, ascending; those past the end are left out. All when
+            None: an hour of a fast camera takes seconds.
 
     Returns:
         Structured array of dtype `ROW`, shape (rows,), by ascending `seq`.
@@ -76,10 +78,14 @@ def decode_rows(data: bytes, *, stride: int) -> Rows:
     count = len(data) // ROW_BYTES
     rows: Rows = np.frombuffer(data, ROW, count=count)
     places = np.arange(count, dtype=np.uint64)
+    if chosen is not None:
+        chosen = chosen[chosen < count]
+        rows, places = rows[chosen], places[chosen]
+        data = rows.tobytes()
     sound = (rows["seq"] == places) & (rows["offset"] == places * np.uint64(stride))
     view = memoryview(data)
     checksums = rows["row_crc32"]
-    for seq in np.flatnonzero(sound):
-        at = int(seq) * ROW_BYTES
-        sound[seq] = zlib.crc32(view[at : at + _CHECKED_BYTES]) == checksums[seq]
+    for place in np.flatnonzero(sound):
+        at = int(place) * ROW_BYTES
+        sound[place] = zlib.crc32(view[at : at + _CHECKED_BYTES]) == checksums[place]
     return rows if sound.all() else rows[sound]

@@ -14,6 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 from drivers._segment import Segment
 from drivers._take_index import Rows, decode_rows, encode_row, frame_bytes
 from drivers._take_metadata import TakeMetadata
@@ -135,12 +138,12 @@ class _StreamWriter:
             for handle in copies:
                 os.close(handle)
 
-    def rows(self) -> Rows:
+    def rows(self, chosen: npt.NDArray[np.int64] | None) -> Rows:
         try:
             data = (self._folder / INDEX_NAME).read_bytes()
         except OSError as error:
             raise TakeError(_cannot_write(self._folder, error)) from error
-        return decode_rows(data, stride=self._stride)
+        return decode_rows(data, stride=self._stride, chosen=chosen)
 
     def close(self) -> None:
         if self._index.closed:
@@ -308,14 +311,18 @@ class TakeWriter:
         """Pixels of both streams so far [bytes]."""
         return sum(s.frames * self._metadata.camera(r).stride for r, s in self._streams.items())
 
-    def rows(self, role: Role) -> Rows:
+    def rows(self, role: Role, chosen: npt.NDArray[np.int64] | None = None) -> Rows:
         """Index of one stream so far, as `TakeStream.rows`.
+
+        Args:
+            role: The stream.
+            chosen: Numbers of the rows that are wanted, ascending; all when None.
 
         Raises:
             TakeError: The index cannot be read back.
 
         """
-        return self._streams[role].rows()
+        return self._streams[role].rows(chosen)
 
     def append(self, frame: Frame) -> None:
         """Write one frame to the end of its stream.

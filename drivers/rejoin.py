@@ -21,6 +21,8 @@ from drivers.frame import FrameFlag, Role
 from drivers.ring_buffer import RingBuffer
 
 _BEFORE_S = 3.0
+_KEPT_S = 10.0
+_BETWEEN_S = 0.25
 _LEAST_FRAMES = 6
 _LEAST_S = 0.4
 _SURE = 0.25  # of a period: how far arrivals may be from a whole pulse
@@ -89,9 +91,36 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def arrived_until(self, host_ns: int) -> Arrivals:
+        """Those that had arrived by this moment of the host's clock [ns]."""
+        arrival = self.pulse_ns + self.lag_ns
+        return self.part(arrival <= host_ns)
+
     def part(self, chosen: npt.NDArray[np.bool_] | slice) -> Arrivals:
         """Some of them."""
         return Arrivals(self.ids[chosen], self.pulse_ns[chosen], self.lag_ns[chosen])
+
+
+def telling_rows(count: int, *, left_at: int, fps: float) -> IntArray:
+    """Numbers of the rows that tell how a stream went on since another camera left; few, whatever the length.
+
+    All of the time around the leaving and of the newest, and some of the time between, by which the pulses
+    are counted on.
+
+    Args:
+        count: Rows of the stream now.
+        left_at: Rows of the stream when the other camera left.
+        fps: Frames per second of the stream [1/s].
+
+    """
+    near, far = max(1, round(_KEPT_S * fps)), max(1, round(_BETWEEN_S * fps))
+    begin, end = max(0, left_at - near), max(0, count - near)
+    parts = (
+        np.arange(begin, min(left_at + near, count)),
+        np.arange(begin, end, far),
+        np.arange(max(begin, end), count),
+    )
+    return np.unique(np.concatenate(parts)).astype(np.int64)
 
 
 def find_shift(

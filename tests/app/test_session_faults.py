@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from app.capture import emulated_session
@@ -14,6 +16,7 @@ from app.channel import Channel
 from app.crew import Crew
 from app.session import Session, SessionError, State
 from drivers import CameraError, CameraInUseError, Role, Take, TakeWriter, pair_streams
+from drivers._take_index import Rows
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.spinnaker_emulator.clock import CameraClock
 from emulated import SETUP, heard, until
@@ -123,6 +126,35 @@ def test_a_camera_that_was_away_joins_the_take_again(tmp_path: Path) -> None:
         stream = report.recording.hsr if role is Role.HSR else report.recording.lsr
         assert len(stream.gaps) == 1
         assert report.frames(role) + stream.gaps[0].count == report.expected(role)
+
+
+def test_a_camera_joins_again_though_the_index_takes_longer_than_the_ring_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = TakeWriter.rows
+
+    def slow(self: TakeWriter, role: Role, *chosen: npt.NDArray[np.int64]) -> Rows:
+        rows = plain(self, role, *chosen)
+        if threading.current_thread().name == "watch":
+            time.sleep(1.0)
+        return rows
+
+    monkeypatch.setattr("app.channel._RING_SECONDS", 1.5)
+    monkeypatch.setattr(TakeWriter, "rows", slow)
+    rig = install(real_time=True)
+    try:
+        with emulated_session(rig) as session:
+            session.connect(rig.serials)
+            session.configure(replace(JOB, hsr_fps=20.0, ratio=4).settings())
+            session.start_recording(tmp_path / "take")
+            assert until(lambda: session.counters(Role.LSR).received > 80)
+            rig.unplug(Role.HSR)
+            assert until(lambda: Role.HSR in session.away)
+            rig.replug(Role.HSR)
+            assert until(lambda: session.recorded(Role.HSR))
+            session.stop_recording()
+    finally:
+        rig.uninstall()
 
 
 def test_live_view_of_the_other_camera_never_stops(session: Session, rig: VirtualRig) -> None:

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from drivers import Role, TriggerMetadata
-from drivers.rejoin import Arrivals, Shift, find_shift
+from drivers.rejoin import Arrivals, Shift, find_shift, telling_rows
 
 PLAN = TriggerMetadata(hsr_rate=30.0, ratio=8)
 PERIOD = 1e9 / 240
@@ -80,6 +80,30 @@ def test_never_a_wrong_pulse(role: Role, away: int, scatter_ms: float, ppm: floa
     assume(found is not None)
     assert found is not None
     assert found.ids == true.ids
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_few_rows_of_a_long_take_tell_the_same(role: Role) -> None:
+    """An hour before the camera left, ten minutes without it, and pulses that the other one ignored."""
+    rng = np.random.default_rng(3)
+    step, other_step = (8, 1) if role is Role.HSR else (1, 8)
+    left, back = 3600 * 240, 4200 * 240
+    fps = {8: 30.0, 1: 240.0}
+    common = {"scatter_ns": 1e5, "rng": rng}
+    before = frames(np.arange(0, left, step), first_id=0, clock=(10**12, 20.0), transfer_ns=5e6, **common)
+    pulses = np.arange(0, back + 480, other_step)
+    # One of them in the hour, one while the camera was away: its ids do not count them.
+    pulses = pulses[(pulses != 1000 * 240) & (pulses != 3900 * 240)]
+    other = frames(pulses, first_id=0, clock=(3 * 10**12, -9.0), transfer_ns=2e6, **common)
+    after = frames(np.arange(back, back + 480, step), first_id=0, clock=(5, 1.0), transfer_ns=5e6, **common)
+    left_at = int((pulses < left).sum())
+    chosen = telling_rows(len(other), left_at=left_at, fps=fps[other_step])
+    last = telling_rows(len(before), left_at=len(before), fps=fps[step])
+    assert len(chosen) < 11_000
+    assert len(last) <= 10 * fps[step]
+    found = find_shift(role, before.part(last), other.part(chosen), after, PLAN)
+    assert found is not None
+    assert found.ids == back // step
 
 
 def test_arrivals_that_scatter_more_than_the_pulses_are_apart_tell_nothing() -> None:
