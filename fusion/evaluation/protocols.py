@@ -16,7 +16,9 @@ from fusion.resample import ByteImage, downscale, to_bytes, upscale
 GOP = 8
 BEFORE = 3
 SEPTUPLET = 7
-_AWAY = 2
+AWAY = 2
+"""Frames between a frame and the later one that `septuplets` gives as its reference."""
+
 MULTIPLE = 16
 """Frames are cut to multiples of this many pixels, so that they can be reduced by any usual scale."""
 
@@ -69,10 +71,10 @@ def septuplets(
 ) -> Iterator[Figure]:
     """Each frame in `positions` from the sharp one two frames later."""
     for position in positions:
-        target, sharp = frames[position], frames[position + _AWAY]
+        target, sharp = frames[position], frames[position + AWAY]
         lsr = lsr_frame(target, scale, noise_variance=noise_variance, seed=position)
         reference = prepare_reference(sharp, None, lsr.shape[:2])
-        yield _judged(synthesiser, name, position, -_AWAY, target, lsr, [reference])
+        yield _judged(synthesiser, name, position, -AWAY, target, lsr, [reference])
 
 
 def ends(

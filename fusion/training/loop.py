@@ -267,23 +267,20 @@ class Trainer:
     def _record(self, loss: float) -> None:
         if not self.leads:
             return
-        figures: dict[str, float] = {}
-        if self._validate and (self.step % self._options.validate_every == 0 or self.finished):
-            figures = self._validate(self.load_averaged(self._judged).to(self._accelerator.device), self.step)
-        with (self._folder / _CURVE).open("a", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerow(
-                [
-                    self.step,
-                    f"{self.seconds:.1f}",
-                    f"{loss:.6f}",
-                    f"{self._learning_rate():.3g}",
-                    " ".join(f"{name}={value:.3f}" for name, value in figures.items()),
-                ]
-            )
-        draw_curve(self._folder / _CURVE, self._folder / "curve.png")
+        curve = self._folder / _CURVE
+        row = [self.step, f"{self.seconds:.1f}", f"{loss:.6f}", f"{self._learning_rate():.3g}", ""]
+        with curve.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="").writerow(row)
         moments = self._optimizer.state_dict()["state"]
         state = State(self.network.state_dict(), self.averaged, moments, self.step, self.seconds)
         save_state(self._folder, state, self._identity)
+        figures: dict[str, float] = {}
+        # Only now: a validation that fails or is killed costs its figures, not what was learned.
+        if self._validate and (self.step % self._options.validate_every == 0 or self.finished):
+            figures = self._validate(self.load_averaged(self._judged).to(self._accelerator.device), self.step)
+        with curve.open("a", encoding="utf-8") as file:
+            file.write(" ".join(f"{name}={value:.3f}" for name, value in figures.items()) + "\n")
+        draw_curve(curve, self._folder / "curve.png")
 
     def _resume(self, state: State) -> None:
         self.step, self.seconds = state.step, state.seconds

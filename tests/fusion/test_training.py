@@ -15,10 +15,12 @@ from fusion_scene import pan
 from safetensors import safe_open
 
 from fusion import FusionError
+from fusion.classical import Classical
 from fusion.errors import TrainingError
 from fusion.live import LiveFused
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
 from fusion.training.crops import CropSampler, SampleOptions, draw_scale
+from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.recipe import live_loss, train_live
 from fusion.training.samples import Sampler
@@ -167,6 +169,26 @@ def test_a_run_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path):
     assert steps[0] == steps[1] == ["step", "2", "4", "6", "8"]
     assert "psnr=" in curves[1][-1]
     assert (killed / "step_000008.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 8])
+def test_clips_of_three_frames_and_more_can_be_judged_by(count, tmp_path):
+    figures = judge(Classical(4), [clip(1, count)], 4, tmp_path / "judged.png")
+    assert 15 < figures["psnr"] < 60
+    assert (tmp_path / "judged.png").stat().st_size > 0
+
+
+def test_a_validation_that_fails_costs_its_figures_only(tmp_path):
+    def fail(*_):
+        raise FusionError("no picture")
+
+    trainer = train_live([clip()], [clip(1)], tmp_path, SAMPLES, replace(LOOP, steps=4), RunOptions(batch=2))
+    trainer._validate = fail
+    with pytest.raises(FusionError, match="no picture"):
+        trainer.run()
+    assert train(tmp_path, steps=6).step == 6
+    curve = [line.split(",") for line in (tmp_path / "curve.csv").read_text().splitlines()]
+    assert [(row[0], "psnr=" in row[4]) for row in curve[1:]] == [("2", False), ("4", False), ("6", True)]
 
 
 def test_training_overfits_one_sample(tmp_path):
