@@ -67,14 +67,18 @@ def septuplets(
     scale: int,
     *,
     positions: Sequence[int],
+    references: int = 1,
     noise_variance: float = 0.0,
 ) -> Iterator[Figure]:
-    """Each frame in `positions` from the sharp one two frames later."""
+    """Each frame in `positions` from the sharp one two frames later.
+
+    With two references the second one is the sharp frame two frames earlier, where the clip reaches so far.
+    """
     for position in positions:
-        target, sharp = frames[position], frames[position + AWAY]
-        lsr = lsr_frame(target, scale, noise_variance=noise_variance, seed=position)
-        reference = prepare_reference(sharp, None, lsr.shape[:2])
-        yield _judged(synthesiser, name, position, -AWAY, target, lsr, [reference])
+        lsr = lsr_frame(frames[position], scale, noise_variance=noise_variance, seed=position)
+        around = [k for k in (position + AWAY, position - AWAY)[:references] if k >= 0]
+        sharp = [prepare_reference(frames[k], None, lsr.shape[:2]) for k in around]
+        yield _judged(synthesiser, name, position, -AWAY, frames[position], lsr, sharp)
 
 
 def ends(

@@ -183,6 +183,7 @@ class AWnetRecipe:
                 self._validation,
                 samples.scale,
                 folder / f"step_{step:06d}.png",
+                references=samples.references,
                 noise_variance=noise,
             )
 

@@ -15,28 +15,55 @@ from fusion.training.clips import Clip
 
 
 def judge(
-    synthesiser: Synthesiser, clips: Sequence[Clip], scale: int, picture: Path, *, noise_variance: float = 0.0
+    synthesiser: Synthesiser,
+    clips: Sequence[Clip],
+    scale: int,
+    picture: Path,
+    *,
+    references: int = 1,
+    noise_variance: float = 0.0,
 ) -> dict[str, float]:
-    """Mean PSNR [dB] on the middle frame of each clip, and a figure of the first one.
+    """Mean PSNR [dB] on the middle frame of each clip, and a picture of the first one.
 
-    The reference is two frames later, so in short clips the third frame from the end counts as the middle;
-    with it one on the other side where the method takes two. The picture shows the upscaled frame, the result
-    and the truth side by side.
+    The reference is two frames later, so in short clips the third frame from the end counts as the middle.
+    The picture shows the upscaled frame, the result of all references and the truth side by side.
+
+    Args:
+        synthesiser: What is judged.
+        clips: Footage, at least three frames each.
+        scale: Output pixels per LSR pixel.
+        picture: The PNG file to write.
+        references: 1, or 2 for figures with the frame on the other side as well.
+        noise_variance: Of the LSR frames, of values in 0..1.
+
+    Returns:
+        psnr with one reference, and psnr_refs2 with two.
+
     """
-    figures: list[Figure] = []
+    figures: dict[str, list[Figure]] = {}
     for clip in clips:
         middle = min(len(clip.frames) // 2, len(clip.frames) - AWAY - 1)
         around = clip.frames[max(middle - AWAY, 0) : middle + AWAY + 1]
         frames = [whole(frame, scale) for frame in around]
         position = min(AWAY, middle)
-        figures += septuplets(
-            synthesiser, clip.name, frames, scale, positions=[position], noise_variance=noise_variance
-        )
+        for count in range(1, references + 1):
+            figures.setdefault("psnr" if count == 1 else f"psnr_refs{count}", []).extend(
+                septuplets(
+                    synthesiser,
+                    clip.name,
+                    frames,
+                    scale,
+                    positions=[position],
+                    references=count,
+                    noise_variance=noise_variance,
+                )
+            )
         if clip is clips[0]:
-            target, sharp = frames[position], frames[position + AWAY]
+            target = frames[position]
             lsr = lsr_frame(target, scale, noise_variance=noise_variance)
             up = upscale(lsr, *target.shape[:2])
-            made = synthesiser.synthesise(lsr, up, [prepare_reference(sharp, None, lsr.shape[:2])])
-            row = np.concatenate([to_bytes(up), made.image, target], axis=1)
+            sharp = [frames[k] for k in (position + AWAY, position - AWAY)[:references] if k >= 0]
+            given = [prepare_reference(frame, None, lsr.shape[:2]) for frame in sharp]
+            row = np.concatenate([to_bytes(up), synthesiser.synthesise(lsr, up, given).image, target], axis=1)
             cv2.imwrite(str(picture), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
-    return {"psnr": float(np.mean([figure.psnr for figure in figures]))}
+    return {name: float(np.mean([one.psnr for one in found])) for name, found in figures.items()}

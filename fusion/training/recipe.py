@@ -63,7 +63,14 @@ def train_live(
         noise = samples.noise_variance
         synthesiser = LiveSynthesiser(averaged, samples.scale, device, noise_variance=noise)
         picture = folder / f"step_{step:06d}.png"
-        return judge(synthesiser, validation, samples.scale, picture, noise_variance=noise)
+        return judge(
+            synthesiser,
+            validation,
+            samples.scale,
+            picture,
+            references=samples.references,
+            noise_variance=noise,
+        )
 
     identity = {
         "network": f"{LAYOUT}, {sum(p.numel() for p in network.parameters())} parameters",

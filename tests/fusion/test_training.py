@@ -1,6 +1,7 @@
 """Training: data, exact resume after a kill, learning one sample, and what is refused."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -176,6 +177,16 @@ def test_clips_of_three_frames_and_more_can_be_judged_by(count, tmp_path):
     figures = judge(Classical(4), [clip(1, count)], 4, tmp_path / "judged.png")
     assert 15 < figures["psnr"] < 60
     assert (tmp_path / "judged.png").stat().st_size > 0
+
+
+def test_what_takes_two_references_is_judged_with_one_and_with_both(tmp_path):
+    figures = judge(Classical(4), [clip(1)], 4, tmp_path / "judged.png", references=2)
+    assert sorted(figures) == ["psnr", "psnr_refs2"]
+    assert figures["psnr_refs2"] > figures["psnr"] + 0.2
+    loop = replace(LOOP, steps=1)
+    two = replace(SAMPLES, references=2)
+    train_live([clip()], [clip(1)], tmp_path, two, loop, RunOptions(batch=1)).run()
+    assert re.search(r",psnr=\S+ psnr_refs2=\S+$", (tmp_path / "curve.csv").read_text())
 
 
 def test_a_validation_that_fails_costs_its_figures_only(tmp_path):
