@@ -40,7 +40,7 @@ class LoopOptions:
         clip: Largest norm of the gradient.
         average: Decay of the averaged weights, which are the ones saved and judged.
         save_every: Steps between states on disk.
-        validate_every: Steps between validations.
+        validate_every: Steps between validations, each of which leaves a state as well.
         workers: Processes that make batches; 0 for one thread.
         precision: "no" for float32, "bf16" for mixed precision.
         device: "auto" or "cpu".
@@ -219,8 +219,9 @@ class Trainer:
             if on_step:
                 on_step(self.step, losses[-1])
             last = self._progress() >= 1
-            if self.step % self._options.save_every == 0 or last:
-                self._record(float(torch.stack(losses).nanmean()))
+            judged = self._validate is not None and (last or self.step % self._options.validate_every == 0)
+            if last or judged or self.step % self._options.save_every == 0:
+                self._record(float(torch.stack(losses).nanmean()), judged=judged)
                 losses.clear()
             if last:
                 break
@@ -264,7 +265,7 @@ class Trainer:
     def _learning_rate(self) -> float:
         return self._options.learning_rate * self._options.schedule.share(self.step, self._progress())
 
-    def _record(self, loss: float) -> None:
+    def _record(self, loss: float, *, judged: bool) -> None:
         if not self.leads:
             return
         curve = self._folder / _CURVE
@@ -276,7 +277,7 @@ class Trainer:
         save_state(self._folder, state, self._identity)
         figures: dict[str, float] = {}
         # Only now: a validation that fails or is killed costs its figures, not what was learned.
-        if self._validate and (self.step % self._options.validate_every == 0 or self.finished):
+        if self._validate and judged:
             figures = self._validate(self.load_averaged(self._judged).to(self._accelerator.device), self.step)
         with curve.open("a", encoding="utf-8") as file:
             file.write(" ".join(f"{name}={value:.3f}" for name, value in figures.items()) + "\n")

@@ -189,6 +189,23 @@ def test_what_takes_two_references_is_judged_with_one_and_with_both(tmp_path):
     assert re.search(r",psnr=\S+ psnr_refs2=\S+$", (tmp_path / "curve.csv").read_text())
 
 
+def test_validations_come_when_asked_for_however_often_states_are_written(tmp_path):
+    trainer = train_live(
+        [clip()],
+        [clip(1)],
+        tmp_path,
+        SAMPLES,
+        LoopOptions(steps=7, save_every=4, validate_every=3),
+        RunOptions(1),
+    )
+    seen = []
+    trainer._validate = lambda _net, step: seen.append(step) or {}
+    trainer.run()
+    assert seen == [3, 6, 7]
+    curve = (tmp_path / "curve.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in curve[1:]] == ["3", "4", "6", "7"]
+
+
 def test_a_validation_that_fails_costs_its_figures_only(tmp_path):
     def fail(*_):
         raise FusionError("no picture")
