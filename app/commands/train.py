@@ -309,7 +309,7 @@ def _live(
         bar.advance(trainer.step)
         trainer.run(lambda _step, _loss: bar.advance())
     say(f"{trainer.step} steps in {trainer.seconds:.0f} s", quiet=quiet)
-    return finish(trainer, out, samples, loop)
+    return finish(trainer, out, samples)
 
 
 def _stages(

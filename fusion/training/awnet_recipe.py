@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ class AWnetRecipe:
         calm: Layers that cannot bear large steps (`FusionNet.sensitive`) learn as slowly as FlowNet does. Not
             so in the paper.
         upscaler: SHA-256 of the learned upscaler's weights; a run goes on with the same one only.
+        starts: Names of weights given to steps to start from, by number; the same holds for them.
 
     """
 
@@ -96,8 +97,10 @@ class AWnetRecipe:
         taught: bool = False,
         calm: bool = True,
         upscaler: str | None = None,
+        starts: Mapping[int, str] | None = None,
     ) -> None:
         self.network, self._calm, self._upscaler = network, calm, upscaler
+        self._starts = starts or {}
         self._taught = taught
         self._clips, self._validation = clips, validation
         self._samples = samples
@@ -124,6 +127,8 @@ class AWnetRecipe:
             "clips": described(self._clips),
             "upscaler": self._upscaler,
             "taught": self._taught and stage == 1,
+            "calm": self._calm,
+            "start": self._starts.get(stage),
         }
         learns, sampler, loss, validate = self._parts(stage, folder)
         network.requires_grad_(True)

@@ -21,7 +21,7 @@ from fusion.training.loop import LoopOptions, RunOptions, Trainer
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import described
 from fusion.training.samples import Sampler
-from fusion.training.stage_runs import OnStage, run_stages, weights_before
+from fusion.training.stage_runs import OnStage, given_starts, run_stages, weights_before
 from fusion.weights import load_weights, save_weights
 
 
@@ -60,6 +60,7 @@ def train_live_flow(
     network = FlowNet(SMALL)
     network.start_at_zero_flow()
     path = folder / f"live_flow_x{samples.scale}.safetensors"
+    starts = given_starts(stages, run.start)
     if start := weights_before(stages, run.start, path):
         load_weights(start, network, layout=SMALL_LAYOUT)
     batch, seed = run.batch, run.seed
@@ -85,6 +86,7 @@ def train_live_flow(
                 "samples": asdict(samples),
                 "batch": batch,
                 "seed": seed,
+                "start": starts.get(number),
                 "clips": described(clips),
             },
             validate=validate,

@@ -121,7 +121,7 @@ class Trainer:
             raise TrainingError("give a number of steps or of minutes to train for")
         self._sampler, self._loss = sampler, loss
         self._folder, self._options, self._validate = folder, options, validate
-        self._identity = identity | {"learning_rate": options.learning_rate, "slow": options.slow}
+        self._identity = identity | _settings(options)
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
         self._accelerator = Accelerator(cpu=options.device == "cpu", kwargs_handlers=[unused])
         if self._accelerator.device.type == "cuda":
@@ -179,16 +179,11 @@ class Trainer:
             with self._alone():
                 self._train(on_step)
 
-    def described(self, options: LoopOptions) -> dict[str, Any]:
+    def described(self) -> dict[str, Any]:
         """The run as a model card tells it."""
-        settings = {k: v for k, v in self._identity.items() if k != "clips"}
-        return settings | {
+        return self._identity | {
             "steps": self.step,
             "seconds": round(self.seconds),
-            "schedule": asdict(options.schedule),
-            "weight_decay": options.weight_decay,
-            "average": options.average,
-            "precision": options.precision,
             "clips": [name for name, _ in self._identity.get("clips", [])],
         }
 
@@ -294,3 +289,16 @@ class Trainer:
         lines = curve.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines[1:] if int(line.split(",", 1)[0]) <= self.step]
         curve.write_text("\n".join([lines[0], *kept]) + "\n", encoding="utf-8")
+
+
+def _settings(options: LoopOptions) -> dict[str, Any]:
+    """Options that the weights depend on: not how long a run goes, and not what it leaves on the way."""
+    return {
+        "learning_rate": options.learning_rate,
+        "slow": options.slow,
+        "schedule": asdict(options.schedule),
+        "weight_decay": options.weight_decay,
+        "clip": options.clip,
+        "average": options.average,
+        "precision": options.precision,
+    }

@@ -93,14 +93,14 @@ def train_live(
     )
 
 
-def finish(trainer: Trainer, folder: Path, samples: SampleOptions, loop: LoopOptions) -> Path:
+def finish(trainer: Trainer, folder: Path, samples: SampleOptions) -> Path:
     """Write the averaged weights and their card into the run's folder; return the weights file.
 
     The card says nothing of quality: whether the model may become a default is decided by evaluation.
     """
     path = folder / f"{model_name('live', samples)}.safetensors"
     save_weights(path, trainer.load_averaged(LiveNet()), layout=LAYOUT)
-    save_card(path, card("live", samples) | {"recipe": trainer.described(loop)})
+    save_card(path, card("live", samples) | {"recipe": trainer.described()})
     return path
 
 

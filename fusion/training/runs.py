@@ -19,7 +19,7 @@ from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import card, model_name
-from fusion.training.stage_runs import OnStage, run_stages, weights_before
+from fusion.training.stage_runs import OnStage, given_starts, run_stages, weights_before
 from fusion.weights import ModelCard, fingerprint, layout_of, load_weights, save_card, save_weights
 
 _FUSION = 2
@@ -107,13 +107,14 @@ def train_awnet(
         taught=form.matched and form.calm,
         calm=form.calm,
         upscaler=fingerprint(upscaler.path) if upscaler else None,
+        starts=given_starts(stages, run.start),
     )
     told: dict[str, Any] = {
         "start": start.name if start else None,
         "upscaler": {"name": upscaler.name, "sha256": fingerprint(upscaler.path)} if upscaler else "bicubic",
     }
     for number, trainer in run_stages(folder, stages, recipe.trainer, on_stage):
-        told[f"stage{number}"] = trainer.described(stages[number])
+        told[f"stage{number}"] = trainer.described()
         whole = whole or number >= _FUSION
         learnt, layout = (network, network.layout) if whole else (network.flow, _flow_layout(network))
         if trainer.leads:

@@ -34,6 +34,17 @@ def weights_before(stages: Mapping[int, LoopOptions], start: Path | None, before
     return before
 
 
+def given_starts(stages: Mapping[int, LoopOptions], start: Path | None) -> dict[int, str]:
+    """Names of the weights that chosen steps start from where it is not those of the step before, by number.
+
+    Args:
+        stages: How each chosen step goes, by its number, ascending.
+        start: The weights given, or None.
+
+    """
+    return {min(stages): start.name} if start else {}
+
+
 def run_stages(
     folder: Path,
     stages: Mapping[int, LoopOptions],

@@ -88,6 +88,8 @@ def save_state(folder: Path, state: State, identity: dict[str, Any]) -> None:
 def load_state(folder: Path, identity: dict[str, Any]) -> State | None:
     """The state in `folder`; None where no run was begun.
 
+    What the state says nothing of, since it was written before that counted, is taken to be the same.
+
     Raises:
         TrainingError: It is damaged, or belongs to a run with another `identity`.
 
@@ -106,8 +108,7 @@ def load_state(folder: Path, identity: dict[str, Any]) -> State | None:
             f"{path}: the training state is damaged ({error}); start in a new folder"
         ) from error
     wanted = json.loads(json.dumps(identity))
-    if found != wanted:
-        other = sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k))
+    if other := sorted(name for name, value in found.items() if name not in wanted or wanted[name] != value):
         raise TrainingError(
             f"{folder}: holds a run with other settings ({', '.join(other)}); go on with those, or use a new "
             "folder"

@@ -25,6 +25,8 @@ from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.recipe import live_loss, train_live
 from fusion.training.samples import Sampler
+from fusion.training.schedule import Schedule
+from fusion.training.state import load_state, save_state
 
 SAMPLES = SampleOptions(crop=(48, 48))
 LOOP = LoopOptions(steps=8, save_every=2, validate_every=4)
@@ -289,9 +291,32 @@ def test_a_folder_with_another_or_a_damaged_run_is_refused(tmp_path):
     other = replace(SAMPLES, scale=8)
     with pytest.raises(TrainingError, match="other settings"):
         train_live([clip()], [], tmp_path, other, LOOP, RunOptions(batch=2))
+    changes = {
+        "average": 0.9,
+        "clip": 2.0,
+        "precision": "bf16",
+        "schedule": Schedule("cosine"),
+        "weight_decay": 0.0,
+    }
+    for name, value in changes.items():
+        with pytest.raises(TrainingError, match=rf"other settings \({name}\)"):
+            train(tmp_path, steps=2, **{name: value})
     state = tmp_path / "state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="damaged"):
         train(tmp_path, steps=2)
     with pytest.raises(TrainingError, match="steps or of minutes"):
         train(tmp_path / "new", steps=None)
+
+
+def test_a_state_from_before_a_setting_counted_still_goes_on(tmp_path):
+    trainer = train(tmp_path, steps=2)
+    state = load_state(tmp_path, trainer._identity)
+    before = {name: value for name, value in trainer._identity.items() if name not in {"clip", "schedule"}}
+    save_state(tmp_path, state, before)
+    assert train(tmp_path, steps=4).step == 4
+    with pytest.raises(TrainingError, match=r"other settings \(clip\)"):
+        train(tmp_path, steps=4, clip=2.0)
+    save_state(tmp_path, state, before | {"later": 1})
+    with pytest.raises(TrainingError, match=r"other settings \(later\)"):
+        train(tmp_path, steps=4)

@@ -85,6 +85,8 @@ def test_a_folder_with_another_step_is_refused(tmp_path):
     recipe(untrained(), batch=1).trainer(1, tmp_path, loop).run()
     with pytest.raises(TrainingError, match=r"other settings \(stage\)"):
         recipe(untrained(), batch=1).trainer(2, tmp_path, loop)
+    with pytest.raises(TrainingError, match=r"other settings \(calm, start\)"):
+        recipe(untrained(), batch=1, calm=False, starts={1: "other.safetensors"}).trainer(1, tmp_path, loop)
 
 
 def test_the_small_flow_network_learns_from_truth_and_then_from_dis(tmp_path):
@@ -92,6 +94,8 @@ def test_the_small_flow_network_learns_from_truth_and_then_from_dis(tmp_path):
     with pytest.raises(TrainingError, match=r"live_flow_x4\.safetensors: missing; train step 0 first"):
         train_live_flow(tmp_path, [clip()], [], tmp_path, SAMPLES, {1: loops[1]}, ONE)
     path = train_live_flow(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, loops, ONE)
+    with pytest.raises(TrainingError, match=r"stage0: holds a run with other settings \(start\)"):
+        train_live_flow(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, RunOptions(batch=1, start=path))
     load_weights(path, FlowNet(SMALL), layout="flownet-small")
     for stage in ("stage0", "stage1"):
         last = (tmp_path / stage / "curve.csv").read_text().splitlines()[-1]

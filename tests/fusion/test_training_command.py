@@ -51,7 +51,7 @@ def test_live_is_trained_judged_stopped_and_trained_on(twinrate, data, tmp_path)
     assert card["recipe"]["slow"] == 0.7
     assert card["recipe"]["samples"]["crop"] == [32, 48]
     error = twinrate(*common, "--validate", "dog", "--steps", "2", "--scale", "8", code=1)
-    assert "holds a run with other settings (samples, slow)" in error
+    assert "holds a run with other settings (samples, schedule, slow)" in error
     assert len(error.splitlines()) == 1
     start = tmp_path / "run" / "live_x4.safetensors"
     again = ("train", "--data", data, "--out", tmp_path / "two", "--crop", "32x32", "--batch", "1", "--json")
