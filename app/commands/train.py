@@ -284,7 +284,8 @@ def _footage(
     from fusion.training.clips import find_clips, load_clips
 
     learn = find_clips(data, without=validate)
-    judge = [path for path in find_clips(data) if path not in learn] if validate else []
+    learnt = set(learn)
+    judge = [path for path in find_clips(data) if path not in learnt] if validate else []
     judge += find_clips(validation) if validation else []
     cache = out / "cache"
     with progress_bar("decoding", len(learn) + len(judge)) as bar:

@@ -130,7 +130,7 @@ def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
     """Clips and frame folders of a data folder, by name.
 
     They lie directly inside `folder` or inside its subfolder `clips`. A folder laid out like Vimeo90K gives
-    the septuplets of its training list.
+    the septuplets of its training list, with names such as 00001/0001.
 
     Args:
         folder: Where to look.
@@ -143,17 +143,18 @@ def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
     if not folder.is_dir():
         raise TrainingError(f"{folder}: there is no such folder; give a folder of clips or frame folders")
     if (folder / _SEPTUPLETS).is_dir():
-        return _septuplets(folder)
-    inside = folder / "clips"
-    found = [
-        path
-        for path in sorted((inside if inside.is_dir() else folder).iterdir())
-        if path.suffix.lower() in _CLIPS or (path.is_dir() and any(find_pictures(path)))
-    ]
-    missing = set(without) - {path.name for path in found} - {path.stem for path in found}
+        names = {path: {_septuplet_name(path)} for path in _septuplets(folder)}
+    else:
+        inside = folder / "clips"
+        names = {
+            path: {path.name, path.stem}
+            for path in sorted((inside if inside.is_dir() else folder).iterdir())
+            if path.suffix.lower() in _CLIPS or (path.is_dir() and any(find_pictures(path)))
+        }
+    missing = set(without).difference(*names.values())
     if missing:
         raise TrainingError(f"{folder}: no clip named {', '.join(sorted(missing))} to leave out")
-    kept = [path for path in found if path.name not in without and path.stem not in without]
+    kept = [path for path, known in names.items() if known.isdisjoint(without)]
     if not kept:
         raise TrainingError(
             f"{folder}: no clips ({', '.join(sorted(_CLIPS))}) and no folders of pictures in it"
@@ -184,7 +185,7 @@ def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> 
 
     """
     if path.parent.parent.name == _SEPTUPLETS:
-        return Clip(f"{path.parent.name}/{path.name}", PictureFrames(list(find_pictures(path))))
+        return Clip(_septuplet_name(path), PictureFrames(list(find_pictures(path))))
     cache.mkdir(parents=True, exist_ok=True)
     stamp = f"{path.resolve()}|{path.stat().st_mtime_ns}|{width}|{most}"
     stored = cache / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npy"
@@ -251,6 +252,10 @@ def fit_width(frame: ByteImage, width: int) -> ByteImage:
         return frame
     height = max(1, round(frame.shape[0] * width / frame.shape[1]))
     return to_bytes(downscale(frame, height, width))
+
+
+def _septuplet_name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _septuplets(folder: Path) -> list[Path]:

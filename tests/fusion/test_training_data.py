@@ -99,6 +99,10 @@ def test_vimeo_septuplets_are_read_from_disk_by_the_training_list(tmp_path):
     assert np.array_equal(clip.frames[2:4], frames[2:4])
     assert CropSampler([clip], SampleOptions(crop=(64, 64)), batch=1)(0).target.shape == (1, 3, 64, 64)
     assert not (tmp_path / "cache").exists()
+    (tmp_path / "sep_trainlist.txt").write_text("00001/0001\n00001/0002\n")
+    assert [path.name for path in find_clips(tmp_path, without=["00001/0001"])] == ["0002"]
+    with pytest.raises(TrainingError, match="no clip named 0001 to leave out"):
+        find_clips(tmp_path, without=["00001/0002", "0001"])
     (tmp_path / "sep_trainlist.txt").write_text("00009/0001\n")
     with pytest.raises(TrainingError, match=r"00009/0001, which is not there"):
         find_clips(tmp_path)
