@@ -20,13 +20,12 @@ from fusion.training.crops import Crops, SampleOptions, draw_scale
 from fusion.training.degrade import Pictures, degrade
 from fusion.training.losses import fetched_error
 from fusion.training.samples import Batch
-from fusion.training.synthetic import FlowSynthesis, SynthesisOptions, texture_bank
+from fusion.training.synthetic import TEXTURES, FlowSynthesis, SynthesisOptions, texture_bank
 from fusion.warp import backward_warp
 
 LEVEL_WEIGHTS = (1.0, 1.0, 1.0, 2.0, 4.0)
 """Of the flow's mean error at each level, coarsest first: PWC-Net's weights of the sums, per pixel."""
 
-_TEXTURES = 256
 _TEXTURE_MARGIN = 1.5
 _JUDGED_PAIRS = 8
 _MULTIPLE = 64
@@ -152,7 +151,7 @@ class FlowLessons:
         """The upscaled first picture, the second as the network sees it, and the flow [px]."""
         if device not in self._made:
             height, width = (round(side * _TEXTURE_MARGIN) for side in self._samples.crop)
-            count = _TEXTURES if device.type == "cuda" else min(_TEXTURES, 2 * len(self._pictures))
+            count = TEXTURES if device.type == "cuda" else min(TEXTURES, 2 * len(self._pictures))
             textures = texture_bank(self._pictures, (height, width), count, self._seed).to(device)
             cutouts = None if self._cutouts is None else self._cutouts.to(device)
             self._made[device] = FlowSynthesis(textures, self.synthesis, cutouts)

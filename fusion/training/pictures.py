@@ -13,15 +13,21 @@ from torch import Tensor
 from fusion.errors import TrainingError
 from fusion.resample import ByteImage
 from fusion.training.clips import Clip, find_pictures, fit_width, read_picture
+from fusion.training.synthetic import TEXTURES
 
 _WIDTH = 720
 _CUTOUT = 160
 
 
 def load_pictures(data: Path, clips: Sequence[Clip]) -> list[ByteImage]:
-    """The photos of a data folder and one frame of each clip, (H, W, 3) uint8 RGB of several sizes."""
+    """The photos of a data folder and one frame of each clip, (H, W, 3) uint8 RGB of several sizes.
+
+    Of the clips as many, evenly spread, as make up `TEXTURES` pictures with the photos.
+    """
     photos = [fit_width(read_picture(path), _WIDTH) for path in find_pictures(data / "photos")]
-    return photos + [np.asarray(clip.frames[len(clip.frames) // 2]) for clip in clips]
+    count = min(len(clips), max(TEXTURES - len(photos), 0))
+    chosen = [clips[index * len(clips) // count] for index in range(count)]
+    return photos + [np.asarray(clip.frames[len(clip.frames) // 2]) for clip in chosen]
 
 
 def load_cutouts(data: Path) -> Tensor | None:

@@ -95,13 +95,14 @@ def train_awnet(
     if network.upscaler is not None and upscaler is not None:
         # The one for this scale and noise, whatever the weights to start from were trained with.
         network.upscaler.load_state_dict(load_live(upscaler.path).guess.state_dict())
+    synthetic = min(stages) == 0
     recipe = AWnetRecipe(
         network,
         clips,
         validation,
-        load_pictures(data, clips),
+        load_pictures(data, clips) if synthetic else [],
         samples,
-        cutouts=load_cutouts(data),
+        cutouts=load_cutouts(data) if synthetic else None,
         batch=run.batch,
         seed=run.seed,
         taught=form.matched and form.calm,

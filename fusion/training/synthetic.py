@@ -20,6 +20,9 @@ from fusion.errors import TrainingError
 from fusion.resample import ByteImage
 from fusion.warp import backward_warp
 
+TEXTURES = 256
+"""Most pieces of pictures that pairs are made of."""
+
 _INVERSIONS = 6
 _OCCLUDED = 0.5
 

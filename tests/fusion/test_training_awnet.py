@@ -167,6 +167,9 @@ def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
         train_awnet(tmp_path, [clip()], [], tmp_path, SAMPLES, loops, AWnetForm(), ONE)
     save_weights(tmp_path / "stage0.safetensors", FlowNet(), layout="flownet-matched", half=True)
     first = stage_loops([1], LoopOptions(steps=1, precision="bf16"), SHORT)
+    # Only step 0 makes pairs of pictures, so no other one reads them.
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "broken.png").write_bytes(b"no picture")
     flow = train_awnet(tmp_path, [clip()], [clip(1)], tmp_path, SAMPLES, first, AWnetForm(), ONE)
     assert flow.stat().st_size < 20e6
     with pytest.raises(WeightsError, match="made for flownet-matched, not for awnet-1: its flow"):

@@ -108,6 +108,19 @@ def test_vimeo_septuplets_are_read_from_disk_by_the_training_list(tmp_path):
         find_clips(tmp_path)
 
 
+def test_of_many_clips_an_even_share_is_read_for_synthetic_flow(data):
+    class Frames(list):
+        shape = (1, 2, 2, 3)
+
+    clips = [Clip(str(k), Frames([np.full((2, 2, 3), k % 251, np.uint8)])) for k in range(1000)]
+    photo, *frames = load_pictures(data, clips)
+    assert photo.shape == (80, 200, 3)
+    assert len(frames) == 255
+    assert [int(f[0, 0, 0]) for f in frames[:3]] == [0, 3, 7]
+    assert int(frames[-1][0, 0, 0]) == 996 % 251
+    assert len(load_pictures(data, clips[:7])) == 8
+
+
 def test_the_device_degrades_as_the_pictures_functions_do():
     crops = CropSampler([Clip("a", np.stack(pan(8, 96, 96, (1, 0))))], SampleOptions(crop=(64, 96)))(0)
     for scale in (3, 4, 8):
