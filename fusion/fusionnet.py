@@ -11,6 +11,7 @@ paper's it does not say.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -24,6 +25,16 @@ _FLOW_UNIT = 20.0
 _TILE = 1024
 _OVERLAP = 112
 """How far a pixel's output can see [px]; a multiple of what the smallest scale needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a part of a picture lies, and the size of the whole picture [px]."""
+
+    top: int
+    left: int
+    height: int
+    width: int
 
 
 class _Block(nn.Module):
@@ -100,8 +111,14 @@ class FusionNet(nn.Module):
             assert isinstance(last, _Block)
             nn.init.zeros_(last.second.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, inputs, H, W) to (B, outputs, H, W); H and W multiples of 8."""
+    def forward(self, x: Tensor, place: _Place | None = None) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H, W); H and W multiples of 8.
+
+        Args:
+            x: The picture, or a part of it.
+            place: Where the part lies; None for a whole picture.
+
+        """
         x = self.head(x)
         skips = []
         for scale, blocks in enumerate(self.encoder):
@@ -109,9 +126,8 @@ class FusionNet(nn.Module):
                 skips.append(x)
                 x = self.down[scale - 1](x)
             x = blocks(x)
-        for blocks in self.decoder:
-            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-            x = blocks(x) + skips.pop()
+        for scale, blocks in zip(range(_SCALES, 0, -1), self.decoder, strict=True):
+            x = blocks(_enlarge(x, place, 2**scale)) + skips.pop()
         if self.picture is not None:
             x = F.relu(self.tail(x))
             x, last = self.picture[:-1](x), self.picture[-1]
@@ -140,7 +156,7 @@ class FusionNet(nn.Module):
                 whole.
 
         Returns:
-            (B, outputs, H, W), not quite the same: resizing in the network depends a little on the size.
+            (B, outputs, H, W), the same but for rounding.
 
         """
         height, width = x.shape[-2:]
@@ -150,7 +166,8 @@ class FusionNet(nn.Module):
         out: Tensor | None = None
         for rows, own_rows in _parts(height, tile):
             for columns, own_columns in _parts(width, tile):
-                part = self(x[..., rows, columns])[
+                place = _Place(rows.start, columns.start, height, width)
+                part = self(x[..., rows, columns], place)[
                     ...,
                     own_rows.start - rows.start : own_rows.stop - rows.start,
                     own_columns.start - columns.start : own_columns.stop - columns.start,
@@ -169,6 +186,27 @@ def _parts(length: int, tile: int) -> Iterator[tuple[slice, slice]]:
     bounds = [round(index * length / count / unit) * unit for index in range(count)] + [length]
     for start, stop in pairwise(bounds):
         yield slice(max(start - _OVERLAP, 0), min(stop + _OVERLAP, length)), slice(start, stop)
+
+
+def _enlarge(x: Tensor, place: _Place | None, reduction: int) -> Tensor:
+    """(B, C, H, W), reduced by `reduction`, at twice the size, the whole picture's corners on its corners.
+
+    Laid on a part's own corners, what coarse scales hold would jump by several pixels from part to part.
+    """
+    if place is None:
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+    rows = _sources(x.shape[-2], place.top // reduction, place.height // reduction, x)
+    columns = _sources(x.shape[-1], place.left // reduction, place.width // reduction, x)
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).expand(len(x), -1, -1, -1)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _sources(count: int, first: int, whole: int, like: Tensor) -> Tensor:
+    """Positions of 2 `count` outputs in a part, -1..1; its `count` inputs are `first` and on of `whole`."""
+    # In double precision: at the far end of a large picture single steps get lost.
+    outputs = torch.arange(2 * first, 2 * (first + count), dtype=torch.float64, device=like.device)
+    inputs = outputs * ((whole - 1) / (2 * whole - 1)) - first
+    return (2 * inputs / max(count - 1, 1) - 1).to(like.dtype)
 
 
 def _picture(width: int, outputs: int) -> nn.Sequential:

@@ -11,7 +11,7 @@ from fusion.awnet import blend
 from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
 from fusion.flownet import FlowNet
-from fusion.fusionnet import FusionNet
+from fusion.fusionnet import FusionNet, _parts
 from fusion.gop import prepare_reference
 from fusion.inference import AWnetSynthesiser, crop, pad_to_multiple
 from fusion.resample import upscale
@@ -224,8 +224,35 @@ def test_the_u_net_does_large_pictures_in_parts(size):
         whole, parts = network(x), network.in_tiles(x, 128)
     assert len(seen) == 1 + -(-size[0] // 128) * -(-size[1] // 128)
     assert max(side for shape in seen[1:] for side in shape) <= 128 + 2 * 112
-    # The parts' bilinear steps lie a little elsewhere; noise is the worst they can be given.
-    assert float((whole - parts).abs().mean()) < 0.05 * float(whole.std())
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-4 * float(whole.std()))
+
+
+def test_parts_show_all_that_a_pixel_of_the_u_net_sees():
+    # No activation may hide what is there.
+    network = FusionNet(width=2, slope=0.5).double()
+    network.tail.float()
+    x = torch.rand(1, 11, 16, 512, dtype=torch.float64, requires_grad=True)
+    network(x)[..., 256:264].sum().backward()
+    (seen,) = torch.nonzero(x.grad.abs().sum(dim=(0, 1, 2)), as_tuple=True)
+    whole = slice(int(seen[0]), int(seen[-1]) + 1)
+    assert whole.stop - whole.start > 200
+    looked_at = [look for look, keep in _parts(512, 8) if keep.start == 256]
+    assert looked_at[0].start <= whole.start
+    assert whole.stop <= looked_at[0].stop
+
+
+def test_coarse_features_do_not_jump_where_parts_meet():
+    # Each scale passes on its pixels' columns, so a result that is off is off by its displacement [px].
+    network, keep = FusionNet(width=8), torch.nn.Identity()
+    network.head = network.tail = keep
+    network.encoder, network.decoder = (torch.nn.ModuleList([keep] * count) for count in (4, 3))
+    network.down = torch.nn.ModuleList([torch.nn.AvgPool2d(2)] * 3)
+    columns = torch.arange(1024.0).expand(1, 1, 64, 1024)
+    whole, parts = network(columns), network.in_tiles(columns, 256)
+    torch.testing.assert_close(parts, whole, rtol=0, atol=0.01)
+    # With the corners of every scale on those of the others, coarse features are where the published are.
+    assert float(whole[0, 0, 32, 512] - 4 * 512) == pytest.approx(0, abs=0.1)
+    assert float(whole[0, 0, 32, 16] - 4 * 16) > 3
 
 
 def test_flow_into_several_references_is_that_into_each():
