@@ -53,7 +53,12 @@ class Pictures(NamedTuple):
 
 
 def degrade(crops: Crops, options: SampleOptions) -> Pictures:
-    """Make the inputs of a fusion network from crops, on the device the crops are on."""
+    """Make the inputs of a fusion network from crops, on the device the crops are on, always in float32."""
+    with torch.autocast(crops.target.device.type, enabled=False):
+        return _degrade(crops, options)
+
+
+def _degrade(crops: Crops, options: SampleOptions) -> Pictures:
     target = crops.target.float() / 255
     references = [image.float() / 255 for image in crops.references]
     generator = torch.Generator(target.device).manual_seed(crops.seed)

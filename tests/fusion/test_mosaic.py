@@ -45,3 +45,14 @@ def test_clean_cameras_have_none(noise_on):
     made = degrade(Crops(grain, [grain], 3), SampleOptions(noise_on=noise_on))
     assert torch.equal(made.references[0], made.target)
     assert float(made.variance.abs().max()) == 0
+
+
+def test_samples_are_the_same_in_mixed_precision():
+    grain = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8)
+    options = SampleOptions(noise_variance=1e-4)
+    exact = degrade(Crops(grain, [grain], 3), options)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = degrade(Crops(grain, [grain], 3), options)
+    for name in ("lsr", "lsr_up", "variance"):
+        assert torch.equal(getattr(mixed, name), getattr(exact, name))
+    assert torch.equal(mixed.references[0], exact.references[0])
