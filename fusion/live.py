@@ -198,7 +198,9 @@ class LiveNet(nn.Module):
         for narrow, convs in zip(self.narrow, self.decoder, strict=True):
             x = F.interpolate(narrow(x), scale_factor=2, mode="bilinear", align_corners=False)
             x = convs(x + skips.pop())
-        return F.pixel_shuffle(self.tail(x), _FOLD)
+        # Taps need more digits than half precision has.
+        with torch.autocast(x.device.type, enabled=False):
+            return F.pixel_shuffle(self.tail(x.float()), _FOLD)
 
 
 def _pair(width: int) -> nn.Sequential:

@@ -144,3 +144,16 @@ def test_gradients_of_the_custom_functions():
 
     assert gradcheck(dynamic_filter, (random(1, 2, 3, 4), random(1, 9, 3, 4)))
     assert gradcheck(lambda a, b: correlation(a, b, 1), (random(1, 2, 3, 4), random(1, 2, 3, 4)))
+
+
+def test_in_mixed_precision_taps_are_as_good_as_bytes_need():
+    torch.manual_seed(0)
+    network = LiveNet()
+    seen = written_by(network.tail)
+    given, up = references(1, (32, 32)), torch.rand(1, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        fused = network(up, given)
+    assert seen[0].dtype == torch.float32
+    with torch.inference_mode():
+        exact = network(up, given).out
+    assert float((fused.out.detach() - exact).abs().max()) < 0.5 / 255
