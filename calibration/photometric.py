@@ -69,12 +69,14 @@ def smooth_colours(previous: ColourMap | None, current: ColourMap, *, weight: fl
 
     Args:
         previous: The smoothed map of the GoP before; None at the start of a shot.
-        current: The map fitted to this GoP.
+        current: The map fitted to this GoP; where nothing could be compared (identity), `previous` stays.
         weight: Share of `current`, 0..1.
 
     """
     if previous is None or previous.method == "identity":
         return current
+    if current.method == "identity":
+        return previous
     matrix = (1 - weight) * previous.matrix + weight * current.matrix
     residual = (1 - weight) * previous.residual + weight * current.residual
     return ColourMap(matrix, residual, current.samples, current.method)
