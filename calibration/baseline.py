@@ -17,7 +17,8 @@ from calibration.alignment import Alignment, OutputView, output_view, overlap_sh
 from calibration.errors import NoOverlapError, TooFewFeaturesError
 from calibration.features import Matches
 from calibration.grid import ImageF32, Mask, Matrix, Points, inside, invert, transform
-from calibration.rig import CameraModel, Rig
+from calibration.lens import distort, undistort
+from calibration.rig import Rig
 
 _NODE = 16  # [px] the map's nodes: both lens and plane bend by less than 0.001 px between them
 _MARGIN = 1.0
@@ -41,34 +42,6 @@ def plane_homography(
     bent = rig.r + np.outer(rig.translation_mm(baseline_mm), (0.0, 0.0, 1.0)) / distance
     h = rig.hsr.k @ bent @ invert(rig.lsr.k)
     return np.asarray(h / h[2, 2])
-
-
-def undistort(points: Points, camera: CameraModel) -> Points:
-    """Positions (..., 2) [px] as a lens without distortion would give them."""
-    target = np.asarray(points, np.float64)
-    if not np.any(camera.d):
-        return target
-    found = target.copy()
-    for _ in range(30):
-        error = distort(found, camera) - target
-        found -= error
-        if float(np.max(np.abs(error), initial=0.0)) < 1e-9:
-            break
-    return found
-
-
-def distort(points: npt.NDArray[np.float32] | Points, camera: CameraModel) -> npt.NDArray[np.float64]:
-    """Positions (..., 2) [px] as the camera's lens gives them, from undistorted ones (Brown 1971)."""
-    if not np.any(camera.d):
-        return np.asarray(points, np.float64)
-    k, (k1, k2, p1, p2, k3) = camera.k, camera.distortion
-    x = (points[..., 0] - k[0, 2]) / k[0, 0]
-    y = (points[..., 1] - k[1, 2]) / k[1, 1]
-    r2 = x * x + y * y
-    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    dx = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-    dy = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-    return np.stack([dx * k[0, 0] + k[0, 2], dy * k[1, 1] + k[1, 2]], axis=-1)
 
 
 def plane_positions(rig: Rig, homography: Matrix, lsr_points: Points) -> npt.NDArray[np.float64]:

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.alignment import Alignment
-from calibration.baseline import align_baseline, distort, plane_homography, undistort
+from calibration.baseline import align_baseline, plane_homography
 from calibration.errors import CalibrationError, StaleRigError, TooFewFeaturesError
 from calibration.features import Matches, epipolar_distance, match_features
 from calibration.grid import ImageF32, ImageU8, Matrix, check_view, homography_map, invert, remap, transform
 from calibration.homography import local_scale
+from calibration.lens import distort, undistort
 from calibration.rectification import Rectification, disparity_range
 from calibration.refinement import RefinedMap, accept, refine_depth, require_likeness, to_output
 from calibration.rig import CameraId, CameraModel, Rig
