@@ -27,7 +27,7 @@ from drivers import (
     Role,
 )
 from drivers.rejoin import Shift
-from drivers.trigger import readout_us
+from drivers.sensor import readout_us
 
 _RING_SECONDS = 4.0
 _RING_BYTES = 768 * 1024**2

@@ -177,7 +177,10 @@ def command(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples in a step.")] = 4,
     crop: Annotated[
-        str | None, typer.Option(help="Crops, WIDTHxHEIGHT [px]; 192x192, awnet 384x256.")
+        str | None,
+        typer.Option(
+            help="Crops, WIDTHxHEIGHT [px]; 192x192, awnet 384x256. live: multiples of 16; others: of 64."
+        ),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(min=1e-7, help="Highest learning rate; the recipe's where left out.")
@@ -198,7 +201,9 @@ def command(
     device: Annotated[Device, typer.Option(help="auto: a GPU where there is one.")] = Device.AUTO,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between states on disk.")] = 200,
     validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the first weights and of all draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Of the first weights and of all draws.")
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Train a fusion network; stopped at any time, it goes on exactly where it was."""
@@ -210,11 +215,17 @@ def command(
         import accelerate  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError("training needs accelerate: pip install 'twinrate[train]'") from error
+    from fusion.awnet import MULTIPLE as AWNET_MULTIPLE
+    from fusion.live import MULTIPLE as LIVE_MULTIPLE
     from fusion.training.crops import SampleOptions
     from fusion.training.loop import LoopOptions, RunOptions
     from fusion.training.schedule import Schedule
     from fusion.weights import upscaler_for
 
+    size = _crop(
+        crop or ("384x256" if model is Model.AWNET else "192x192"),
+        LIVE_MULTIPLE if model is Model.LIVE else AWNET_MULTIPLE,
+    )
     if upscaler is UpscalerName.LEARNED and model is not Model.AWNET:
         raise typer.BadParameter(f"--upscaler: {model.value} takes bicubic frames; it is for awnet")
     learned = upscaler_for(scale, noise_variance) if upscaler is UpscalerName.LEARNED else None
@@ -224,9 +235,6 @@ def command(
     if steps is None and minutes is None and not published:
         minutes = _MINUTES
     refined = refined and model is Model.AWNET and not direct and not published
-    width, height = parse_size(
-        crop or ("384x256" if model is Model.AWNET else "192x192"), "--crop", "384x256"
-    )
     samples = SampleOptions(
         scale=scale,
         least_scale=least_scale,
@@ -237,7 +245,7 @@ def command(
         # The published form is made for one number of references.
         alone=_ALONE if refined and refs > 1 else 0.0,
         noise_on=noise_on.value,
-        crop=(height, width),
+        crop=size,
     )
     loop = LoopOptions(
         steps=steps,
@@ -347,6 +355,16 @@ def _tell(number: int, trainer: Trainer, *, quiet: bool) -> Callable[[int, Tenso
             say(f"  {step}: loss {float(loss):.5f}, {trainer.seconds:.0f} s", quiet=quiet)
 
     return on_step
+
+
+def _crop(text: str, multiple: int) -> tuple[int, int]:
+    """Rows and columns of a crop, multiples of what the network takes."""
+    columns, rows = parse_size(text, "--crop", "384x256")
+    if rows % multiple or columns % multiple:
+        raise typer.BadParameter(
+            f"--crop {text}: sides must be multiples of {multiple} px, and at least {multiple}"
+        )
+    return rows, columns
 
 
 def _main() -> None:

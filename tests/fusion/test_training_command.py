@@ -93,7 +93,17 @@ def test_a_pack_is_made_and_awnet_s_flow_trained_on_it(twinrate, data, tmp_path)
         (["--data", "DATA", "--out", "OUT", "--steps", "1"], 1, "no clip has frames of 192x192"),
         (["--data", "DATA", "--out", "OUT", "--validate", "cow"], 1, "no clip named cow"),
         (["--data", "DATA", "--out", "OUT", "--clean", "0.5"], 2, "give --noise-variance"),
-        (["--data", "DATA", "--out", "OUT", "--model", "awnet", "--crop", "60x64"], 1, "multiples of 64 px"),
+        (["--data", "DATA", "--out", "OUT", "--model", "awnet", "--crop", "60x64"], 2, "multiples of 64"),
+        (
+            ["--data", "DATA", "--out", "OUT", "--model", "live-flow", "--crop", "0x0"],
+            2,
+            "px, and at least 64",
+        ),
+        (["--data", "DATA", "--out", "OUT", "--crop", "97x96"], 2, "sides must be multiples of 16"),
+        (["--data", "DATA", "--out", "OUT", "--crop", "96x100"], 2, "sides must be multiples of 16"),
+        (["--data", "DATA", "--out", "OUT", "--crop", "0x16"], 2, "px, and at least 16"),
+        (["--data", "DATA", "--out", "OUT", "--seed", "-1"], 2, "--seed"),
+        (["--data", "DATA", "--out", "OUT", "--seed", "2147483648"], 2, "--seed"),
         (["--data", "DATA", "--out", "OUT", "--model", "live-flow", "--stage", "3"], 2, "has steps 0 to 1"),
         (
             ["--data", "DATA", "--out", "OUT", "--model", "awnet", "--stage", "2", "--steps", "1"],
