@@ -35,7 +35,8 @@ def test_validity_tells_hidden_and_wrong_pixels(layers: Any) -> None:
     result = align_scene(layers.hsr, layers.lsr)
     error = np.linalg.norm(result.map_xy - layers.map_xy, axis=2)
     assert result.valid[layers.visible].mean() > 0.9
-    assert result.valid[~layers.visible].mean() < 0.2
+    # Without giving up what two pixels claim it is 0.123.
+    assert result.valid[~layers.visible].mean() < 0.105
     right = layers.visible & result.valid
     assert np.mean(error[right] > 3) < 0.85 * gross(result, layers)
 
