@@ -214,6 +214,14 @@ def test_an_untrained_u_net_lets_pictures_through_to_its_smallest_scale_and_no_f
     assert not torch.cat(fine).any()
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_in_mixed_precision_the_u_net_writes_float32(direct):
+    network, x = FusionNet(width=8, direct=direct), torch.rand(1, 11, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network.head(x).dtype == torch.bfloat16
+        assert network(x).dtype == torch.float32
+
+
 @pytest.mark.parametrize("size", [(64, 256), (256, 192), (448, 384)])
 def test_the_u_net_does_large_pictures_in_parts(size):
     network = FusionNet(width=8).eval()

@@ -22,7 +22,7 @@ from fusion.live import LiveFused
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
 from fusion.training.crops import CropSampler, SampleOptions, draw_scale
 from fusion.training.judging import judge
-from fusion.training.loop import LoopOptions, RunOptions
+from fusion.training.loop import LoopOptions, RunOptions, Trainer
 from fusion.training.recipe import live_loss, train_live
 from fusion.training.samples import Sampler
 from fusion.training.schedule import Schedule
@@ -230,6 +230,24 @@ def test_training_overfits_one_sample(tmp_path):
     losses = []
     trainer.run(lambda _step, loss: losses.append(float(loss)))
     assert np.mean(losses[-5:]) < 0.75 * losses[0]
+
+
+def test_the_averaged_weights_follow_the_network_by_the_share_asked_for(tmp_path):
+    network, seen = torch.nn.Linear(1, 1), []
+    expected = network.weight.item()
+    trainer = Trainer(
+        network,
+        lambda _step: torch.ones(1, 1),
+        lambda net, given: net(given).sum(),
+        tmp_path,
+        LoopOptions(steps=20, learning_rate=0.1, average=0.5, device="cpu"),
+        identity={},
+    )
+    trainer.run(lambda *_: seen.append(network.weight.item()))
+    for step, weight in enumerate(seen):
+        expected += (1 - min(0.5, (step + 1) / (step + 10))) * (weight - expected)
+    assert float(trainer.averaged["weight"]) == pytest.approx(expected, abs=1e-5)
+    assert abs(expected - seen[-1]) > 0.001
 
 
 def test_a_batch_without_a_finite_gradient_teaches_nothing(tmp_path):

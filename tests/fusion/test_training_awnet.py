@@ -14,7 +14,7 @@ from fusion.training.awnet_recipe import AWnetRecipe, fusion_loss
 from fusion.training.clips import Clip
 from fusion.training.crops import CropSampler, SampleOptions
 from fusion.training.degrade import degrade
-from fusion.training.flow_lessons import FlowLevels, level_loss, teacher_loss
+from fusion.training.flow_lessons import FlowLessons, FlowLevels, level_loss, teacher_loss
 from fusion.training.live_flow import train_live_flow
 from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.runs import AWnetForm, train_awnet
@@ -114,6 +114,11 @@ def test_the_teacher_is_believed_where_it_finds_what_the_frame_shows():
     assert loss(wrong, flow) - loss(flow, flow) < 0.1 * float(
         torch.linalg.vector_norm(wrong - flow, dim=1).mean() / 20
     )
+
+
+def test_crops_that_flow_networks_cannot_take_are_refused():
+    with pytest.raises(TrainingError, match="crops of 64x60: flow networks need multiples of 64 px"):
+        FlowLessons([texture(80, 96)], SampleOptions(crop=(60, 64)), matched=True)
 
 
 def test_a_teacher_shows_the_flow_where_it_is_wanted(tmp_path):

@@ -76,6 +76,12 @@ def test_a_pack_is_small_says_where_its_frames_are_from_and_can_be_trained_on(da
     assert (cutouts[:, 3] == 255).all()
 
 
+def test_clips_to_judge_by_are_packed_neither_as_frames_nor_as_cutouts(data, tmp_path):
+    made = write_pack(data, tmp_path / "pack", validate=["dog"], options=PackOptions(megabytes=0.25, run=5))
+    assert {item["origin"] for item in made.items if item["kind"] == "run"} == {"cat", "fox"}
+    assert load_cutouts(tmp_path / "pack") is None
+
+
 def test_what_cannot_be_packed_is_named(data, tmp_path):
     with pytest.raises(TrainingError, match="not an empty folder"):
         write_pack(data, data)
