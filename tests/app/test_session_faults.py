@@ -145,7 +145,7 @@ def test_a_camera_joins_again_though_the_index_takes_longer_than_the_ring_lasts(
     try:
         with emulated_session(rig) as session:
             session.connect(rig.serials)
-            session.configure(replace(JOB, hsr_fps=20.0, ratio=4).settings())
+            session.configure(replace(SETUP, hsr_fps=20.0, ratio=4).settings())
             session.start_recording(tmp_path / "take")
             assert until(lambda: session.counters(Role.LSR).received > 80)
             rig.unplug(Role.HSR)

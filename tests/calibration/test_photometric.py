@@ -85,11 +85,11 @@ def test_smoothing_moves_towards_the_new_fit(plane: np.ndarray) -> None:
 
 
 def test_a_gop_with_nothing_to_compare_keeps_the_map_that_was_learned(plane: np.ndarray) -> None:
-    learned = match_colors(plane, small((plane * 0.5).astype(np.uint8)))
-    black = match_colors(np.zeros_like(plane), small(np.zeros_like(plane)))
-    assert smooth_colors(learned, black) is learned
-    assert smooth_colors(black, learned) is learned
-    assert smooth_colors(None, black).method == "identity"
+    learned = match_colours(plane, small((plane * 0.5).astype(np.uint8)))
+    black = match_colours(np.zeros_like(plane), small(np.zeros_like(plane)))
+    assert smooth_colours(learned, black) is learned
+    assert smooth_colours(black, learned) is learned
+    assert smooth_colours(None, black).method == "identity"
 
 
 def test_pixels_at_the_end_of_either_range_do_not_count(plane: np.ndarray) -> None:
@@ -97,8 +97,8 @@ def test_pixels_at_the_end_of_either_range_do_not_count(plane: np.ndarray) -> No
     sharp = plane.copy()
     # A fifth of the HSR picture is white where the LSR camera still tells tones apart, a tenth black.
     sharp[:180], sharp[180:270] = 255, 0
-    fit = match_colors(sharp, np.round(lsr).astype(np.uint8))
-    assert fit.samples < 0.75 * match_colors(plane, np.round(lsr).astype(np.uint8)).samples
+    fit = match_colours(sharp, np.round(lsr).astype(np.uint8))
+    assert fit.samples < 0.75 * match_colours(plane, np.round(lsr).astype(np.uint8)).samples
     assert np.abs(fit.apply(plane[300:]).astype(float) - (plane[300:] * 0.7 + 20)).max() < 4
 
 
