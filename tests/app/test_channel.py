@@ -13,7 +13,7 @@ from app.capture import emulated_session
 from app.session import Session
 from drivers import Applied, CameraError, Role
 from drivers.spinnaker_emulator import install
-from emulated import JOB, until
+from emulated import SETUP, until
 
 
 def test_a_call_while_the_grab_thread_ends_is_answered(session: Session) -> None:
@@ -61,7 +61,7 @@ def test_a_call_that_takes_too_long_is_an_error_of_the_camera(
 
 def test_a_long_exposure_that_has_begun_is_not_thrown_away(tmp_path: Path) -> None:
     rig = install(real_time=True)
-    job = replace(JOB, hsr_fps=5.0, ratio=8, hsr_exposure_us=180_000.0)
+    job = replace(SETUP, hsr_fps=5.0, ratio=8, hsr_exposure_us=180_000.0)
     try:
         with emulated_session(rig) as session:
             session.connect(rig.serials)

@@ -191,6 +191,7 @@ def test_a_search_that_fails_does_not_end_the_watch(session: Session, rig: Virtu
 def test_nothing_unforeseen_ends_the_watch(
     session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    alarms = heard(session)
     reopen, failed = Crew.reopen, []
 
     def failing(crew: Crew, role: Role) -> Channel:
@@ -206,7 +207,7 @@ def test_nothing_unforeseen_ends_the_watch(
     assert until(lambda: len(failed) == 2)
     rig.replug(Role.HSR)
     assert until(lambda: session.state is State.LIVE and not session.away)
-    assert len([alarm for alarm in session.alarms if "nobody thought of this" in alarm.text]) == 1
+    assert len([alarm for alarm in alarms if "nobody thought of this" in alarm.text]) == 1
 
 
 def test_live_view_returns_after_both_cables_were_pulled(session: Session, rig: VirtualRig) -> None:
@@ -247,6 +248,7 @@ def test_settings_that_change_by_themselves_raise_an_alarm(session: Session, rig
 def test_a_register_that_does_not_answer_costs_no_frame(
     session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    alarms = heard(session)
     monkeypatch.setattr("app.channel._CHECK_EVERY_S", 0.02)
     failing = rig.faults(Role.LSR).failing_reads
     failing["ExposureTime"] = 2
@@ -257,18 +259,19 @@ def test_a_register_that_does_not_answer_costs_no_frame(
     assert not session.away
     assert session.counters(Role.LSR).missing == 0
     # It is told once for both.
-    assert [a.role for a in session.alarms if "did not answer, its frames go on" in a.text] == [Role.LSR]
+    assert [a.role for a in alarms if "did not answer, its frames go on" in a.text] == [Role.LSR]
 
 
 def test_a_camera_that_neither_answers_nor_delivers_is_gone(
     session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    alarms = heard(session)
     monkeypatch.setattr("app.channel._CHECK_EVERY_S", 0.02)
     session.start_live()
     assert until(lambda: session.counters(Role.LSR).received > 3)
     rig.faults(Role.LSR).stalled = True
     rig.faults(Role.LSR).failing_reads["ExposureTime"] = 10**6
-    assert until(lambda: any(a.role is Role.LSR and "has left" in a.text for a in session.alarms))
+    assert until(lambda: any(a.role is Role.LSR and "has left" in a.text for a in alarms))
     rig.faults(Role.LSR).stalled = False
     rig.faults(Role.LSR).failing_reads.clear()
     assert until(lambda: not session.away and session.counters(Role.LSR).received > 3)
