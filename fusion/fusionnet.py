@@ -195,18 +195,20 @@ def _enlarge(x: Tensor, place: _Place | None, reduction: int) -> Tensor:
     """
     if place is None:
         return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-    rows = _sources(x.shape[-2], place.top // reduction, place.height // reduction, x)
-    columns = _sources(x.shape[-1], place.left // reduction, place.width // reduction, x)
+    rows = _sources(x.shape[-2], place.top // reduction, place.height // reduction, x.device)
+    columns = _sources(x.shape[-1], place.left // reduction, place.width // reduction, x.device)
     grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).expand(len(x), -1, -1, -1)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    # In half precision positions would be off by pixels.
+    out = F.grid_sample(x.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return out.to(x.dtype)
 
 
-def _sources(count: int, first: int, whole: int, like: Tensor) -> Tensor:
+def _sources(count: int, first: int, whole: int, device: torch.device) -> Tensor:
     """Positions of 2 `count` outputs in a part, -1..1; its `count` inputs are `first` and on of `whole`."""
     # In double precision: at the far end of a large picture single steps get lost.
-    outputs = torch.arange(2 * first, 2 * (first + count), dtype=torch.float64, device=like.device)
+    outputs = torch.arange(2 * first, 2 * (first + count), dtype=torch.float64, device=device)
     inputs = outputs * ((whole - 1) / (2 * whole - 1)) - first
-    return (2 * inputs / max(count - 1, 1) - 1).to(like.dtype)
+    return (2 * inputs / max(count - 1, 1) - 1).float()
 
 
 def _picture(width: int, outputs: int) -> nn.Sequential:
