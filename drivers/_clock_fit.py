@@ -22,9 +22,12 @@ _BY_HAND = (
 )
 
 
-def found_first_id(hsr_id: int, lsr_id: int) -> int:
-    """What the cameras' counters begin with, 0 or 1, by the ids of both streams' first frames."""
-    return 1 if hsr_id == lsr_id == 1 else 0
+def _found_first_id(hsr_id: int, lsr_id: int) -> int:
+    """What the cameras' counters begin with, 0 or 1, by the ids of both streams' first whole frames.
+
+    The first frame of one of them may be lost or damaged; of both, and the counters seem to begin with 1.
+    """
+    return 1 if min(hsr_id, lsr_id) == 1 else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +138,7 @@ def fit_hardware_clocks(
     if planned is not None and len(lsr_ids) > 1:
         _check_plan(lsr.period_ns, planned, {"HSR": len(hsr_ids), "LSR": len(lsr_ids)})
     if first_id is None:
-        first_id = found_first_id(int(hsr_ids[0]), int(lsr_ids[0]))
+        first_id = _found_first_id(int(hsr_ids[0]), int(lsr_ids[0]))
     hsr_pulse = (int(hsr_ids[0]) - first_id + hsr.numbers).astype(np.float64) * ratio
     lsr_pulse = (int(lsr_ids[0]) - first_id + lsr.numbers).astype(np.float64)
     planned_phase = 0 if phase is None else phase

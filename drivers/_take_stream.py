@@ -152,11 +152,6 @@ class TakeStream:
         return self._column("frame_id")
 
     @property
-    def first_id(self) -> int:
-        """Frame id of the first frame that came, damaged or not; 0 without one."""
-        return int(self._rows["frame_id"][0]) if len(self._rows) else 0
-
-    @property
     def mid_exposure_ns(self) -> npt.NDArray[np.int64]:
         """Mid-exposure of each readable frame on the camera's clock [ns], shape (frame_count,)."""
         return self._column("mid_exposure_ns")

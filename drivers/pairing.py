@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from drivers._clock_fit import ClockFit, fit_hardware_clocks, found_first_id
+from drivers._clock_fit import ClockFit, fit_hardware_clocks
 from drivers._take_metadata import TriggerMetadata
 from drivers._time_grid import FloatArray, IntArray, fit_grid
 from drivers.errors import PairingError
@@ -86,11 +86,6 @@ class TriggeredSource(Protocol):
     @property
     def frame_ids(self) -> IntArray:
         """Camera counters, shape (frame_count,)."""
-        ...
-
-    @property
-    def first_id(self) -> int:
-        """Counter of the first frame that came, damaged or not."""
         ...
 
     @property
@@ -334,6 +329,6 @@ def _hardware_clock(hsr: TriggeredSource, lsr: TriggeredSource, trigger: Trigger
         phase=trigger.phase,
         latch=trigger.latch,
         lsr_fps=trigger.hsr_rate * trigger.ratio,
-        first_id=found_first_id(hsr.first_id, lsr.first_id) if trigger.first_id is None else trigger.first_id,
+        first_id=trigger.first_id,
         by_hand=trigger.by_hand,
     )
