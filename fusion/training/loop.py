@@ -127,8 +127,6 @@ class Trainer:
         if self._accelerator.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
             torch.set_float32_matmul_precision("high")
-        if self._accelerator.device.type == "cuda" or options.precision == "bf16":
-            # On CPUs with matrix units a step takes half the time so; in float32 it would take longer.
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._judged = copy.deepcopy(network).eval().requires_grad_(False)
         slow_ones = {id(parameter) for parameter in slow}
