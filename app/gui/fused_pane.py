@@ -26,6 +26,7 @@ _FIRST_METHOD = "classical"
 _FLICKER_MS = 400
 _LATE_MS = 1500
 _STEPS = 1000
+_NO_LIMIT = 16777215  # QWIDGETSIZE_MAX, which PyQt does not name
 
 
 class Show(Enum):
@@ -158,6 +159,7 @@ class FusedPane(QFrame):
         controls = WrappingRow(spacing=6)
         title = QLabel("Combined")
         set_flag(title, "heading", "true")
+        title.setMinimumHeight(self.mode.sizeHint().height())
         for widget in (title, self.mode, *self._fusing):
             controls.add(widget)
         bottom = QHBoxLayout()
@@ -292,6 +294,9 @@ class FusedPane(QFrame):
             self._flicker = False
         self.clear()
         self.view.setVisible(show is not Show.OFF)
+        self.hint.setVisible(show is not Show.OFF)
+        # Nothing but its switch: the other pictures get the room.
+        self.setMaximumHeight(self.sizeHint().height() if show is Show.OFF else _NO_LIMIT)
         self.show_changed.emit(show)
 
     def _choice_changed(self, *_: object) -> None:
