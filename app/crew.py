@@ -253,6 +253,8 @@ class Crew:
         """
         found = []
         for channel in self.channels.values():
+            if not channel.counters.received:
+                continue
             try:
                 first = channel.call(partial(_first_id, channel))
             except DriverError:

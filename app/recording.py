@@ -147,8 +147,10 @@ class TakeReport:
 
 
 def _camera_metadata(channel: Channel, settings: CameraSettings, fps: float) -> CameraMetadata:
-    identity = channel.camera.identity
-    offset_x, offset_y, _, _ = channel.call(channel.camera.region)
+    camera = channel.camera
+    identity = camera.identity
+    # A call waits for the grab thread: one for both.
+    (offset_x, offset_y, _, _), features = channel.call(lambda: (camera.region(), camera.picture_features()))
     return CameraMetadata(
         serial=identity.serial,
         model=identity.model,
@@ -169,7 +171,7 @@ def _camera_metadata(channel: Channel, settings: CameraSettings, fps: float) -> 
             "BalanceRatioBlue": f"{settings.blue_balance:.6g}",
             "TriggerSource": settings.trigger_source,
             "TriggerActivation": settings.trigger_activation,
-            **channel.call(channel.camera.picture_features),
+            **features,
         },
     )
 
