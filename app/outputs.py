@@ -17,6 +17,7 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from app.errors import InputError, OutputError
+from drivers.durable import give_name
 
 PICTURE_ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
 
@@ -128,46 +129,6 @@ def claim_parts(path: Path, folder: Path, *, resume: bool) -> Claim:
         claim.give_up()
         raise explain_write_error(error, path) from error
     return claim
-
-
-def give_name(temporary: Path, path: Path) -> Path:
-    """Rename a file or folder for good: after a power cut it is whole, or does not have the name.
-
-    Args:
-        temporary: Closed. Of a folder, the files in it are on the disk already.
-        path: Its new name, in the same folder.
-
-    Returns:
-        `path`.
-
-    Raises:
-        OSError: The disk refuses.
-
-    """
-    if temporary.is_dir():
-        _sync_folder(temporary)
-    else:
-        # Windows brings only what is open for writing to the disk.
-        with temporary.open("r+b") as stream:
-            os.fsync(stream.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
-    return path
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system has a way to do so."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        # Some shares cannot do that for folders.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
-            raise
-    finally:
-        os.close(handle)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

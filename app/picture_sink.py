@@ -12,8 +12,9 @@ import tifffile
 
 from app.codecs import Codec
 from app.errors import OutputError
-from app.outputs import claim_parts, explain_write_error, give_name, partial_path
+from app.outputs import claim_parts, explain_write_error, partial_path
 from drivers import RgbImage
+from drivers.durable import give_name
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 

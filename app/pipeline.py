@@ -37,7 +37,7 @@ from fusion.weights import fingerprint
 Mask = npt.NDArray[np.bool_]
 SharpView = tuple[RgbImage, Mask]
 
-_COLOR_MEMORY = 8  # GoPs whose colours are averaged; resuming measures so many again
+_COLOUR_MEMORY = 8  # GoPs whose colours are averaged; resuming measures so many again
 _ALIGN_TRIALS = 7
 
 
@@ -263,7 +263,7 @@ class Pipeline:
     def _smooth_colours(self, number: int) -> ColourMap:
         """Colours of a GoP, averaged with those before it; older ones are forgotten."""
         smooth: ColourMap | None = None
-        self._colours = {k: v for k, v in self._colours.items() if k > number - _COLOR_MEMORY}
+        self._colours = {k: v for k, v in self._colours.items() if k > number - _COLOUR_MEMORY}
         for k in sorted(self._colours):
             smooth = smooth_colours(smooth, self._colours[k])
         assert smooth is not None
@@ -286,7 +286,7 @@ class Pipeline:
         # one that preparing looked at is not among them.
         self._colours = {}
         begin = min(self._sharp_frames(0))
-        for k in range(max(self._offset + first - _COLOR_MEMORY, begin), self._offset + first):
+        for k in range(max(self._offset + first - _COLOUR_MEMORY, begin), self._offset + first):
             references = {k: self._reference(k)}
         for number in range(first, len(self._gops)):
             wanted = self._sharp_frames(number)

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from app.codecs import Codec
-from app.outputs import give_name
 from drivers import RgbImage
+from drivers.durable import give_name
 
 SEGMENT_FRAMES = 48
 SEGMENT_STEP = Fraction(1, 25)

@@ -19,10 +19,11 @@ from av.container import OutputContainer
 
 from app.codecs import Codec
 from app.errors import OutputError
-from app.outputs import claim_parts, explain_write_error, give_name, partial_path
+from app.outputs import claim_parts, explain_write_error, partial_path
 from app.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole
 from app.sound import SoundTrack
 from drivers import ClipSound, RgbImage
+from drivers.durable import give_name
 
 _MOST = 1000  # frames/s where times are whole milliseconds (Matroska), or may not be finer (AVI)
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from drivers._segment import Segment
 from drivers._take_index import Rows, decode_rows, encode_row, frame_bytes
 from drivers._take_metadata import TakeMetadata
+from drivers.durable import give_name, sync_folder
 from drivers.errors import TakeError
 from drivers.frame import Frame, Role
 
@@ -36,23 +37,8 @@ def segment_name(number: int) -> str:
 def _write_json(path: Path, text: str) -> None:
     """Write a small file so that it is either absent or whole, and on the disk when this returns."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable; Windows does this by itself and cannot open folders."""
-    if os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    part.write_bytes(text.encode())
+    give_name(part, path)
 
 
 class _StreamWriter:

@@ -68,8 +68,8 @@ def compose(fused: Fused, show: Show, wipe: float, flicker: bool) -> RgbImage:
     if show is Show.DIFFERENCE:
         return np.asarray(cv2.convertScaleAbs(cv2.absdiff(fused.image, fused.upscaled), alpha=4.0), np.uint8)
     if show is Show.WEIGHT and fused.weight is not None:
-        gray = np.clip(fused.weight * 255, 0, 255).astype(np.uint8)
-        return np.asarray(cv2.applyColorMap(gray, cv2.COLORMAP_VIRIDIS)[:, :, ::-1])
+        grey = np.clip(fused.weight * 255, 0, 255).astype(np.uint8)
+        return np.asarray(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[:, :, ::-1])
     if show is Show.FLOW and fused.flow is not None:
         return flow_colours(fused.flow)
     return fused.image
