@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 
 from app.capture import emulated_session
 from drivers import CameraSettings, Role, Take
-from drivers.grasshopper import Grasshopper3, open_camera
-from drivers.spinnaker_emulator import VirtualRig, install
+from drivers.grasshopper import Grasshopper3
+from drivers.spinnaker_emulator import VirtualRig
 from drivers.spinnaker_emulator.specs import Scalar
 from emulated import SETUP
 
@@ -34,20 +33,6 @@ PLAIN: dict[str, str] = {
     "DecimationVertical": "1",
     "DecimationHorizontal": "1",
 }
-
-
-@pytest.fixture
-def rig() -> Iterator[VirtualRig]:
-    rig = install()
-    yield rig
-    rig.uninstall()
-
-
-@pytest.fixture
-def camera(rig: VirtualRig) -> Iterator[Grasshopper3]:
-    camera = open_camera(rig.serials[Role.LSR], Role.LSR)
-    yield camera
-    camera.close()
 
 
 def first_picture(rig: VirtualRig, camera: Grasshopper3) -> np.ndarray:

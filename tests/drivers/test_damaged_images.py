@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from drivers import CameraSettings, Frame, FrameFlag, PixelFormat, Role
-from drivers.grasshopper import Grasshopper3, open_camera
-from drivers.spinnaker_emulator import VirtualRig, install
+from drivers.grasshopper import Grasshopper3
+from drivers.spinnaker_emulator import VirtualRig
 from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 from drivers.spinnaker_emulator.image import ImagePtr
 
 HZ = 200.0
-
-
-@pytest.fixture
-def rig() -> Iterator[VirtualRig]:
-    rig = install()
-    yield rig
-    rig.uninstall()
-
-
-@pytest.fixture
-def camera(rig: VirtualRig) -> Iterator[Grasshopper3]:
-    camera = open_camera(rig.serials[Role.LSR], Role.LSR)
-    yield camera
-    camera.close()
 
 
 def frames(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import types
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -28,20 +27,6 @@ from drivers.spinnaker_emulator.camera import CameraPtr
 from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 
 SETTINGS = CameraSettings(96, 80, exposure_us=1500.0)
-
-
-@pytest.fixture
-def rig() -> Iterator[VirtualRig]:
-    rig = install()
-    yield rig
-    rig.uninstall()
-
-
-@pytest.fixture
-def camera(rig: VirtualRig) -> Iterator[Grasshopper3]:
-    camera = open_camera(rig.serials[Role.LSR], Role.LSR)
-    yield camera
-    camera.close()
 
 
 def test_cameras_are_listed_and_known_as_simulated(rig: VirtualRig) -> None:
