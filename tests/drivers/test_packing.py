@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,6 @@ from drivers.spinnaker_emulator import VirtualRig, install
 
 PACKED = [f for f in PixelFormat if f.packed]
 SIZE = {"hsr_size": (96, 64), "lsr_size": (48, 32)}
-
-
-@pytest.fixture
-def rig() -> Iterator[VirtualRig]:
-    found = install()
-    yield found
-    found.uninstall()
 
 
 @pytest.mark.parametrize(
