@@ -59,6 +59,9 @@ def dynamic_filter(image: Tensor, taps: Tensor) -> Tensor:
         (B, C, H, W).
 
     """
+    if taps.stride(-1) != 1:
+        # Of channels-last taps each pass below would read all to use one.
+        taps = taps.contiguous(memory_format=torch.contiguous_format)
     pad = math.isqrt(taps.shape[1]) // 2
     padded = F.pad(image, (pad, pad, pad, pad), mode="replicate")
     filtered: Tensor = _DynamicFilter.apply(padded, taps)  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ and so does the sharp camera beside them; the others' noise is smoothed as a cod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -41,6 +42,7 @@ class Pictures(NamedTuple):
         matched: These after the LSR camera's loss of detail.
         variance: (B,) of what sets the LSR frames apart from the reduced target, of values in 0..1: noise,
             lens and mosaic, as well as it is known in use.
+        flows: For each reference (B, 2, H, W) the motion that DIS finds [px], where it was looked for.
 
     """
 
@@ -50,6 +52,17 @@ class Pictures(NamedTuple):
     references: list[Tensor]
     matched: list[Tensor]
     variance: Tensor
+    flows: Sequence[Tensor] = ()
+
+    def to(self, dtype: torch.dtype) -> Pictures:
+        """The same in another precision: half of it travels from a worker to a GPU in half the time."""
+
+        def all_to(planes: Sequence[Tensor]) -> list[Tensor]:
+            return [each.to(dtype) for each in planes]
+
+        target, lsr, lsr_up, variance = all_to([self.target, self.lsr, self.lsr_up, self.variance])
+        references, matched, flows = map(all_to, (self.references, self.matched, self.flows))
+        return Pictures(target, lsr, lsr_up, references, matched, variance, flows)
 
 
 def degrade(crops: Crops, options: SampleOptions) -> Pictures:
@@ -71,7 +84,8 @@ def _degrade(crops: Crops, options: SampleOptions) -> Pictures:
         clean = torch.rand(sigma.shape, generator=generator, device=target.device) < options.clean
         mosaic, sigma = mosaic & ~clean, sigma * ~clean
         lsr = torch.where(clean, small, _seen(small, sigma, mosaic, generator))
-        references = [torch.where(mosaic, fill(sample(image)).clamp(0, 1), image) for image in references]
+        for image in references:
+            image[mosaic.flatten()] = fill(sample(image[mosaic.flatten()])).clamp(0, 1)
     lsr = to_8_bits(lsr)
     lsr_up = enlarge(lsr, target)
     if options.noise_variance:
