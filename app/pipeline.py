@@ -55,8 +55,8 @@ class FusionOptions:
         recursion: "direct": each frame from the sharp frames; "recurrent": from the one made just before;
             None takes the better one of the method.
         weights: A weights file of the operator's own, written by `twinrate train`; None takes a shipped one.
-        flow: Weights file of a flow network that finds motion for `live` and `classical`: AWnet's FlowNet, as
-            shipped or of the operator's own, or a small one; None takes DIS.
+        flow: Weights file of a flow network that finds motion: AWnet's FlowNet, as shipped or of the
+            operator's own, or a small one; None takes DIS.
         start_s: First moment to fuse, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.
 
@@ -361,6 +361,7 @@ class Pipeline:
             "references": self.fuser.references,
             "model": self.fuser.model,
             "weights_sha256": fingerprint(self.fuser.weights) if self.fuser.weights else None,
+            "base_sha256": fingerprint(self.fuser.base) if self.fuser.base else None,
             "flow_sha256": fingerprint(self.fuser.flow) if self.fuser.flow else None,
             "device": self.fuser.device,
             "scale": self.alignment.scale,

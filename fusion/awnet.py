@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from fusion.agreement import MOST_LOGIT, agreement
+from fusion.classical import DETAIL_SHARE, FLOOR, NOISE_TOLERANCE
 from fusion.dynamic_filter import dynamic_filter
 from fusion.errors import FusionInputError, WeightsError
 from fusion.flownet import NORMALISED, PUBLISHED, FlowNet
 from fusion.fusionnet import FusionNet
+from fusion.padding import crop, pad_to_multiple
+from fusion.resample import lose_detail_planes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp, backward_warp_border
 from fusion.weights import layout_of, load_weights
@@ -25,6 +29,40 @@ MULTIPLE = 64
 _OPTIONS = ("matched", "direct", "sisr", "refined")
 _COLOURS = 3
 _SLOPE = 0.1
+_NOISE_GAIN = 10.0
+_START_SHARE = -5.0
+
+
+class Base(NamedTuple):
+    """What the refined layout goes on from.
+
+    Attributes:
+        picture: (B, 3, H, W) in 0..1, the frame as `live` sharpened it.
+        weight: (B, 1, H, W) total weight of the references in it.
+
+    """
+
+    picture: Tensor
+    weight: Tensor
+
+
+class LsrCamera(NamedTuple):
+    """What the refined layout is told of the camera whose frame it sharpens.
+
+    Attributes:
+        size: Rows and columns of its frames.
+        area: Rows and columns that they fill of the padded pictures, in the middle.
+        noise: Standard deviation of its noise, of values in 0..1, or (B, 1, 1, 1) of them.
+
+    """
+
+    size: tuple[int, int]
+    area: tuple[int, int]
+    noise: float | Tensor = 0.0
+
+    def leaves(self, planes: Tensor) -> Tensor:
+        """What this camera would leave of padded pictures (B, C, H, W), at their size."""
+        return pad_to_multiple(lose_detail_planes(crop(planes, *self.area), self.size), MULTIPLE)
 
 
 class Fused(NamedTuple):
@@ -86,11 +124,13 @@ class AWnet(nn.Module):
         direct: The ablation ConvDP (paper Table 6): the U-Net writes the picture itself, without filters.
         sisr: The frame gets the detail that a learned upscaler guesses (paper Table 4) before it is fused.
             The upscaler was trained before and learns no more; FlowNet sees the frame without guesses.
-        refined: Beyond the paper, as in `live`: the U-Net also writes the detail that the frame lacks where
-            no reference shows it (the published model is there only as sharp as the upscaler); references
-            are moved bicubically, beyond their edges count the outermost pixels, and the mask learns what
-            they are worth; the result is corrected by the LSR frame, in training as in use. The U-Net's
-            activations let a tenth of negative values through: with none, whole scales of it died.
+        refined: Beyond the paper: the frame that it sharpens is not the upscaled one but what `live` made of
+            it, which leaves to the large network what the small one cannot do, and it also writes what that
+            frame lacks besides. References are moved bicubically, and beyond their edges the outermost pixels
+            count. Instead of its difference from the frame, the U-Net sees that of what the LSR camera would
+            leave of a moved reference, how far the two agree, and what `live` did. The result is corrected by
+            the LSR frame, in training as in use. The U-Net's activations let a tenth of negative values
+            through: with none, whole scales of it died.
 
     Raises:
         FusionInputError: `direct` and `refined`, which both write the picture.
@@ -115,7 +155,8 @@ class AWnet(nn.Module):
         masks = 1 if references == 1 else references + 1
         outputs = _COLOURS if direct else TAPS * references + masks + _COLOURS * refined
         slope = _SLOPE if refined else 0.0
-        self.fusion = FusionNet(inputs=3 + 8 * references, outputs=outputs, direct=direct, slope=slope)
+        inputs = _COLOURS + 8 * references + (references + 1 + _COLOURS) * refined
+        self.fusion = FusionNet(inputs=inputs, outputs=outputs, direct=direct, slope=slope)
         self.upscaler = Upscaler() if sisr else None
 
     @property
@@ -138,7 +179,10 @@ class AWnet(nn.Module):
         return cls(int(found[1]), **{name: bool(found[2 + k]) for k, name in enumerate(_OPTIONS)})
 
     def start_at_plain_warp(self) -> None:
-        """Let an untrained network filter nothing and mix the warped references and the frame evenly."""
+        """Let an untrained network filter nothing and mix the warped references and the frame evenly.
+
+        The refined one leaves the frame nearly as it is.
+        """
         first = _COLOURS * (self.references + 1)
         self.fusion.start_with_signal(range(first, first + 2 * self.references))
         if self.direct:
@@ -149,9 +193,18 @@ class AWnet(nn.Module):
         nn.init.zeros_(tail.bias)
         with torch.no_grad():
             tail.bias[TAPS // 2 : TAPS * self.references : TAPS] = 1.0
+            if self.refined:
+                tail.bias[TAPS * self.references :][: self.references] = _START_SHARE
 
     def forward(
-        self, reference: Tensor, lsr_up: Tensor, *more: Tensor, matched: Sequence[Tensor] = ()
+        self,
+        reference: Tensor,
+        lsr_up: Tensor,
+        *more: Tensor,
+        matched: Sequence[Tensor] = (),
+        flows: Sequence[Tensor] = (),
+        camera: LsrCamera | None = None,
+        base: Callable[[Sequence[Tensor]], Base] | None = None,
     ) -> Fused:
         """Fuse the references into one upscaled frame.
 
@@ -159,7 +212,11 @@ class AWnet(nn.Module):
             reference: (B, 3, H, W) in 0..1; H and W multiples of 64.
             lsr_up: (B, 3, H, W) in 0..1, the frame to sharpen, already at the reference's size.
             more: Further references, like the first.
-            matched: The references after the LSR camera's loss of detail, where the network wants them.
+            matched: The references after the LSR camera's loss of detail, where the network wants them and
+                looks for motion itself.
+            flows: Motion found elsewhere, for each reference (B, 2, H, W) [px]; FlowNet is not asked then.
+            camera: The LSR camera, for the refined layout.
+            base: For the refined layout: given the flows, what it goes on from.
 
         Returns:
             The fused picture and how it came about.
@@ -171,22 +228,36 @@ class AWnet(nn.Module):
         references = (reference, *more)
         if len(references) != self.references:
             raise FusionInputError(f"made for {self.references} reference(s), given {len(references)}")
-        if len(matched) != (self.references if self.matched else 0):
+        if len(matched) != (self.references if self.matched and not flows else 0):
             raise FusionInputError(f"{self.layout} given {len(matched)} matched reference(s)")
+        if self.refined and (camera is None or base is None):
+            raise FusionInputError(f"{self.layout} must be given the LSR camera and the frame from live")
         check_inputs([*references, lsr_up, *matched])
-        seen = matched or references
         # Together they need fewer launches, which training is made of; one by one they need less memory.
         learning = torch.is_grad_enabled()
-        flows = self.flow.towards(lsr_up, seen) if learning else [self.flow(lsr_up, one) for one in seen]
+        if flows:
+            flows = list(flows)
+        elif learning:
+            flows = list(self.flow.towards(lsr_up, matched or references))
+        else:
+            flows = [self.flow(lsr_up, one) for one in matched or references]
         move = _move_all if self.refined else backward_warp
         pairs = [move(image, flow) for image, flow in zip(references, flows, strict=True)]
         warped = [pair[0] for pair in pairs]
         if self.upscaler is not None:
             with torch.no_grad():
                 lsr_up = lsr_up + self.upscaler(lsr_up)
+        told: list[Tensor] = []
+        before: Base | None = None
         differences = [image - lsr_up for image in warped]
-        stack = torch.cat((*warped, lsr_up, *flows, *differences), dim=1).detach()
-        raw = self.fusion(stack) if learning else self.fusion.in_tiles(stack)
+        stack = [*warped, lsr_up, *flows]
+        if camera is not None and base is not None and self.refined:
+            differences, told = _compare(warped, lsr_up, camera)
+            before = base(flows)
+            told.append(before.picture - lsr_up)
+            lsr_up = before.picture.detach()
+        inputs = torch.cat((*stack, *differences, *told), dim=1).detach()
+        raw = self.fusion(inputs) if learning else self.fusion.in_tiles(inputs)
         if self.direct:
             empty = lsr_up[:, :0]
             nothing = torch.zeros_like(lsr_up[:, :1])
@@ -196,7 +267,28 @@ class AWnet(nn.Module):
         if self.refined:
             raw, detail = raw[:, :-_COLOURS], raw[:, -_COLOURS:]
             lsr_up = lsr_up + detail
-        return blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
+        fused = blend(warped, lsr_up, raw, [pair[1] for pair in pairs], flows)
+        if before is None:
+            return fused
+        left = 1 - fused.mask.sum(dim=1, keepdim=True)
+        return fused._replace(weight=fused.weight + left * before.weight)
+
+
+def _compare(
+    warped: Sequence[Tensor], lsr_up: Tensor, camera: LsrCamera
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Each moved reference's coarse difference from the frame; then how far they agree, and the noise."""
+    noise = torch.zeros_like(lsr_up[:, :1]) + camera.noise
+    scale = camera.area[0] / camera.size[0]
+    tolerance = lsr_up.new_tensor((DETAIL_SHARE / scale, FLOOR, NOISE_TOLERANCE))
+    moved = [image.detach() for image in warped]
+    left = [camera.leaves(image) for image in moved]
+    differences = [one - lsr_up for one in left]
+    agrees = [
+        agreement(image - one, difference, noise, tolerance) / MOST_LOGIT
+        for image, one, difference in zip(moved, left, differences, strict=True)
+    ]
+    return differences, [*agrees, noise * _NOISE_GAIN]
 
 
 def blend(

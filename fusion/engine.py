@@ -17,13 +17,13 @@ from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
 from fusion.live import load_live
 from fusion.motion import FlowSource
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import FOLDER, ModelCard, nearest, own, shipped, trustworthy
+from fusion.weights import FOLDER, ModelCard, base_for, nearest, own, shipped, trustworthy
 
 METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
 """Fusion methods by name; which of the networks can run depends on the weights that are there."""
 
-TAKES_FLOW = ("live", "classical")
-"""Methods whose motion may come from a flow network of one's own."""
+TAKES_FLOW = ("awnet", "live", "classical")
+"""Methods whose motion may come from a flow network named."""
 
 _LEARNED = ("awnet", "live")
 _MOST_REFERENCES = 2
@@ -52,13 +52,14 @@ class Fuser:
         recursion: "recurrent" (paper 3.2.3: warp the frame made just before), "direct" (warp the
             synchronised frame itself), or None for the better one of this method.
         weights: A file written by `twinrate train`, used instead of the shipped ones; it decides the method.
-        flow: A flow network's weights file, as `load_flow` takes it: for `live` and `classical`, motion comes
-            from that network, on the same device, instead of from DIS on the CPU.
+        flow: A flow network's weights file, as `load_flow` takes it: motion comes from that network, on the
+            same device, instead of from DIS on the CPU.
 
     Attributes:
         method: The method that runs.
         model: Name of the weights file in use, "none" for a method without weights.
         weights: The weights file in use, None for a method without weights.
+        base: The `live` weights file that an `awnet` in use goes on from, or None.
         flow: The flow network's weights file in use, None for DIS and for methods with a flow of their own.
         device: "cpu" or "cuda".
         recursion: The recursion in use.
@@ -114,6 +115,7 @@ class Fuser:
         self.device = _choose_device(device, learned=method in _LEARNED or flow is not None)
         self.model = "none"
         self.weights: Path | None = None
+        self.base: Path | None = None
         self.note = ""
         self.references = references or _most_references(method, card)
         self._synthesiser = self._build(card, scale, noise_variance)
@@ -144,7 +146,16 @@ class Fuser:
         self.model, self.weights = card.name, card.path
         self.note = _what_to_know(card, scale)
         if self.method == "awnet":
-            return AWnetSynthesiser(load_awnet(card.path), self.device, noise_variance=noise_variance)
+            network = load_awnet(card.path)
+            self.base = base_for(scale, noise_variance).path if network.refined else None
+            return AWnetSynthesiser(
+                network,
+                scale,
+                self.device,
+                noise_variance=noise_variance,
+                flow=flow,
+                base=load_live(self.base) if self.base else None,
+            )
         live = load_live(card.path)
         return LiveSynthesiser(live, scale, self.device, noise_variance=noise_variance, flow=flow)
 

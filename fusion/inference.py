@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from fusion.awnet import MULTIPLE, AWnet
+from fusion.awnet import MULTIPLE, AWnet, Base, LsrCamera
 from fusion.background import FlowArray
+from fusion.errors import FusionInputError
 from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
-from fusion.live import LiveNet, LiveReference, move_reference
+from fusion.live import LiveFused, LiveNet, LiveReference, move_reference
 from fusion.motion import DisFlow, FlowSource, reaches, side_by_side
+from fusion.padding import crop, pad_to_multiple
 from fusion.resample import ByteImage, FloatImage, back_project, lsr_trust, to_bytes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp
@@ -28,17 +31,39 @@ class AWnetSynthesiser:
 
     Args:
         network: An AWnet.
+        scale: Output pixels per LSR pixel.
         device: "cpu" or "cuda".
         noise_variance: Variance of the LSR frames' noise, of values in 0..1; matters to the refined layout.
+        flow: Where motion comes from; where left out, DIS in the refined layout and else the network itself.
+        base: The `live` network whose frames a refined one goes on from.
+
+    Raises:
+        FusionInputError: A refined network without `base`.
 
     Attributes:
         recursion: "recurrent" as published; "direct" where refined.
 
     """
 
-    def __init__(self, network: AWnet, device: str = "cpu", *, noise_variance: float = 0.0) -> None:
+    def __init__(
+        self,
+        network: AWnet,
+        scale: float,
+        device: str = "cpu",
+        *,
+        noise_variance: float = 0.0,
+        flow: FlowSource | None = None,
+        base: LiveNet | None = None,
+    ) -> None:
+        if network.refined and base is None:
+            raise FusionInputError(f"{network.layout} goes on from live; give a live network as its base")
         self._network = network.to(device).eval()
+        self._base = base.to(device).eval() if base is not None else None
         self._device = device
+        if flow is None and network.refined:
+            flow = DisFlow(scale, noise_variance)
+        self._flow = flow
+        self._noise = noise_variance**0.5
         self._lsr_trust = lsr_trust(noise_variance) if network.refined else 0.0
         self.recursion = "direct" if network.refined else "recurrent"
 
@@ -46,15 +71,35 @@ class AWnetSynthesiser:
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         size = upscaled.shape[:2]
-        references = _as_many(references, self._network.references)
         up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
+        found: list[FlowArray] = []
+        base = None
+        if self._flow is not None:
+            source = self._flow
+            found = side_by_side(lambda reference: source(upscaled, reference), references)
+            if self._base is not None and self._network.refined:
+                live, _ = _sharpen(self._base, upscaled, references, found, self._noise, self._device)
+                picture, weight = (
+                    pad_to_multiple(crop(each, *size), MULTIPLE) for each in (live.out, live.weight)
+                )
+                base = partial(_same, Base(picture, weight))
+        # At a clip's end the next sharp frame is missing: the first one stands in for it.
+        missing = self._network.references - len(references)
+        references = [*references, *[references[0]] * missing]
+        flows = [
+            pad_to_multiple(torch.from_numpy(flow).permute(2, 0, 1)[None].to(self._device), MULTIPLE)
+            for flow in [*found, *found[:1] * missing]
+        ]
         images = [pad_to_multiple(to_planes(r.image, self._device), MULTIPLE) for r in references]
         matched = [
             pad_to_multiple(to_planes(r.matched, self._device), MULTIPLE)
             for r in references
-            if self._network.matched
+            if self._network.matched and not flows
         ]
-        fused = self._network(images[0], up, *images[1:], matched=matched)
+        camera = LsrCamera((lsr.shape[0], lsr.shape[1]), (size[0], size[1]), self._noise)
+        fused = self._network(
+            images[0], up, *images[1:], matched=matched, flows=flows, camera=camera, base=base
+        )
         made = crop(fused.out, *size)
         made = back_project(made, to_planes(lsr.astype(np.float32), self._device), self._lsr_trust)
         weight = crop(fused.weight, *size)
@@ -130,22 +175,9 @@ class LiveSynthesiser:
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         size = upscaled.shape[:2]
-        up = pad_to_multiple(to_planes(upscaled, self._device), LIVE_MULTIPLE)
-        prepared, seen = [], []
         flows = side_by_side(lambda reference: self._flow(upscaled, reference), references)
-        for reference, flow in zip(references, flows, strict=True):
-            planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(self._device)
-            moved = move_reference(to_planes(reference.image, self._device), planes, reference.lsr_size)
-            sharp, matched, shift = (
-                pad_to_multiple(x, LIVE_MULTIPLE) for x in (moved.sharp, moved.matched, planes)
-            )
-            there = None
-            if reference.valid is not None:
-                seen.append(reaches(flow, reference.valid))
-                reached = torch.from_numpy(seen[-1])[None, None].to(self._device)
-                there = pad_to_multiple(reached, LIVE_MULTIPLE) > 0
-            prepared.append(LiveReference(sharp, matched, shift, there))
-        fused = self._network(up, prepared, self._noise)
+        fused, seen = _sharpen(self._network, upscaled, references, flows, self._noise, self._device)
+        up = to_planes(upscaled, self._device)
         out = crop(fused.out, *size)
         small = to_planes(lsr.astype(np.float32), self._device)
         out = back_project(out, small, self._lsr_trust)
@@ -154,7 +186,7 @@ class LiveSynthesiser:
         if len(seen) == len(references):
             valid = np.maximum.reduce(seen) > 0
             there = torch.from_numpy(valid.astype(np.float32))[None, None].to(self._device)
-            out = there * out + (1 - there) * crop(up, *size)
+            out = there * out + (1 - there) * up
             weight = weight * there
         return _synthesis(out, weight, size, valid)
 
@@ -179,9 +211,34 @@ class UpscalerSynthesiser:
         return _synthesis(up + self._upscaler(up), torch.zeros_like(up[:, :1]), upscaled.shape[:2], None)
 
 
-def _as_many(references: Sequence[Reference], count: int) -> list[Reference]:
-    """At a clip's end the next sharp frame is missing: the first one stands in for it."""
-    return [*references, *[references[0]] * (count - len(references))]
+def _sharpen(
+    network: LiveNet,
+    upscaled: FloatImage,
+    references: Sequence[Reference],
+    flows: Sequence[FlowArray],
+    noise: float,
+    device: str,
+) -> tuple[LiveFused, list[npt.NDArray[np.float32]]]:
+    """What `live` makes of a frame, padded, and for each limited reference where it reaches."""
+    up = pad_to_multiple(to_planes(upscaled, device), LIVE_MULTIPLE)
+    prepared, seen = [], []
+    for reference, flow in zip(references, flows, strict=True):
+        planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(device)
+        moved = move_reference(to_planes(reference.image, device), planes, reference.lsr_size)
+        sharp, matched, shift = (
+            pad_to_multiple(x, LIVE_MULTIPLE) for x in (moved.sharp, moved.matched, planes)
+        )
+        there = None
+        if reference.valid is not None:
+            seen.append(reaches(flow, reference.valid))
+            reached = torch.from_numpy(seen[-1])[None, None].to(device)
+            there = pad_to_multiple(reached, LIVE_MULTIPLE) > 0
+        prepared.append(LiveReference(sharp, matched, shift, there))
+    return network(up, prepared, noise), seen
+
+
+def _same(base: Base, _flows: Sequence[Tensor]) -> Base:
+    return base
 
 
 def _synthesis(out: Tensor, weight: Tensor, size: Sequence[int], valid: np.ndarray | None) -> Synthesis:
@@ -194,16 +251,3 @@ def _synthesis(out: Tensor, weight: Tensor, size: Sequence[int], valid: np.ndarr
 def to_planes(image: FloatImage, device: str) -> Tensor:
     """(H, W, 3) float32 in 0..255 to (1, 3, H, W) in 0..1 on `device`."""
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device) / 255
-
-
-def pad_to_multiple(planes: Tensor, multiple: int) -> Tensor:
-    """Replicate the borders of (B, C, H, W), centred, up to multiples of `multiple`; any size works."""
-    height, width = planes.shape[-2:]
-    down, right = -height % multiple, -width % multiple
-    return F.pad(planes, (right // 2, right - right // 2, down // 2, down - down // 2), mode="replicate")
-
-
-def crop(planes: Tensor, height: int, width: int) -> Tensor:
-    """Undo `pad_to_multiple`."""
-    top, left = (planes.shape[-2] - height) // 2, (planes.shape[-1] - width) // 2
-    return planes[..., top : top + height, left : left + width]

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fusion.agreement import MOST_LOGIT, agreement
 from fusion.classical import DETAIL_SHARE, FLOOR, NOISE_TOLERANCE
 from fusion.dynamic_filter import dynamic_filter
 from fusion.resample import lose_detail_planes
@@ -41,8 +42,6 @@ _FLOW_UNIT = 20.0
 _ERROR_GAIN = 4.0
 _NOISE_GAIN = 10.0
 _START_BLEND = -4.0
-_LEAST_ERROR = 1e-4
-_MOST_LOGIT = 5.0
 
 
 class LiveReference(NamedTuple):
@@ -158,18 +157,18 @@ class LiveNet(nn.Module):
     def _look(self, lsr_up: Tensor, reference: LiveReference, noise: Tensor) -> _Found:
         sharp, matched = reference.sharp, reference.matched
         difference = matched - lsr_up
-        agreement = self._agreement(sharp - matched, difference, noise)
+        agrees = agreement(sharp - matched, difference, noise, self.tolerance.exp())
         planes = (
             lsr_up,
             sharp,
             difference,
             difference.abs() * _ERROR_GAIN,
             reference.flow / _FLOW_UNIT,
-            agreement.detach() / _MOST_LOGIT,
+            agrees.detach() / MOST_LOGIT,
             noise * _NOISE_GAIN,
         )
         raw = self._taps_and_masks(torch.cat(planes, dim=1))
-        taps, detail, blend = raw[:, :_TAPS], raw[:, _TAPS : _TAPS + 1] + agreement, raw[:, _TAPS + 1 :]
+        taps, detail, blend = raw[:, :_TAPS], raw[:, _TAPS : _TAPS + 1] + agrees, raw[:, _TAPS + 1 :]
         if reference.there is not None:
             detail, blend = (x.masked_fill(~reference.there, -torch.inf) for x in (detail, blend))
         return _Found(
@@ -179,13 +178,6 @@ class LiveNet(nn.Module):
             blend=blend,
             gain=taps.sum(dim=1, keepdim=True),
         )
-
-    def _agreement(self, detail: Tensor, difference: Tensor, noise: Tensor) -> Tensor:
-        """Logit (B, 1, H, W) of the confidence that `classical` has in a reference's detail."""
-        tolerance = self.tolerance.exp()
-        allowed = tolerance[0] * _local_mean(detail) + tolerance[1] + tolerance[2] * noise
-        logit = 2 * (allowed.log() - (_local_mean(difference) + _LEAST_ERROR).log())
-        return torch.clamp(logit, -_MOST_LOGIT, _MOST_LOGIT)
 
     def _taps_and_masks(self, planes: Tensor) -> Tensor:
         x: Tensor = self.head(F.pixel_unshuffle(planes, _FOLD))
@@ -210,14 +202,6 @@ def _pair(width: int) -> nn.Sequential:
         nn.Conv2d(width, width, 3, padding=1),
         nn.LeakyReLU(_SLOPE),
     )
-
-
-def _local_mean(planes: Tensor) -> Tensor:
-    # Two boxes of 5 make a window of sigma 2.
-    mean = planes.abs().mean(dim=1, keepdim=True)
-    for _ in range(2):
-        mean = F.avg_pool2d(mean, 5, stride=1, padding=2, count_include_pad=False)
-    return mean
 
 
 def _shares(logits: Tensor) -> Tensor:

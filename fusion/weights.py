@@ -154,6 +154,20 @@ def _made_for(card: ModelCard, noise_variance: float) -> bool:
     return card.noise_from <= noise_variance <= max(card.noise_variance * _FARTHEST_NOISE, _CLEAN)
 
 
+def base_for(scale: float, noise_variance: float) -> ModelCard:
+    """The shipped `live` model whose frames a refined `awnet` goes on from.
+
+    Raises:
+        WeightsError: None is shipped.
+
+    """
+    cards = [card for card in shipped() if card.method == "live"]
+    card = nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
+    if card is None:
+        raise WeightsError("awnet goes on from a live model, and none is shipped; install Twinrate again")
+    return card
+
+
 def upscaler_for(scale: float, noise_variance: float) -> ModelCard:
     """The shipped `live` model whose guesses suit LSR frames of this scale and noise best.
 

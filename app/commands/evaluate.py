@@ -57,7 +57,7 @@ def command(
     ] = None,
     flow: Annotated[
         Path | None,
-        typer.Option(help="live, classical: motion from a network (a file, or shipped), not from DIS."),
+        typer.Option(help="Motion from a network (a file, or shipped), not from DIS."),
     ] = None,
     refs: Annotated[
         list[int] | None, typer.Option(min=1, max=2, help="gop, ends: 1 or 2 sharp frames; repeatable.")

@@ -95,7 +95,7 @@ def command(
     flow: Annotated[
         Path | None,
         typer.Option(
-            help="live, classical: motion from a network, not from DIS: a file of your own (train --model "
+            help="Motion from a network, not from DIS: a file of your own (train --model "
             "live-flow), or shipped for AWnet's: faster on a GPU, but less exact (docs/fusion.md)."
         ),
     ] = None,

@@ -138,7 +138,7 @@ def _synthesiser(method: str, scale: int, references: int, device: str) -> tuple
         return _Peer(), "none", "cpu"
     if method == "awnet":
         used = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-        return AWnetSynthesiser(AWnet(references), used), "untrained", used
+        return AWnetSynthesiser(AWnet(references), scale, used), "untrained", used
     fuser = Fuser(method, scale=scale, references=references, device=device)
     return fuser.synthesiser, fuser.model, fuser.device
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fusion.awnet import AWnet
+from fusion.awnet import AWnet, LsrCamera
 from fusion.flownet import FlowNet
 from fusion.inference import AWnetSynthesiser
+from fusion.live import load_live
 from fusion.resample import ByteImage
+from fusion.training.base import LiveBase, base_fingerprints
 from fusion.training.clips import Clip
-from fusion.training.crops import CropSampler, SampleOptions
+from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import Pictures, degrade
 from fusion.training.flow_lessons import (
     FlowLessons,
@@ -32,33 +35,41 @@ from fusion.training.flow_lessons import (
 )
 from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, Trainer
-from fusion.training.losses import GUESS_SHARE, corrected_error, fetched_error
+from fusion.training.losses import corrected_error, fetched_error
 from fusion.training.recipe import described
-from fusion.training.samples import Sampler
+from fusion.training.samples import FusionSampler, Sampler
+from fusion.weights import base_for
 
 _FETCH_SHARE = 0.2
+_OWN_EVERY = 3
 
 
-def fusion_loss(network: nn.Module, pictures: Pictures, *, matched: bool, refined: bool = False) -> Tensor:
+def fusion_loss(
+    network: nn.Module, pictures: Pictures, *, matched: bool, base: LiveBase | None = None
+) -> Tensor:
     """L1 between the fused picture and the truth (paper eq. 11).
 
     The refined network learns from the error that `live` learns from, since its result is corrected as there,
     and from a share of what the flow fetches: where the mask has given a reference up, its flow would learn
     nothing.
     """
+    height, width = pictures.target.shape[-2:]
+    rows, columns = pictures.lsr.shape[-2:]
     fused = network(
         pictures.references[0],
         pictures.lsr_up,
         *pictures.references[1:],
         matched=pictures.matched if matched else (),
+        flows=pictures.flows,
+        camera=LsrCamera((rows, columns), (height, width), pictures.variance.sqrt().reshape(-1, 1, 1, 1)),
+        base=partial(base, pictures) if base else None,
     )
-    if refined:
-        flows = fused.flow.split(2, dim=1)
-        return (
-            corrected_error(fused.out, pictures)
-            + GUESS_SHARE * corrected_error(fused.guess, pictures)
-            + _FETCH_SHARE * fetched_error(pictures.references, flows, pictures.target)
-        )
+    if base:
+        loss = corrected_error(fused.out, pictures)
+        if fused.flow.requires_grad:
+            flows = fused.flow.split(2, dim=1)
+            loss = loss + _FETCH_SHARE * fetched_error(pictures.references, flows, pictures.target)
+        return loss
     error: Tensor = (fused.out - pictures.target).abs().mean()
     return error
 
@@ -130,6 +141,7 @@ class AWnetRecipe:
             "taught": self._taught and stage == 1,
             "calm": self._calm,
             "start": self._starts.get(stage),
+            "base": base_fingerprints() if network.refined and stage >= 2 else None,
         }
         learns, sampler, loss, validate = self._parts(stage, folder)
         network.requires_grad_(True)
@@ -160,7 +172,7 @@ class AWnetRecipe:
     def _parts(
         self, stage: int, folder: Path
     ) -> tuple[nn.Module, Callable[[int], Any], Callable[[nn.Module, Any], Tensor], Any]:
-        samples, matched = self._samples, self.network.matched
+        samples, matched, refined = self._samples, self.network.matched, self.network.refined
         if stage == 0:
             return (
                 FlowLevels(self.network.flow),
@@ -183,12 +195,20 @@ class AWnetRecipe:
                 judge_flow,
             )
 
+        base = LiveBase() if refined else None
+
         def validate(averaged: nn.Module, step: int) -> dict[str, float]:
             assert isinstance(averaged, AWnet)
             device = next(averaged.parameters()).device.type
             noise = 0.0 if samples.clean else samples.noise_variance
             return judge(
-                AWnetSynthesiser(averaged, device, noise_variance=noise),
+                AWnetSynthesiser(
+                    averaged,
+                    samples.scale,
+                    device,
+                    noise_variance=noise,
+                    base=load_live(base_for(samples.scale, noise).path) if refined else None,
+                ),
                 self._validation,
                 samples.scale,
                 folder / f"step_{step:06d}.png",
@@ -196,11 +216,18 @@ class AWnetRecipe:
                 noise_variance=noise,
             )
 
+        sampler: Callable[[int], Any] = crops
+        if refined:
+            own_every = _OWN_EVERY if stage == 3 else None
+            sampler = FusionSampler(self._clips, samples, batch=self._batch, seed=seed, own_every=own_every)
         return (
             self.network,
-            crops,
+            sampler,
             lambda net, given: fusion_loss(
-                net, degrade(given, samples), matched=matched, refined=self.network.refined
+                net,
+                degrade(given, samples) if isinstance(given, Crops) else given.to(torch.float32),
+                matched=matched,
+                base=base,
             ),
             validate if self._validation else None,
         )

@@ -7,15 +7,19 @@ import torch.nn.functional as F
 from fusion_scene import pan, reduce, texture
 
 from fusion import AWnet, FusionError
-from fusion.awnet import blend
+from fusion.awnet import Base, LsrCamera, blend
 from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
+from fusion.evaluation.metrics import psnr
 from fusion.flownet import FlowNet
 from fusion.fusionnet import FusionNet, _parts
 from fusion.gop import prepare_reference
-from fusion.inference import AWnetSynthesiser, crop, pad_to_multiple
+from fusion.inference import AWnetSynthesiser, LiveSynthesiser
+from fusion.live import LiveNet, load_live
+from fusion.padding import crop, pad_to_multiple
 from fusion.resample import upscale
 from fusion.warp import backward_warp, backward_warp_border
+from fusion.weights import base_for
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +166,7 @@ def test_two_references_have_fifty_taps_and_three_masks():
         network(images[0], images[1])
 
 
-def test_the_refined_network_adds_guessed_detail_and_fetches_beyond_the_edges():
+def test_the_refined_network_goes_on_from_the_frame_given_and_fetches_beyond_the_edges():
     network = AWnet(2, refined=True).eval()
     assert network.layout == "awnet-2-refined"
     assert network.fusion.tail.out_channels == 56
@@ -171,29 +175,85 @@ def test_the_refined_network_adds_guessed_detail_and_fetches_beyond_the_edges():
         network.fusion.tail.bias.zero_()
         network.fusion.tail.bias[[12, 25 + 12]] = 1.0
         network.fusion.tail.bias[-3:] = torch.tensor([0.1, 0.2, 0.3])
-    shift = torch.tensor([3.5, -2.0])[:, None, None]
-    network.flow.forward = lambda *_: shift.expand(1, 2, 64, 64)
-    first, second, up = torch.rand(3, 1, 3, 64, 64)
+    shift = torch.tensor([3.5, -2.0])[:, None, None].expand(1, 2, 64, 64)
+    seen = []
+    network.fusion.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    first, second, up, base = torch.rand(4, 1, 3, 64, 64)
+    weight = torch.rand(1, 1, 64, 64)
+    camera = LsrCamera((15, 15), (60, 60), 0.05)
     with torch.inference_mode():
-        fused = network(first, up, second)
-    moved = [backward_warp_border(image, shift[None].expand(1, 2, 64, 64)) for image in (first, second)]
-    guess = up + torch.tensor([0.1, 0.2, 0.3])[:, None, None]
+        fused = network(
+            first, up, second, flows=[shift, shift], camera=camera, base=lambda flows: Base(base, weight)
+        )
+        with pytest.raises(FusionError, match="awnet-2-refined must be given the LSR camera and the frame"):
+            network(first, up, second, flows=[shift, shift])
+    moved = [backward_warp_border(image, shift) for image in (first, second)]
+    guess = base + torch.tensor([0.1, 0.2, 0.3])[:, None, None]
     torch.testing.assert_close(fused.guess, guess)
     torch.testing.assert_close(fused.out, (guess + moved[0] + moved[1]) / 3)
+    torch.testing.assert_close(fused.weight, (2 + weight) / 3)
     # Of the last columns nothing is in the picture; the mask has them all the same.
     assert float(fused.mask[..., -1].min()) == pytest.approx(1 / 3)
+    # What the LSR camera would leave of a moved reference: of the 60 x 60 pixels that it fills.
+    inner = moved[1][..., 2:62, 2:62]
+    left = F.interpolate(inner, (15, 15), mode="bicubic", antialias=True)
+    left = F.interpolate(left, (60, 60), mode="bicubic", align_corners=False)
+    torch.testing.assert_close(seen[0][:, 16:19, 2:62, 2:62], left - up[..., 2:62, 2:62])
+    agrees, noise, done = seen[0][:, 19:21], seen[0][:, 21], seen[0][:, 22:]
+    assert float(agrees.abs().max()) <= 1
+    assert float(noise.mean()) == pytest.approx(0.5)
+    torch.testing.assert_close(done, base - up)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_untrained_refined_network_leaves_what_live_made_nearly_as_it_is(count):
+    network = AWnet(2, matched=True, refined=True)
+    network.start_at_plain_warp()
+    frames = pan(3, 75, 100, (1.5, -1))
+    lsr = reduce(frames[1:2], 4)[0]
+    up = upscale(lsr, 75, 100)
+    sharp = [prepare_reference(frames[k], None, lsr.shape[:2]) for k in (0, 2)][:count]
+    live = load_live(base_for(4, 0.0).path)
+    made, base = (
+        one.synthesise(lsr, up, sharp)
+        for one in (AWnetSynthesiser(network, 4, base=live), LiveSynthesiser(live, 4))
+    )
+    assert psnr(made.image, base.image) > 45
+    assert np.abs(made.weight - base.weight).max() < 0.05
+    with pytest.raises(FusionError, match="goes on from live; give a live network as its base"):
+        AWnetSynthesiser(network, 4)
+
+
+def test_what_the_refined_network_finds_depends_on_the_motion_it_is_given():
+    network = AWnet(1, refined=True)
+    network.start_at_plain_warp()
+    with torch.no_grad():
+        network.fusion.tail.bias[25] = 8.0  # all of the reference
+    frames = pan(2, 64, 96, (4, 0))
+    lsr = reduce(frames[:1], 4)[0]
+    up, sharp = upscale(lsr, 64, 96), [prepare_reference(frames[1], None, lsr.shape[:2])]
+
+    def made(shift):
+        def flow(upscaled, _reference):
+            return np.full((*upscaled.shape[:2], 2), (shift, 0), np.float32)
+
+        synthesiser = AWnetSynthesiser(network, 4, noise_variance=0.01, flow=flow, base=LiveNet())
+        return synthesiser.synthesise(lsr, up, sharp).image[:, 8:-8]
+
+    assert psnr(made(4), frames[0][:, 8:-8]) > psnr(made(-4), frames[0][:, 8:-8]) + 10
 
 
 def test_the_refined_network_is_corrected_by_a_clean_frame_and_not_by_a_noisy_one():
     network = AWnet(matched=True, refined=True)
     network.start_at_plain_warp()
-    network.flow.start_at_zero_flow()
+    with torch.no_grad():
+        network.fusion.tail.bias[25] = 8.0  # all of the reference, which shows something else
     target, other = (texture(60, 100, seed) for seed in range(2))
     lsr = reduce([target], 4)[0]
     reference = prepare_reference(other, None, lsr.shape[:2])
 
     def missed(noise):
-        synthesiser = AWnetSynthesiser(network, noise_variance=noise)
+        synthesiser = AWnetSynthesiser(network, 4, noise_variance=noise, base=LiveNet())
         made = synthesiser.synthesise(lsr, upscale(lsr, 60, 100), [reference])
         assert made.valid is None
         return np.abs(reduce([made.image], 4)[0].astype(float) - lsr).mean()
@@ -312,7 +372,7 @@ def test_the_network_runs_on_pictures_of_any_size_and_falls_back_where_the_refer
     lsr = reduce(frames, 2)
     up = upscale(lsr[0], 40, 70)
     reference = prepare_reference(frames[1], valid, lsr[0].shape[:2])
-    made = AWnetSynthesiser(network).synthesise(lsr[0], up, [reference])
+    made = AWnetSynthesiser(network, 4).synthesise(lsr[0], up, [reference])
     want = np.where(valid[..., None], 0.5 * reference.image + 0.5 * up, up)
     assert np.abs(made.image - want.clip(0, 255)).max() <= 0.51
     assert np.array_equal(made.valid, valid)

@@ -12,6 +12,7 @@ from fusion.dynamic_filter import dynamic_filter
 from fusion.evaluation.metrics import psnr
 from fusion.gop import prepare_reference
 from fusion.inference import AWnetSynthesiser
+from fusion.live import load_live
 from fusion.resample import upscale
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
@@ -19,7 +20,7 @@ from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.recipe import train_live
 from fusion.training.runs import AWnetForm, train_awnet
 from fusion.training.stages import SHORT, stage_loops
-from fusion.weights import shipped
+from fusion.weights import base_for, shipped
 
 pytestmark = [
     pytest.mark.gpu,
@@ -58,7 +59,11 @@ def test_awnet(references, refined):
     lsr = reduce(frames, 4)[1]
     sharp = [prepare_reference(frames[k], None, lsr.shape[:2]) for k in (0, 2)][:references]
     up = upscale(lsr, 120, 200)
-    made = [AWnetSynthesiser(network, device).synthesise(lsr, up, sharp).image for device in ("cpu", "cuda")]
+    base = load_live(base_for(4, 0.0).path) if refined else None
+    made = [
+        AWnetSynthesiser(network, 4, device, base=base).synthesise(lsr, up, sharp).image
+        for device in ("cpu", "cuda")
+    ]
     assert psnr(*made) > 50
 
 

@@ -10,19 +10,21 @@ from fusion_scene import pan, texture
 from fusion.awnet import AWnet, Fused, load_awnet
 from fusion.errors import FusionInputError, TrainingError, WeightsError
 from fusion.flownet import NORMALISED, PUBLISHED, SMALL, FlowNet
+from fusion.live import load_live, move_reference
 from fusion.training.awnet_recipe import AWnetRecipe, fusion_loss
+from fusion.training.base import LiveBase
 from fusion.training.clips import Clip
-from fusion.training.crops import CropSampler, SampleOptions
+from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import degrade
 from fusion.training.flow_lessons import FlowLessons, FlowLevels, level_loss, teacher_loss
 from fusion.training.live_flow import train_live_flow
 from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.runs import AWnetForm, train_awnet
-from fusion.training.samples import Sampler
+from fusion.training.samples import FusionSampler, Sampler, dis_flow
 from fusion.training.schedule import Schedule
 from fusion.training.stages import LIVE_FLOW, SHORT, stage_loops
 from fusion.training.stages import PUBLISHED as PUBLISHED_STEPS
-from fusion.weights import load_weights, own, save_weights
+from fusion.weights import base_for, load_weights, own, save_weights
 
 SAMPLES = SampleOptions(crop=(64, 64))
 ONE = RunOptions(batch=1)
@@ -153,17 +155,59 @@ def test_the_refined_network_is_trained_for_one_and_two_references_and_goes_on_w
     assert not torch.equal(before.flow.context[-1].weight, after.flow.context[-1].weight)
 
 
-def test_the_refined_loss_counts_the_result_the_guess_and_what_the_flow_fetches():
+def test_the_refined_loss_counts_the_result_and_what_the_flow_fetches_where_it_learns():
     crops = CropSampler([clip()], SAMPLES, batch=2)(0)
     pictures = degrade(crops, SAMPLES)._replace(variance=torch.ones(2))
 
-    def loss(wrong, guess, far):
-        made, guessed = (pictures.target + error for error in (wrong, guess))
-        fused = Fused(made, *[made] * 3, torch.full_like(made[:, :2], far), made, guessed)
-        return float(fusion_loss(lambda *_, **__: fused, pictures, matched=False, refined=True))
+    def loss(wrong, far, *, learns):
+        made = pictures.target + wrong
+        flow = torch.full_like(made[:, :2], far).requires_grad_(learns)
+        fused = Fused(made, *[made] * 3, flow, made, made)
+        return float(fusion_loss(lambda *_, **__: fused, pictures, matched=False, base=LiveBase()).detach())
 
-    assert loss(0.3, 0.1, 0) - loss(0.03, 0.1, 0) > loss(0.1, 0.3, 0) - loss(0.1, 0.03, 0) > 0
-    assert loss(0.1, 0.1, 20.0) > loss(0.1, 0.1, 0.0)
+    assert loss(0.3, 0.0, learns=True) > loss(0.03, 0.0, learns=True)
+    assert loss(0.1, 20.0, learns=True) > loss(0.1, 0.0, learns=True)
+    assert loss(0.1, 20.0, learns=False) == loss(0.1, 0.0, learns=False)
+
+
+def test_the_refined_network_learns_on_the_motion_of_dis_and_in_step_3_on_its_own_as_well(tmp_path):
+    samples = SampleOptions(crop=(64, 64), references=2, alone=0.4)
+    network = AWnet(2, matched=True, refined=True)
+    for stage, found_alone in ((2, []), (3, [2, 5])):
+        taught = AWnetRecipe(network, [clip()], [], [texture(80, 96)], samples, batch=3)
+        sampler = taught.trainer(stage, tmp_path / str(stage), LoopOptions(steps=1))._sampler
+        batches = [sampler(step) for step in range(6)]
+        assert [step for step, batch in enumerate(batches) if isinstance(batch, Crops)] == found_alone
+        for step, batch in enumerate(batches):
+            if not isinstance(batch, Crops):
+                whole = degrade(CropSampler([clip()], samples, batch=3, seed=stage)(step), samples)
+                for image, matched, flow in zip(whole.references, whole.matched, batch.flows, strict=True):
+                    given = dis_flow(whole, image, matched)
+                    torch.testing.assert_close(flow.float(), given, atol=0.02, rtol=1e-3)
+
+
+def test_training_goes_on_from_what_live_makes_of_each_sample():
+    samples = SampleOptions(crop=(64, 64), references=2, alone=0.5, noise_variance=0.01, clean=0.5)
+    base = LiveBase()
+    noisy, lonely = set(), set()
+    for step in range(3):
+        pictures = FusionSampler([clip()], samples, batch=3)(step).to(torch.float32)
+        made = base(pictures, pictures.flows)
+        for k in range(3):
+            count = 1 if torch.equal(*(image[k] for image in pictures.references)) else 2
+            noise = float(pictures.variance[k])
+            moved = [
+                move_reference(image[k : k + 1], flow[k : k + 1], (16, 16))
+                for image, flow in zip(pictures.references[:count], pictures.flows[:count], strict=True)
+            ]
+            live = load_live(base_for(4, noise).path)
+            with torch.inference_mode():
+                alone = live(pictures.lsr_up[k : k + 1], moved, noise**0.5)
+            torch.testing.assert_close(made.picture[k : k + 1], alone.out, atol=1e-5, rtol=0)
+            torch.testing.assert_close(made.weight[k : k + 1], alone.weight, atol=1e-5, rtol=0)
+            noisy.add(base_for(4, noise).name)
+            lonely.add(count)
+    assert (len(noisy), len(lonely)) == (2, 2)
 
 
 def test_all_steps_leave_a_model_that_runs_and_a_card_that_says_how(tmp_path):
