@@ -74,26 +74,28 @@ class AWnetSynthesiser:
         up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
         found: list[FlowArray] = []
         base = None
+        seen: list[Tensor] = []
         if self._flow is not None:
             source = self._flow
             found = side_by_side(lambda reference: source(upscaled, reference), references)
-            if self._base is not None and self._network.refined:
-                live, _ = _sharpen(self._base, upscaled, references, found, self._noise, self._device)
-                picture, weight = (
-                    pad_to_multiple(crop(each, *size), MULTIPLE) for each in (live.out, live.weight)
-                )
-                base = partial(_same, Base(picture, weight))
+        if self._base is not None and self._network.refined:
+            live, reached = _sharpen(self._base, upscaled, references, found, self._noise, self._device)
+            picture, weight = (
+                pad_to_multiple(crop(each, *size), MULTIPLE) for each in (live.out, live.weight)
+            )
+            base = partial(_same, Base(picture, weight))
+            seen = [torch.from_numpy(one)[None, None].to(self._device) > 0 for one in reached]
         # At a clip's end the next sharp frame is missing: the first one stands in for it.
         missing = self._network.references - len(references)
-        references = [*references, *[references[0]] * missing]
+        given = [*references, *[references[0]] * missing]
         flows = [
             pad_to_multiple(torch.from_numpy(flow).permute(2, 0, 1)[None].to(self._device), MULTIPLE)
             for flow in [*found, *found[:1] * missing]
         ]
-        images = [pad_to_multiple(to_planes(r.image, self._device), MULTIPLE) for r in references]
+        images = [pad_to_multiple(to_planes(r.image, self._device), MULTIPLE) for r in given]
         matched = [
             pad_to_multiple(to_planes(r.matched, self._device), MULTIPLE)
-            for r in references
+            for r in given
             if self._network.matched and not flows
         ]
         camera = LsrCamera((lsr.shape[0], lsr.shape[1]), (size[0], size[1]), self._noise)
@@ -103,19 +105,19 @@ class AWnetSynthesiser:
         made = crop(fused.out, *size)
         made = back_project(made, to_planes(lsr.astype(np.float32), self._device), self._lsr_trust)
         weight = crop(fused.weight, *size)
-        seen = []
-        for index, reference in enumerate(references):
-            if reference.valid is not None:
-                there = torch.from_numpy(reference.valid.astype(np.float32))[None, None].to(self._device)
-                flow = fused.flow[:, 2 * index : 2 * index + 2]
-                seen.append(backward_warp(pad_to_multiple(there, MULTIPLE), flow)[0] >= _SEEN)
+        if base is None:
+            for reference, flow in zip(references, fused.flow.split(2, dim=1), strict=False):
+                if reference.valid is not None:
+                    there = torch.from_numpy(reference.valid.astype(np.float32))[None, None].to(self._device)
+                    there = backward_warp(pad_to_multiple(there, MULTIPLE), flow)[0]
+                    seen.append(crop(there, *size) >= _SEEN)
         if len(seen) < len(references):
             return _synthesis(made, weight, size, None)
         # Where one of them ends it is filled from the LSR stream: the network sees that it has no detail.
-        reached = crop(torch.stack(seen).any(dim=0), *size)
-        out = torch.where(reached, made, crop(up, *size))
-        valid = reached[0, 0].cpu().numpy()
-        return _synthesis(out, weight * reached, size, np.ascontiguousarray(valid))
+        within = torch.stack(seen).any(dim=0)
+        out = torch.where(within, made, crop(up, *size))
+        valid = within[0, 0].cpu().numpy()
+        return _synthesis(out, weight * within, size, np.ascontiguousarray(valid))
 
 
 class LearnedFlow:

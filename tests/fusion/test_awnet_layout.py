@@ -220,6 +220,17 @@ def test_an_untrained_refined_network_leaves_what_live_made_nearly_as_it_is(coun
     )
     assert psnr(made.image, base.image) > 45
     assert np.abs(made.weight - base.weight).max() < 0.05
+    # Where no reference reaches, the frame is as enlarged, and so it is in live.
+    valid = np.ones((75, 100), np.bool_)
+    valid[:, :40] = False
+    limited = [prepare_reference(one.image.astype(np.uint8), valid, one.lsr_size, up) for one in sharp]
+    made, base = (
+        one.synthesise(lsr, up, limited)
+        for one in (AWnetSynthesiser(network, 4, base=live), LiveSynthesiser(live, 4))
+    )
+    assert np.array_equal(made.valid, base.valid)
+    assert 0.5 < made.valid.mean() < 0.7
+    assert psnr(made.image, base.image) > 45
     with pytest.raises(FusionError, match="goes on from live; give a live network as its base"):
         AWnetSynthesiser(network, 4)
 
