@@ -133,7 +133,7 @@ class AWnet(nn.Module):
             through: with none, whole scales of it died.
 
     Raises:
-        FusionInputError: `direct` and `refined`, which both write the picture.
+        FusionInputError: `refined` with `direct` or `sisr`: each has another picture to begin with.
 
     """
 
@@ -147,8 +147,9 @@ class AWnet(nn.Module):
         refined: bool = False,
     ) -> None:
         super().__init__()
-        if direct and refined:
-            raise FusionInputError("awnet: the direct ablation writes the whole picture; leave out refined")
+        if refined and (direct or sisr):
+            other = "the direct ablation" if direct else "the learned upscaler"
+            raise FusionInputError(f"awnet: {other} is a start of its own, as live is; leave out refined")
         self.references, self.matched, self.direct, self.sisr = references, matched, direct, sisr
         self.refined = refined
         self.flow = FlowNet(NORMALISED if matched else PUBLISHED)

@@ -133,7 +133,9 @@ class Fuser:
             raise MethodError(
                 f"{self.method} takes no flow network; leave it out, or choose {' or '.join(TAKES_FLOW)}"
             )
-        flow: FlowSource | None = LearnedFlow(load_flow(self.flow), self.device) if self.flow else None
+        flow: FlowSource | None = None
+        if self.flow:
+            flow = LearnedFlow(load_flow(self.flow), scale, self.device, noise_variance=noise_variance)
         if self.method == "bicubic":
             return _Bicubic()
         if self.method == "classical":

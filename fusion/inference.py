@@ -17,11 +17,18 @@ from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveFused, LiveNet, LiveReference, move_reference
-from fusion.motion import DisFlow, FlowSource, reaches, side_by_side
+from fusion.motion import DisFlow, FlowSource, learned_searches, reaches, side_by_side
 from fusion.padding import crop, pad_to_multiple
-from fusion.resample import ByteImage, FloatImage, back_project, lsr_trust, to_bytes
+from fusion.resample import (
+    ByteImage,
+    FloatImage,
+    back_project,
+    lose_detail_planes,
+    lsr_trust,
+    to_bytes,
+)
 from fusion.upscaler import Upscaler
-from fusion.warp import backward_warp
+from fusion.warp import backward_warp, backward_warp_border
 
 _SEEN = 0.999
 
@@ -125,23 +132,35 @@ class LearnedFlow:
 
     Args:
         network: A FlowNet made for pairs of equal sharpness.
+        scale: Output pixels per LSR pixel.
         device: "cpu" or "cuda".
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1.
 
     """
 
-    def __init__(self, network: FlowNet, device: str = "cpu") -> None:
+    def __init__(
+        self, network: FlowNet, scale: float, device: str = "cpu", *, noise_variance: float = 0.0
+    ) -> None:
         self._network = network.to(device).eval()
         self._device = device
+        self._searches = learned_searches(scale, noise_variance)
 
     @torch.inference_mode()
     def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
         """See `FlowSource`."""
-        seen, sought = (
-            pad_to_multiple(to_planes(picture, self._device), MULTIPLE)
-            for picture in (upscaled, reference.matched)
+        frame, sharp, matched = (
+            to_planes(picture, self._device) for picture in (upscaled, reference.image, reference.matched)
         )
-        flow = crop(self._network(seen, sought), *upscaled.shape[:2])[0]
-        return np.ascontiguousarray(flow.permute(1, 2, 0).float().cpu().numpy())
+        flow = self._find(frame, matched)
+        for _ in range(1, self._searches):
+            # As DisFlow does: less what differs only because the LSR camera's pixels lay elsewhere.
+            shown = lose_detail_planes(backward_warp_border(sharp, flow), reference.lsr_size)
+            flow = self._find(frame - (shown - backward_warp_border(matched, flow)), matched)
+        return np.ascontiguousarray(flow[0].permute(1, 2, 0).float().cpu().numpy())
+
+    def _find(self, seen: Tensor, sought: Tensor) -> Tensor:
+        padded = (pad_to_multiple(picture, MULTIPLE) for picture in (seen, sought))
+        return crop(self._network(*padded), *seen.shape[-2:])
 
 
 class LiveSynthesiser:

@@ -56,7 +56,7 @@ class DisFlow:
 
     def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
         self._scale = scale
-        _, self._side, self._stride, searches = next(row for row in _SEARCHES if noise_variance >= row[0])
+        self._side, self._stride, searches = _searching(noise_variance)
         self._searches = searches if scale >= _TWICE_SCALE else 1
         self._idle: list[cv2.DISOpticalFlow] = []
 
@@ -87,6 +87,16 @@ class DisFlow:
             seen = to_bytes(frame - (shown - warp_array(matched, flow)))
             flow = search(dis, seen, sought)
         return restore_background(flow, seen, sought, self._scale)
+
+
+def learned_searches(scale: float, noise_variance: float) -> int:
+    """How often a flow network looks for motion: between small scales a second time gains it nothing."""
+    return _searching(noise_variance)[2] if scale >= _COARSE_SCALE else 1
+
+
+def _searching(noise_variance: float) -> tuple[int, int, int]:
+    """Side and stride of patches [px], and how often to search."""
+    return next(row[1:] for row in _SEARCHES if noise_variance >= row[0])
 
 
 def side_by_side(work: Callable[[Reference], _T], references: Sequence[Reference]) -> list[_T]:

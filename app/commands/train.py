@@ -143,8 +143,8 @@ def command(
         bool,
         typer.Option(
             "--refined/--plain",
-            help="awnet: guesses detail where no reference shows it and is corrected by the LSR frame, as "
-            "live is; or plain, as in the paper.",
+            help="awnet: goes on from what the shipped live models make of a frame, on DIS's motion; or "
+            "plain, as in the paper.",
         ),
     ] = True,
     upscaler: Annotated[
@@ -234,7 +234,7 @@ def command(
     clips, judged = _footage(data, validate or [], validation, out)
     if steps is None and minutes is None and not published:
         minutes = _MINUTES
-    refined = refined and model is Model.AWNET and not direct and not published
+    refined = refined and model is Model.AWNET and not (direct or published or learned)
     samples = SampleOptions(
         scale=scale,
         least_scale=least_scale,

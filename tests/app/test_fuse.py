@@ -23,9 +23,12 @@ from app.pipeline import FusionOptions, Pipeline
 from app.segments import SEGMENT_FRAMES
 from drivers import open_clip_pair
 from fusing import decode, twinrate
+from fusion.awnet import AWnet
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
-from fusion.weights import save_weights
+from fusion.training.crops import SampleOptions
+from fusion.training.recipe import card
+from fusion.weights import base_for, fingerprint, save_card, save_weights
 from pictures import RgbImage
 from synthetic import ClipPair, make_pair, moving_scene, shrink, write_lossless
 
@@ -346,6 +349,21 @@ def test_the_papers_recursion_can_be_chosen_and_shows_in_the_sidecar(pair: ClipP
         notes = json.loads(Path(f"{out}.json").read_text())
         origins[notes["recursion"]] = {record["reference"] for record in notes["per_frame"]}
     assert origins == {"direct": {"hsr"}, "recurrent": {"hsr", "hstr"}}
+
+
+def test_what_awnet_goes_on_from_is_named_beside_the_clip(pair: ClipPair, tmp_path: Path) -> None:
+    network = AWnet(2, matched=True, refined=True)
+    network.start_at_plain_warp()
+    weights = tmp_path / "awnet_x4.safetensors"
+    save_weights(weights, network, layout=network.layout, half=True)
+    save_card(weights, card("awnet", SampleOptions(references=2)) | {"layout": network.layout})
+    out = tmp_path / "clip.mkv"
+    assert fuse(pair, out, "--weights", weights, "--codec", "ffv1", "--end", "0.02") == 0
+    notes = json.loads(Path(f"{out}.json").read_text())
+    assert (notes["method"], notes["references"]) == ("awnet", 2)
+    base = base_for(notes["scale"], (notes["noise_sigma"] / 255) ** 2)
+    assert notes["base_sha256"] == fingerprint(base.path)
+    assert notes["weights_sha256"] == fingerprint(weights)
 
 
 def test_a_flow_network_of_ones_own_is_used_and_named_beside_the_clip(

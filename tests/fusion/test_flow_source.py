@@ -13,9 +13,11 @@ from fusion import Fuser, FusionError
 from fusion.evaluation import evaluate
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import MATCHED_LAYOUT, NORMALISED, SMALL, SMALL_LAYOUT, FlowNet, load_flow
-from fusion.gop import Reference
+from fusion.gop import Reference, prepare_reference
 from fusion.inference import LearnedFlow
 from fusion.live import LiveNet
+from fusion.motion import warp_array
+from fusion.resample import upscale
 from fusion.weights import flow_file, save_weights
 
 SHIFT = (8.0, -4.0)
@@ -44,11 +46,38 @@ def test_a_network_sees_pictures_of_equal_sharpness_and_gives_flow_of_their_size
             return torch.zeros_like(image[:, :2]) + torch.tensor(SHIFT)[None, :, None, None]
 
     up, sharp, matched = (np.full((50, 70, 3), value, np.float32) for value in (51, 102, 153))
-    flow = LearnedFlow(Network())(up, Reference(sharp, matched, None, (12, 17)))
+    flow = LearnedFlow(Network(), 4)(up, Reference(sharp, matched, None, (12, 17)))
     assert (flow.shape, flow.dtype) == ((50, 70, 2), np.float32)
     assert np.allclose(flow, SHIFT)
     assert [tuple(x.shape) for x in seen] == [(1, 3, 64, 128)] * 2
     assert [round(float(x.mean()), 3) for x in seen] == [0.2, 0.6]
+
+
+@pytest.mark.parametrize(("noise", "searches"), [(0.0, 2), (0.01, 1)])
+def test_at_large_scales_a_network_looks_again_where_the_first_motion_leads(noise, searches):
+    seen = []
+
+    class Network(torch.nn.Module):
+        def forward(self, image, reference):
+            seen.append(image)
+            return torch.zeros_like(image[:, :2]) + torch.tensor((3.0, 0.0))[None, :, None, None]
+
+    frames = pan(2, 64, 128, (3, 0))
+    lsr = reduce(frames[:1], 8)[0]
+    up = upscale(lsr, 64, 128)
+    flow = LearnedFlow(Network(), 8, noise_variance=noise)(
+        up, prepare_reference(frames[1], None, lsr.shape[:2])
+    )
+    assert flow.shape == (64, 128, 2)
+    assert len(seen) == searches
+    if searches == 2:
+        # Right motion: the frame is then what the reference looked like where it was reduced.
+        matched = prepare_reference(frames[1], None, lsr.shape[:2]).matched
+        moved = warp_array(matched, flow)[8:-8, 16:-16] / 255
+        before, after = (
+            np.abs(image[0].permute(1, 2, 0).numpy()[8:-8, 16:-16] - moved).mean() for image in seen
+        )
+        assert after < 0.3 * before
 
 
 @pytest.mark.parametrize("method", ["classical", "live"])

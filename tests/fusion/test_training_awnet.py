@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from fusion_scene import pan, texture
+from fusion_scene import pan, reduce, texture
 
+from fusion import Fuser
 from fusion.awnet import AWnet, Fused, load_awnet
 from fusion.errors import FusionInputError, TrainingError, WeightsError
+from fusion.evaluation.metrics import psnr
 from fusion.flownet import NORMALISED, PUBLISHED, SMALL, FlowNet
 from fusion.live import load_live, move_reference
 from fusion.training.awnet_recipe import AWnetRecipe, fusion_loss
@@ -146,6 +148,12 @@ def test_the_refined_network_is_trained_for_one_and_two_references_and_goes_on_w
     assert (card.references, card.most_scale, card.noise_from) == ((1, 2), 8.0, 0.0)
     before = load_awnet(path)
     assert before.layout == "awnet-2-matched-refined"
+    # Hardly trained, it is the live model that it goes on from.
+    frames = pan(2, 64, 96, (1.5, -1))
+    fusers = [Fuser(scale=4, weights=path), Fuser("live", scale=4)]
+    assert fusers[0].base == fusers[1].weights
+    one, other = (next(f.fuse_gop(reduce(frames[:1], 4), [-1], frames[1])) for f in fusers)
+    assert psnr(one.image, other.image) > 45
     on = tmp_path / "on"
     further = train_awnet(tmp_path, [clip()], [], on, samples, {0: loops[0]}, form, RunOptions(1, start=path))
     after = load_awnet(further)
@@ -253,6 +261,8 @@ def test_the_recipe_is_the_papers_unless_time_is_short():
     assert {loop.schedule.share(10, 0.9) for loop in full.values()} == {1.0}
     brisk = stage_loops([2, 3], LoopOptions(minutes=11), SHORT)
     assert {number: loop.minutes for number, loop in brisk.items()} == pytest.approx({2: 5, 3: 6})
+    assert {loop.clip for loop in full.values()} == {1.0}
+    assert all(loop.clip < 0.1 for loop in brisk.values())
 
 
 def test_schedules_end_at_zero():
@@ -300,6 +310,8 @@ def test_layouts_have_names_and_foreign_ones_are_refused(tmp_path):
         load_awnet(tmp_path / "gone.safetensors")
     with pytest.raises(FusionInputError, match="leave out refined"):
         AWnet(direct=True, refined=True)
+    with pytest.raises(FusionInputError, match="the learned upscaler is a start of its own"):
+        AWnet(sisr=True, refined=True)
     with pytest.raises(FusionInputError, match="0 matched"):
         AWnet(matched=True)(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
 
