@@ -42,6 +42,7 @@ from fusion.weights import base_for
 
 _FETCH_SHARE = 0.2
 _OWN_EVERY = 3
+_BY_WIDTH = "by width"
 
 
 def fusion_loss(
@@ -88,8 +89,8 @@ class AWnetRecipe:
         seed: Of all draws.
         taught: In step 1 DIS on the resolution-matched pair teaches FlowNet besides eq. 10, where its flow
             finds again what the frame shows. Not so in the paper.
-        calm: Layers that cannot bear large steps (`FusionNet.sensitive`) learn as slowly as FlowNet does. Not
-            so in the paper.
+        calm: FusionNet's layers learn the more slowly the wider they are (`FusionNet.shares`). Not so in the
+            paper.
         upscaler: SHA-256 of the learned upscaler's weights; a run goes on with the same one only.
         starts: Names of weights given to steps to start from, by number; the same holds for them.
 
@@ -139,7 +140,7 @@ class AWnetRecipe:
             "clips": described(self._clips),
             "upscaler": self._upscaler,
             "taught": self._taught and stage == 1,
-            "calm": self._calm,
+            "calm": _BY_WIDTH if self._calm else False,
             "start": self._starts.get(stage),
             "base": base_fingerprints() if network.refined and stage >= 2 else None,
         }
@@ -159,15 +160,13 @@ class AWnetRecipe:
             # The synthetic pairs of step 0 are made on the device: there is nothing for workers to do.
             loop if stage else replace(loop, workers=0),
             identity=identity,
-            slow=self._slow(stage),
+            shares=self._shares(stage, loop.slow),
             validate=validate,
         )
 
-    def _slow(self, stage: int) -> list[nn.Parameter]:
-        slow = list(self.network.flow.parameters()) if stage == 3 else []
-        if self._calm and stage >= 2:
-            slow += self.network.fusion.sensitive()
-        return slow
+    def _shares(self, stage: int, slow: float) -> list[tuple[nn.Parameter, float]]:
+        flow = [(p, slow) for p in self.network.flow.parameters()] if stage == 3 else []
+        return flow + (self.network.fusion.shares(slow) if self._calm and stage >= 2 else [])
 
     def _parts(
         self, stage: int, folder: Path

@@ -35,7 +35,7 @@ class LoopOptions:
         minutes: Time budget, with everything: reading, validating, saving.
         learning_rate: AdamW's highest.
         schedule: How the rate goes from there.
-        slow: Share of the rate for parameters that must learn slowly.
+        slow: Share of the rate for what must learn slowly; which that is, each recipe knows.
         weight_decay: AdamW's.
         clip: Largest norm of the gradient.
         average: Decay of the averaged weights, which are the ones saved and judged.
@@ -97,7 +97,7 @@ class Trainer:
         folder: Where the state, the curve and the averaged weights are kept.
         options: How the run goes.
         identity: What must be the same for a resume to make sense.
-        slow: Parameters learned more slowly.
+        shares: Parameters learned more slowly, each with its share of the rate.
         validate: Measures the averaged network; its figures go into the curve.
 
     Raises:
@@ -114,7 +114,7 @@ class Trainer:
         options: LoopOptions,
         *,
         identity: dict[str, Any],
-        slow: Sequence[nn.Parameter] = (),
+        shares: Sequence[tuple[nn.Parameter, float]] = (),
         validate: Validate | None = None,
     ) -> None:
         if options.steps is None and options.minutes is None:
@@ -129,11 +129,11 @@ class Trainer:
             torch.set_float32_matmul_precision("high")
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._judged = copy.deepcopy(network).eval().requires_grad_(False)
-        slow_ones = {id(parameter) for parameter in slow}
+        own = {id(parameter): share for parameter, share in shares}
         learning = [p for p in network.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in learning if id(p) not in slow_ones], "share": 1.0},
-            {"params": [p for p in learning if id(p) in slow_ones], "share": options.slow},
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in learning if own.get(id(p), 1.0) == share], "share": share}
+            for share in sorted({1.0, *own.values()}, reverse=True)
         ]
         optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay)
         self.network: nn.Module = network
@@ -145,8 +145,8 @@ class Trainer:
             if state:
                 network.load_state_dict(state.network)
             self._wrapped, self._optimizer = self._accelerator.prepare(network, optimizer)
-            own = network.state_dict()
-            self.averaged = {name: tensor.detach().clone() for name, tensor in own.items()}
+            weights = network.state_dict()
+            self.averaged = {name: tensor.detach().clone() for name, tensor in weights.items()}
             if state:
                 self._resume(state)
             elif self.leads:

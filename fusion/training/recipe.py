@@ -88,7 +88,7 @@ def train_live(
         loop,
         identity=identity,
         # A small step of every tap at once is a large step of their sum.
-        slow=list(network.tail.parameters()),
+        shares=[(parameter, loop.slow) for parameter in network.tail.parameters()],
         validate=validate if validation else None,
     )
 
