@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from app.aligner import Aligner
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from app.frame_records import FrameRecord, frame_record, frame_records
-from app.timing import read_timing
+from app.timing import missing_frames, read_timing
 from calibration import (
     Alignment,
     ColourMap,
@@ -163,12 +162,9 @@ class Pipeline:
         return [*self.pair.findings, *self._missing(), *note, *self._damage, *self.aligner.warnings]
 
     def _missing(self) -> Iterator[str]:
-        lost = sum(int(after - before) - 1 for before, after in pairwise(self.slots) if after - before >= 2)
-        if lost:
-            yield (
-                f"{lost} LSR frames are missing among those that are fused: a clip shows the frame before a "
-                "gap until it ends, and time_s in the file beside it says when each frame was filmed"
-            )
+        missing = missing_frames(self.slots, "LSR", "fused")
+        if missing:
+            yield f"{missing}, and time_s in the file beside it says when each frame was filmed"
         if self.pairing.missing_hsr:
             yield f"{self.pairing.missing_hsr} HSR frames are missing: frames around them have less detail"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
@@ -19,8 +21,18 @@ from app.export import Sink, cut_to_even, open_sink
 from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.rates import nominal_rate
+from app.timing import missing_frames, read_timing, stream_timing
 from app.versions import versions
-from drivers import FrameSource, RgbImage, StreamPair, Take, hsr_times_on_lsr_clock, pair_streams, to_rgb8
+from drivers import (
+    FrameSource,
+    RgbImage,
+    Role,
+    StreamPair,
+    Take,
+    hsr_times_on_lsr_clock,
+    pair_streams,
+    to_rgb8,
+)
 
 
 class RawView(str, Enum):
@@ -86,6 +98,7 @@ def run_raw_export(
         CancelledError: Stopped by the operator.
         InputError: Nothing lies in the chosen range.
         SourceError: The take cannot be read.
+        PairingError: The times of its frames go backwards, or both are shown and cannot be paired.
         OutputError: The clip cannot be written.
 
     """
@@ -94,21 +107,23 @@ def run_raw_export(
     with Take.open(job.take) as take:
         pair = take.pair()
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
-        source = pair.hsr if job.view is RawView.HSR else pair.lsr
-        indices = _range(source, pair, job)
-        damage: dict[str, None] = {}
-        frames = raw_frames(pair, job.view, indices, damage)
+        role = Role.HSR if job.view is RawView.HSR else Role.LSR
+        indices = _range(take.stream(role), pair, job)
+        timing = stream_timing(pair, role)
+        slots = [timing.slots[index] - timing.slots[indices[0]] for index in indices]
+        missing = missing_frames(slots, role.name, "exported")
+        findings = dict.fromkeys([missing] if missing else [])
+        frames = raw_frames(pair, job.view, indices, findings)
         first = next(frames)
         height, width = first.shape[:2]
-        real_time = nominal_rate(source.info.fps)
-        rate = real_time if job.playback_fps is None else nominal_rate(job.playback_fps)
+        rate = timing.rate if job.playback_fps is None else nominal_rate(job.playback_fps)
         # What a stopped fusion left under this name cannot be resumed any more.
         sidecar_path(partial_path(job.out)).unlink(missing_ok=True)
-        sink = open_sink(job.out, codec, width, height, rate)
+        sink = open_sink(job.out, codec, width, height, rate, slots=slots)
         if on_start is not None:
             on_start(f"exporting {job.view.value}", len(indices), 0)
         _write(sink, job.out, chain([first], frames), on_frame, cancelled)
-        warnings = (*damage, *cut_to_even(width, height, sink))
+        warnings = (*findings, *cut_to_even(width, height, sink))
         write_json(
             sidecar_path(job.out),
             {
@@ -170,20 +185,35 @@ def _write(
 
 
 def hsr_of_lsr(pair: StreamPair) -> npt.NDArray[np.int64]:
-    """For every LSR frame the HSR frame whose GoP it is in, -1 where it has none, shape (LSR frames,).
+    """For every LSR frame the HSR frame that is shown beside it, -1 where none is, shape (LSR frames,).
+
+    That of its GoP; where HSR frames are missing, the one before the gap until it ends.
 
     Raises:
         PairingError: The streams cannot be paired.
 
     """
+    return _side_by_side(pair)[0]
+
+
+def _side_by_side(pair: StreamPair) -> tuple[npt.NDArray[np.int64], tuple[Fraction, ...]]:
+    """What `hsr_of_lsr` returns, and the places of the HSR frames as in `app.timing.Timing`."""
+    pairing = pair_streams(pair)
+    slots = read_timing(pair.hsr.mid_exposure_ns, pairing.lsr_period_ns * pairing.ratio).slots
+    earliest = 1 - math.ceil(round(pairing.ratio / 2, 1))
     owner = np.full(pair.lsr.info.frame_count, -1, np.int64)
-    for gop in pair_streams(pair).gops:
+    for gop in pairing.gops:
         owner[list(gop.lsr_indices)] = gop.hsr_index
-    return owner
+        before = gop.hsr_index - 1
+        if before >= 0 and slots[gop.hsr_index] - slots[before] >= 2:
+            # The GoP reaches back to the middle of the gap: from there on, its picture would come too early.
+            early = sum(distance < earliest for distance in gop.distances)
+            owner[list(gop.lsr_indices[:early])] = before
+    return owner, slots
 
 
 def raw_frames(
-    pair: StreamPair, view: RawView, indices: list[int], damage: dict[str, None] | None = None
+    pair: StreamPair, view: RawView, indices: list[int], findings: dict[str, None] | None = None
 ) -> Iterator[RgbImage]:
     """RGB pictures of a view, uint8 (H, W, 3), for these frames of the stream that sets its rate.
 
@@ -191,7 +221,8 @@ def raw_frames(
         pair: Both streams.
         view: What is shown.
         indices: Frames of the HSR stream for that view, of the LSR stream otherwise.
-        damage: Told, as keys, for which damaged frames others stand in.
+        findings: Told, as keys, for which damaged frames others stand in, and how many HSR frames are missing
+            beside those of the LSR stream.
 
     Raises:
         SourceError: A frame cannot be read, nor those around it.
@@ -202,15 +233,19 @@ def raw_frames(
     def picture(hsr: bool, index: int) -> RgbImage:
         source, name = (pair.hsr, "HSR") if hsr else (pair.lsr, "LSR")
         frame, used = nearest_readable(source.read, index, source.info.frame_count)
-        if used != index and damage is not None:
-            damage[stand_in(name, index, used)] = None
+        if used != index and findings is not None:
+            findings[stand_in(name, index, used)] = None
         return to_rgb8(frame)
 
     if view is not RawView.SIDE_BY_SIDE:
         for index in indices:
             yield picture(view is RawView.HSR, index)
         return
-    owner = hsr_of_lsr(pair)
+    owner, slots = _side_by_side(pair)
+    seen = owner[indices][owner[indices] >= 0]
+    missing = missing_frames(slots[seen[0] : seen[-1] + 1], "HSR", "exported") if len(seen) else ""
+    if missing and findings is not None:
+        findings[missing] = None
     shown, left = -1, np.zeros((pair.hsr.info.height, pair.hsr.info.width, 3), np.uint8)
     height = left.shape[0]
     for index in indices:

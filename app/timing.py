@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from app.rates import nominal_rate, usual_rates
+from drivers import PairingError, Role, StreamPair, pair_streams
 from drivers.pairing import regular_times
 
 IntArray = npt.NDArray[np.int64]
@@ -51,6 +54,44 @@ def read_timing(times_ns: IntArray, period_ns: float) -> Timing:
     parts = np.rint((times - times[0]) * (_PARTS / period_ns)).astype(np.int64)
     parts = np.maximum.accumulate(parts - order) + order
     return Timing(nominal_rate(1e9 / period_ns), tuple(Fraction(int(part), _PARTS) for part in parts))
+
+
+def stream_timing(pair: StreamPair, role: Role) -> Timing:
+    """Rate and places of all frames of one stream of a pair; it has a frame.
+
+    Raises:
+        PairingError: Times go backwards or are all equal.
+
+    """
+    source = pair.hsr if role is Role.HSR else pair.lsr
+    times = source.mid_exposure_ns
+    if len(times) < 2:
+        return read_timing(times, 1e9 / source.info.fps)
+    try:
+        pairing = pair_streams(pair)
+        period = pairing.lsr_period_ns * (pairing.ratio if role is Role.HSR else 1.0)
+    except PairingError:
+        # One stream can be shown where both cannot be fused: there, most of its own steps tell.
+        period = float(np.median(np.diff(regular_times(times))))
+    return read_timing(times, period)
+
+
+def missing_frames(slots: Sequence[Fraction], name: str, done: str) -> str:
+    """One sentence for the operator where frames are missing between these places; "" where none is.
+
+    Args:
+        slots: Places of the frames that are there, as in `Timing`.
+        name: The stream.
+        done: What is done with the frames.
+
+    """
+    lost = sum(int(after - before) - 1 for before, after in pairwise(slots) if after - before >= 2)
+    if not lost:
+        return ""
+    return (
+        f"{lost} {name} frames are missing among those that are {done}: a clip shows the frame before a gap "
+        "until it ends"
+    )
 
 
 def _rate(times_ns: IntArray, slots: IntArray, period_ns: float) -> Fraction:

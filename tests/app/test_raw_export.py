@@ -1,0 +1,133 @@
+"""The raw streams of a take as clips: every frame is shown when it was filmed, also around lost ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
+from app.session import Session
+from drivers import RgbImage, Role, Take, hsr_times_on_lsr_clock
+from drivers.spinnaker_emulator import VirtualRig
+
+LOST = {Role.LSR: set(range(30, 42)), Role.HSR: {5, 6, 7}}
+SECONDS = 0.4
+
+
+def record(rig: VirtualRig, session: Session, path: Path, *lossy: Role) -> Path:
+    """A take of 96 LSR frames at 240 fps, 12 HSR frames at 30, less those that these cameras lose."""
+    for role in lossy:
+        rig.faults(role).lost_frames |= LOST[role]
+    session.record(SECONDS, path)
+    return path
+
+
+def filmed(take: Path, role: Role) -> list[float]:
+    """When the frames of a stream were filmed, in seconds after the first of them."""
+    with Take.open(take) as opened:
+        times = opened.stream(role).mid_exposure_ns
+    return [float(t) for t in (times - times[0]) * 1e-9]
+
+
+def shown(clip: Path) -> tuple[list[float], list[RgbImage]]:
+    """When the frames of a clip are shown, and what they show."""
+    with av.open(str(clip)) as container:
+        frames = list(container.decode(video=0))
+    return [float(f.pts * f.time_base) for f in frames], [f.to_ndarray(format="rgb24") for f in frames]
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+@pytest.mark.parametrize("role", list(Role))
+def test_a_raw_clip_takes_as_long_as_what_it_shows(
+    rig: VirtualRig, session: Session, tmp_path: Path, role: Role, name: str
+) -> None:
+    take = record(rig, session, tmp_path / "take", role)
+    view = RawView.LSR if role is Role.LSR else RawView.HSR
+    out = tmp_path / name
+    result = run_raw_export(RawExportJob(take, out, view))
+    times = filmed(take, role)
+    assert result.frames == len(times) == (84 if role is Role.LSR else 9)
+    # Matroska keeps milliseconds; the cameras' own clocks run some ppm off.
+    assert shown(out)[0] == pytest.approx(times, abs=1e-3 if name == "clip.mkv" else 1e-4)
+    lost = len(LOST[role])
+    assert result.warnings == (
+        f"{lost} {role.name} frames are missing among those that are exported: a clip shows the frame before "
+        "a gap until it ends",
+    )
+    said = json.loads(Path(f"{out}.json").read_text())
+    assert said["warnings"] == list(result.warnings)
+    assert said["playback_rate"] == ("240" if role is Role.LSR else "30")
+
+
+def test_raw_clips_of_one_take_stay_together(rig: VirtualRig, session: Session, tmp_path: Path) -> None:
+    take = record(rig, session, tmp_path / "take", Role.LSR, Role.HSR)
+    clips: dict[RawView, list[float]] = {}
+    for view in RawView:
+        out = tmp_path / f"{view.name}.mp4"
+        run_raw_export(RawExportJob(take, out, view))
+        clips[view] = shown(out)[0]
+    with Take.open(take) as opened:
+        hsr = hsr_times_on_lsr_clock(opened.pair())
+        apart = (hsr - opened.lsr.mid_exposure_ns[0]) * 1e-9
+    assert [t + float(apart[0]) for t in clips[RawView.HSR]] == pytest.approx(apart.tolist(), abs=1e-4)
+    assert clips[RawView.LSR] == clips[RawView.SIDE_BY_SIDE]
+    assert clips[RawView.LSR][-1] == pytest.approx(95 / 240, abs=1e-6)
+    assert clips[RawView.HSR][-1] == pytest.approx(11 / 30, abs=1e-6)
+
+
+def test_side_by_side_the_sharp_frame_before_a_gap_is_shown_until_it_ends(
+    rig: VirtualRig, session: Session, tmp_path: Path
+) -> None:
+    take = record(rig, session, tmp_path / "take", Role.HSR)
+    out = tmp_path / "both.mkv"
+    result = run_raw_export(RawExportJob(take, out, codec="ffv1"))
+    assert result.warnings == (
+        "3 HSR frames are missing among those that are exported: a clip shows the frame before a gap until "
+        "it ends",
+    )
+    times, pictures = shown(out)
+    assert times == pytest.approx([k / 240 for k in range(96)], abs=1e-3)
+    with Take.open(take) as opened:
+        sharp = list(raw_frames(opened.pair(), RawView.HSR, list(range(9))))
+        ids = opened.hsr.frame_ids.tolist()
+    halves = [picture[:, :96] for picture in pictures]
+    beside = [next(i for i, s in zip(ids, sharp, strict=True) if np.array_equal(s, half)) for half in halves]
+    # HSR frame n is shown from 3 LSR frames before its moment to 4 after it.
+    whole = [max(0, min(11, (k + 3) // 8)) for k in range(96)]
+    assert beside == [4 if n in LOST[Role.HSR] else n for n in whole]
+
+
+def test_a_part_in_slow_motion_keeps_its_gap(rig: VirtualRig, session: Session, tmp_path: Path) -> None:
+    take = record(rig, session, tmp_path / "take", Role.LSR)
+    out = tmp_path / "part.mp4"
+    job = RawExportJob(take, out, RawView.LSR, playback_fps=30, start_s=27.5 / 240, end_s=44.5 / 240)
+    assert run_raw_export(job).frames == 5
+    assert shown(out)[0] == pytest.approx([0, 1 / 30, 14 / 30, 15 / 30, 16 / 30], abs=1e-6)
+    result = run_raw_export(replace(job, out=tmp_path / "rest.mp4", start_s=44.5 / 240, end_s=None))
+    assert (result.frames, result.warnings) == (51, ())
+
+
+def test_pictures_are_one_file_a_frame(rig: VirtualRig, session: Session, tmp_path: Path) -> None:
+    take = record(rig, session, tmp_path / "take", Role.LSR)
+    result = run_raw_export(RawExportJob(take, tmp_path / "pictures", RawView.LSR, "png"))
+    assert len(list((tmp_path / "pictures").iterdir())) == result.frames == 84
+    assert "12 LSR frames are missing" in result.warnings[0]
+
+
+def test_a_stream_whose_take_cannot_be_fused_is_shown_in_its_own_time(
+    rig: VirtualRig, session: Session, tmp_path: Path
+) -> None:
+    take = record(rig, session, tmp_path / "take", Role.LSR)
+    about = json.loads((take / "take.json").read_text())
+    about["trigger"]["ratio"] = 5
+    (take / "take.json").write_text(json.dumps(about))
+    out = tmp_path / "clip.mp4"
+    result = run_raw_export(RawExportJob(take, out, RawView.LSR))
+    assert shown(out)[0] == pytest.approx(filmed(take, Role.LSR), abs=1e-4)
+    assert "12 LSR frames are missing" in result.warnings[0]
+    assert json.loads(Path(f"{out}.json").read_text())["playback_rate"] == "240"
