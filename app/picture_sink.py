@@ -68,6 +68,7 @@ class PictureSink:
                 if not whole:
                     raise OutputError(f"{name}: a picture of {image.shape} cannot be stored as PNG")
                 temporary.write_bytes(data.tobytes())
+            # Each by itself: synced at the end only, a power cut would cost the work of half a minute.
             give_name(temporary, name)
         except OSError as error:
             raise explain_write_error(error, self._path) from error
