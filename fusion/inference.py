@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -77,35 +76,24 @@ class AWnetSynthesiser:
     @torch.inference_mode()
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
-        size = upscaled.shape[:2]
+        size = (upscaled.shape[0], upscaled.shape[1])
         up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
         found: list[FlowArray] = []
-        base = None
-        seen: list[Tensor] = []
         if self._flow is not None:
             source = self._flow
             found = side_by_side(lambda reference: source(upscaled, reference), references)
-        if self._base is not None and self._network.refined:
-            live, reached = _sharpen(self._base, upscaled, references, found, self._noise, self._device)
-            picture, weight = (
-                pad_to_multiple(crop(each, *size), MULTIPLE) for each in (live.out, live.weight)
-            )
-            base = partial(_same, Base(picture, weight))
-            seen = [torch.from_numpy(one)[None, None].to(self._device) > 0 for one in reached]
+        base, seen = self._look_at_base(upscaled, references, found)
         # At a clip's end the next sharp frame is missing: the first one stands in for it.
         missing = self._network.references - len(references)
         given = [*references, *[references[0]] * missing]
-        flows = [
-            pad_to_multiple(torch.from_numpy(flow).permute(2, 0, 1)[None].to(self._device), MULTIPLE)
-            for flow in [*found, *found[:1] * missing]
-        ]
+        flows = [_padded_flow(flow, self._device) for flow in [*found, *found[:1] * missing]]
         images = [pad_to_multiple(to_planes(r.image, self._device), MULTIPLE) for r in given]
         matched = [
             pad_to_multiple(to_planes(r.matched, self._device), MULTIPLE)
             for r in given
             if self._network.matched and not flows
         ]
-        camera = LsrCamera((lsr.shape[0], lsr.shape[1]), (size[0], size[1]), self._noise)
+        camera = LsrCamera((lsr.shape[0], lsr.shape[1]), size, self._noise)
         fused = self._network(
             images[0], up, *images[1:], matched=matched, flows=flows, camera=camera, base=base
         )
@@ -113,11 +101,7 @@ class AWnetSynthesiser:
         made = back_project(made, to_planes(lsr.astype(np.float32), self._device), self._lsr_trust)
         weight = crop(fused.weight, *size)
         if base is None:
-            for reference, flow in zip(references, fused.flow.split(2, dim=1), strict=False):
-                if reference.valid is not None:
-                    there = torch.from_numpy(reference.valid.astype(np.float32))[None, None].to(self._device)
-                    there = backward_warp(pad_to_multiple(there, MULTIPLE), flow)[0]
-                    seen.append(crop(there, *size) >= _SEEN)
+            seen = self._reached(references, fused.flow, size)
         if len(seen) < len(references):
             return _synthesis(made, weight, size, None)
         # Where one of them ends it is filled from the LSR stream: the network sees that it has no detail.
@@ -125,6 +109,29 @@ class AWnetSynthesiser:
         out = torch.where(within, made, crop(up, *size))
         valid = within[0, 0].cpu().numpy()
         return _synthesis(out, weight * within, size, np.ascontiguousarray(valid))
+
+    def _look_at_base(
+        self, upscaled: FloatImage, references: Sequence[Reference], flows: Sequence[FlowArray]
+    ) -> tuple[Callable[[Sequence[Tensor]], Base] | None, list[Tensor]]:
+        """What a refined network goes on from, and where each limited reference reaches, unpadded."""
+        if self._base is None or not self._network.refined:
+            return None, []
+        live, reached = _sharpen(self._base, upscaled, references, flows, self._noise, self._device)
+        picture, weight = (
+            pad_to_multiple(crop(each, *upscaled.shape[:2]), MULTIPLE) for each in (live.out, live.weight)
+        )
+        base = Base(picture, weight)
+        return lambda _: base, [torch.from_numpy(one)[None, None].to(self._device) > 0 for one in reached]
+
+    def _reached(self, references: Sequence[Reference], flows: Tensor, size: tuple[int, int]) -> list[Tensor]:
+        """Where each limited reference reaches by the network's own measure: whole pixels, inside."""
+        seen = []
+        for reference, flow in zip(references, flows.chunk(self._network.references, dim=1), strict=False):
+            if reference.valid is not None:
+                there = torch.from_numpy(reference.valid.astype(np.float32))[None, None].to(self._device)
+                there, _ = backward_warp(pad_to_multiple(there, MULTIPLE), flow)
+                seen.append(crop(there, *size) >= _SEEN)
+        return seen
 
 
 class LearnedFlow:
@@ -258,8 +265,9 @@ def _sharpen(
     return network(up, prepared, noise), seen
 
 
-def _same(base: Base, _flows: Sequence[Tensor]) -> Base:
-    return base
+def _padded_flow(flow: FlowArray, device: str) -> Tensor:
+    """(H, W, 2) as (1, 2, H, W) on `device`, padded for AWnet."""
+    return pad_to_multiple(torch.from_numpy(flow).permute(2, 0, 1)[None].to(device), MULTIPLE)
 
 
 def _synthesis(out: Tensor, weight: Tensor, size: Sequence[int], valid: np.ndarray | None) -> Synthesis:
