@@ -161,8 +161,7 @@ def base_for(scale: float, noise_variance: float) -> ModelCard:
         WeightsError: None is shipped.
 
     """
-    cards = [card for card in shipped() if card.method == "live"]
-    card = nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
+    card = _nearest_live(scale, noise_variance)
     if card is None:
         raise WeightsError("awnet goes on from a live model, and none is shipped; install Twinrate again")
     return card
@@ -175,11 +174,15 @@ def upscaler_for(scale: float, noise_variance: float) -> ModelCard:
         WeightsError: None is shipped for about this scale.
 
     """
-    cards = [card for card in shipped() if card.method == "live"]
-    card = nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
+    card = _nearest_live(scale, noise_variance)
     if card is None or abs(math.log(card.scale / scale)) > math.log(_FARTHEST_GUESS):
         raise WeightsError(f"no learned upscaler for scale {scale:g} is shipped; use bicubic")
     return card
+
+
+def _nearest_live(scale: float, noise_variance: float) -> ModelCard | None:
+    cards = [card for card in shipped() if card.method == "live"]
+    return nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
 
 
 def flow_file(wish: Path | None) -> Path | None:
