@@ -154,14 +154,25 @@ def _made_for(card: ModelCard, noise_variance: float) -> bool:
     return card.noise_from <= noise_variance <= max(card.noise_variance * _FARTHEST_NOISE, _CLEAN)
 
 
-def base_for(scale: float, noise_variance: float) -> ModelCard:
-    """The shipped `live` model whose frames a refined `awnet` goes on from.
+def bases() -> list[ModelCard]:
+    """The shipped `live` models, by name."""
+    return [card for card in shipped() if card.method == "live"]
+
+
+def base_for(scale: float, noise_variance: float, among: list[ModelCard] | None = None) -> ModelCard:
+    """The `live` model whose frames a refined `awnet` goes on from.
+
+    Args:
+        scale: Output pixels per LSR pixel.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1.
+        among: Models to choose from; None for the shipped ones, whose cards are read.
 
     Raises:
-        WeightsError: None is shipped.
+        WeightsError: There is none.
 
     """
-    card = _nearest_live(scale, noise_variance)
+    cards = bases() if among is None else among
+    card = nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
     if card is None:
         raise WeightsError("awnet goes on from a live model, and none is shipped; install Twinrate again")
     return card
@@ -174,15 +185,10 @@ def upscaler_for(scale: float, noise_variance: float) -> ModelCard:
         WeightsError: None is shipped for about this scale.
 
     """
-    card = _nearest_live(scale, noise_variance)
+    card = nearest(bases(), scale=scale, noise_variance=noise_variance, references=None)
     if card is None or abs(math.log(card.scale / scale)) > math.log(_FARTHEST_GUESS):
         raise WeightsError(f"no learned upscaler for scale {scale:g} is shipped; use bicubic")
     return card
-
-
-def _nearest_live(scale: float, noise_variance: float) -> ModelCard | None:
-    cards = [card for card in shipped() if card.method == "live"]
-    return nearest(cards, scale=scale, noise_variance=noise_variance, references=None)
 
 
 def flow_file(wish: Path | None) -> Path | None:

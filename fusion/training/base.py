@@ -10,13 +10,14 @@ from torch import Tensor
 from fusion.awnet import Base
 from fusion.live import LiveNet, load_live, move_reference
 from fusion.training.degrade import Pictures
-from fusion.weights import ModelCard, base_for, fingerprint, shipped
+from fusion.weights import ModelCard, base_for, bases, fingerprint
 
 
 class LiveBase:
     """The shipped `live` models, each where it would run."""
 
     def __init__(self) -> None:
+        self._cards = bases()
         self._networks: dict[str, LiveNet] = {}
 
     @torch.no_grad()
@@ -27,20 +28,26 @@ class LiveBase:
             WeightsError: None is shipped.
 
         """
+        # In use it works in float32 as well.
+        with torch.autocast(pictures.lsr_up.device.type, enabled=False):
+            return self._made(pictures, flows)
+
+    def _made(self, pictures: Pictures, flows: Sequence[Tensor]) -> Base:
         size = (pictures.lsr.shape[-2], pictures.lsr.shape[-1])
         scale = pictures.target.shape[-2] / size[0]
         moved = [
             move_reference(image, flow, size) for image, flow in zip(pictures.references, flows, strict=True)
         ]
+        # Where there is only one reference it stands in for the others.
+        first, *others = pictures.references
+        alone = torch.stack([(first == other).flatten(1).all(dim=1) for other in [first, *others]]).all(dim=0)
         groups: dict[tuple[str, int], list[int]] = {}
         cards: dict[str, ModelCard] = {}
-        for index, variance in enumerate(pictures.variance.tolist()):
-            card = base_for(scale, variance)
+        told = zip(pictures.variance.tolist(), alone.tolist(), strict=True)
+        for index, (variance, lonely) in enumerate(told):
+            card = base_for(scale, variance, self._cards)
             cards[card.name] = card
-            # Where there is only one reference it stands in for the others.
-            first, *others = (image[index] for image in pictures.references)
-            count = 1 if all(torch.equal(first, other) for other in others) else 1 + len(others)
-            groups.setdefault((card.name, count), []).append(index)
+            groups.setdefault((card.name, 1 if lonely else len(moved)), []).append(index)
         made = Base(torch.empty_like(pictures.lsr_up), torch.empty_like(pictures.lsr_up[:, :1]))
         for (name, count), which in groups.items():
             given = [
@@ -62,4 +69,4 @@ class LiveBase:
 
 def base_fingerprints() -> dict[str, str]:
     """SHA-256 of each shipped `live` model by name: which frames a training went on from."""
-    return {card.name: fingerprint(card.path) for card in shipped() if card.method == "live"}
+    return {card.name: fingerprint(card.path) for card in bases()}
