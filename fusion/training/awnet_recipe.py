@@ -63,9 +63,9 @@ def fusion_loss(
         matched=pictures.matched if matched else (),
         flows=pictures.flows,
         camera=LsrCamera((rows, columns), (height, width), pictures.variance.sqrt().reshape(-1, 1, 1, 1)),
-        base=partial(base, pictures) if base else None,
+        base=partial(base, pictures) if base is not None else None,
     )
-    if base:
+    if base is not None:
         loss = corrected_error(fused.out, pictures)
         if fused.flow.requires_grad:
             flows = fused.flow.split(2, dim=1)
