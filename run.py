@@ -14,6 +14,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 OLDEST_PYTHON = (3, 10)
+TEST_EXTRAS = "test,train"
+TEST_STAMP = VENV / ".twinrate-test"
 
 # Shared libraries that the PyQt6, OpenCV and xcb parts load, and the Debian/Ubuntu packages that hold them.
 LIBRARIES = {
@@ -94,7 +97,8 @@ def install_packages(packages: list[str]) -> None:
     if shutil.which("apt-get") is None:
         fail(f"this system lacks what these Debian packages hold, please install them: {' '.join(packages)}")
     if os.geteuid() != 0:
-        fail(f"some system packages are missing; run:\n    sudo {' '.join(command)}\nand then this again")
+        both = f"sudo apt-get update && sudo {' '.join(command)}"
+        fail(f"some system packages are missing; run:\n    {both}\nand then this again")
     say(f"installing system packages: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["apt-get", "update", "-q"], command):
@@ -118,35 +122,55 @@ def fingerprint(extras: str) -> str:
 
 def set_up(*, for_tests: bool) -> None:
     """Make .venv as constraints.txt says, unless that was done already."""
-    extras = "test,train" if for_tests else "train"
-    stamp = VENV / f".twinrate-{'test' if for_tests else 'run'}"
+    extras, stamp = (TEST_EXTRAS, TEST_STAMP) if for_tests else ("train", VENV / ".twinrate-run")
     packages = missing_packages(for_tests=for_tests)
     if packages:
         install_packages(packages)
-    wanted = fingerprint(extras)
-    if stamp.is_file() and stamp.read_text() == wanted and venv_python().exists():
+    # What the tests need holds all that the program needs.
+    done = {stamp: fingerprint(extras), TEST_STAMP: fingerprint(TEST_EXTRAS)}
+    if any(file.is_file() and file.read_text() == wanted for file, wanted in done.items()) and works():
         return
-    say("setting up .venv (once; this downloads some hundred megabytes)")
-    if not venv_python().exists():
-        # A new process, because this one may have been started before the venv module was installed.
-        made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], stdout=sys.stderr, check=False)
-        if made.returncode != 0:
-            fail(f"the virtual environment {VENV} could not be made; remove that folder and try again")
+    say("setting up .venv (once; up to 3 GB are downloaded, which takes some minutes)")
+    make_venv()
     pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     install = [*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[{extras}]"]
     if subprocess.run(install, stdout=sys.stderr, check=False).returncode != 0:
-        fail("packages could not be installed; check the network connection, then run this again")
-    stamp.write_text(wanted)
+        fail("packages could not be installed; pip says why above. Is the network there? Then run this again")
+    stamp.write_text(done[stamp])
+
+
+def works() -> bool:
+    """Whether .venv can be used: a killed set-up or a newer system Python leaves one that cannot."""
+    command = [str(venv_python()), "-c", "import pip"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def make_venv() -> None:
+    """Make .venv, or make it anew where it cannot be used."""
+    if works():
+        return
+    if not os.access(ROOT, os.W_OK):
+        fail(f"{ROOT} cannot be written to; copy Twinrate to a folder of your own and run it there")
+    # A new process, because this one may have been started before the venv module was installed.
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
+        fail(f"the virtual environment {VENV} could not be made; Python says why above")
 
 
 def run(*command: str) -> int:
-    """Run the project's Python on `command`; Ctrl-C goes to it, not to us."""
+    """Run the project's Python on `command`; signals that end us go to it."""
     process = subprocess.Popen([str(venv_python()), *command], cwd=None)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while True:
         try:
-            return process.wait()
+            code = process.wait()
         except KeyboardInterrupt:
             continue
+        # As a shell has it: a program that a signal ended.
+        return code if code >= 0 else 128 - code
 
 
 def test(arguments: list[str]) -> int:
