@@ -12,13 +12,10 @@ from drivers._clip_hdr import HLG, PQ, HdrConverter
 
 Picture = npt.NDArray[np.uint8]
 
-_EXACT = (
-    Interpolation.BILINEAR
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.ACCURATE_RND
-    | Interpolation.BITEXACT
-)
+_EXACT = 0x2 | 0x2000 | 0x4000 | 0x40000 | 0x80000
+"""libswscale's SWS_BILINEAR, _FULL_CHR_H_INT, _FULL_CHR_H_INP, _ACCURATE_RND and _BITEXACT, which PyAV names
+from version 18 on only."""
+
 _UNSPECIFIED = 2
 _LUMA_FIRST = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"})
 _HD_ROWS = 720
@@ -55,7 +52,7 @@ class ColourConverter:
         """
         matrix: Colorspace | None = None
         if is_hdr(frame) and not frame.format.is_rgb:
-            source = self._hdr.to_display(frame, int(_EXACT))
+            source = self._hdr.to_display(frame, _EXACT)
         else:
             source = frame
             untagged = int(frame.colorspace) == _UNSPECIFIED
