@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 OLDEST_PYTHON = (3, 10)
+TYPED_PYTHON = (3, 11)
 TEST_EXTRAS = "test,train"
 TEST_STAMP = VENV / ".twinrate-test"
 
@@ -184,6 +185,9 @@ def test(arguments: list[str]) -> int:
     )
     os.chdir(ROOT)
     for name, command in checks:
+        if name == "types" and sys.version_info < TYPED_PYTHON:
+            say("types: left out, since numpy's are told apart only by versions that need a newer Python")
+            continue
         say(f"{name} ...")
         code = run(*command)
         if code != 0:
