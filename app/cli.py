@@ -85,6 +85,12 @@ def _is_fusion_error(error: Exception) -> bool:
     return isinstance(error, FusionError)
 
 
+def _command_of(error: TyperException) -> str:
+    """The command that found the error; what it found may be no command, so the line typed does not say."""
+    context = getattr(error, "ctx", None)
+    return "twinrate" if context is None else str(context.command_path)
+
+
 def _fail(message: str, arguments: list[str], code: int = 1) -> NoReturn:
     sentence = " ".join(message.split())
     err.print(f"twinrate: {sentence}", markup=False)
@@ -106,8 +112,11 @@ def run(arguments: list[str]) -> NoReturn:
             traceback.print_exc()
         _fail(str(error), arguments)
     except TyperException as error:
-        command = " ".join(["twinrate", *arguments[:1]]) if arguments[:1] else "twinrate"
-        _fail(f"{error.format_message()} (try: {command} --help)", arguments, code=2)
+        message = error.format_message()
+        if not message:
+            # A bare `twinrate` or `twinrate calibrate` has printed its help; there is nothing to add.
+            sys.exit(2)
+        _fail(f"{message} (try: {_command_of(error)} --help)", arguments, code=2)
     except (KeyboardInterrupt, Abort):
         _fail("stopped", arguments)
     except BrokenPipeError:
