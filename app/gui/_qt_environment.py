@@ -11,8 +11,10 @@ import os
 import sys
 
 from app.errors import AppError
+from app.gui._screens import screen_answers
 
 _SET_BY_OPENCV = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
+_SCREENS = {"wayland": "WAYLAND_DISPLAY", "xcb": "DISPLAY"}  # Qt platform: what names its screen
 
 
 def prepare_qt(*, picture_only: bool = False) -> None:
@@ -22,7 +24,7 @@ def prepare_qt(*, picture_only: bool = False) -> None:
         picture_only: The window is only made for a screenshot; without a screen it is drawn off screen.
 
     Raises:
-        AppError: There is no screen to open a window on.
+        AppError: There is no screen to open a window on, or it does not answer.
 
     """
     wanted = {name: os.environ.get(name) for name in _SET_BY_OPENCV}
@@ -40,13 +42,29 @@ def prepare_qt(*, picture_only: bool = False) -> None:
         return
     if not picture_only:
         raise AppError(
-            "there is no screen to open a window on; log in on a desktop, forward one with ssh -X, or make a "
-            "picture of the window with --screenshot FILE"
+            f"{_what_is_missing()}; log in on a desktop, forward one with ssh -X, or make a picture of the "
+            "window with --screenshot FILE"
         )
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 
 def _has_screen() -> bool:
+    """Whether Qt will find a screen; of two that are named, one that does not answer is kept from it."""
     if not sys.platform.startswith("linux"):
         return True
-    return any(os.environ.get(name) for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"))
+    chosen = os.environ.get("QT_QPA_PLATFORM")
+    if chosen:
+        return any(screen_answers(platform.partition(":")[0]) for platform in chosen.split(";"))
+    named = [platform for platform, variable in _SCREENS.items() if os.environ.get(variable)]
+    answering = [platform for platform in named if screen_answers(platform)]
+    if answering and answering != named:
+        os.environ["QT_QPA_PLATFORM"] = answering[0]
+    return bool(answering)
+
+
+def _what_is_missing() -> str:
+    variables = ("QT_QPA_PLATFORM", *_SCREENS.values())
+    named = [f"{variable}={os.environ[variable]}" for variable in variables if os.environ.get(variable)]
+    if not named:
+        return "there is no screen to open a window on"
+    return f"the screen to open a window on does not answer ({', '.join(named)})"
