@@ -15,6 +15,7 @@ from app.gui._screens import screen_answers
 
 _SET_BY_OPENCV = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
 _SCREENS = {"wayland": "WAYLAND_DISPLAY", "xcb": "DISPLAY"}  # Qt platform: what names its screen
+_SIZE_HINTS = "This plugin does not support propagateSizeHints()"
 
 
 def prepare_qt(*, picture_only: bool = False) -> None:
@@ -38,14 +39,34 @@ def prepare_qt(*, picture_only: bool = False) -> None:
             os.environ[name] = value
     os.environ["QT_API"] = "pyqt6"
     os.environ["PYQTGRAPH_QT_LIB"] = "PyQt6"
-    if _has_screen():
-        return
-    if not picture_only:
-        raise AppError(
-            f"{_what_is_missing()}; log in on a desktop, forward one with ssh -X, or make a picture of the "
-            "window with --screenshot FILE"
-        )
-    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    if not _has_screen():
+        if not picture_only:
+            raise AppError(
+                f"{_what_is_missing()}; log in on a desktop, forward one with ssh -X, or make a picture of "
+                "the window with --screenshot FILE"
+            )
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    # Only there: on a real screen no message of Qt's threads should have to wait for Python.
+    if os.environ.get("QT_QPA_PLATFORM", "").startswith("offscreen"):
+        _silence_size_hints()
+
+
+def _silence_size_hints() -> None:
+    """Keep back what Qt says of every window off screen; all else that it says goes where it went before.
+
+    The message has no logging category of its own, so no logging rule can pick it out.
+    """
+    from PyQt6.QtCore import QMessageLogContext, QtMsgType, qFormatLogMessage, qInstallMessageHandler
+
+    def handler(kind: QtMsgType, context: QMessageLogContext, message: str | None) -> None:
+        if message == _SIZE_HINTS:
+            return
+        if before is not None:
+            before(kind, context, message)
+        else:
+            print(qFormatLogMessage(kind, context, message), file=sys.stderr, flush=True)
+
+    before = qInstallMessageHandler(handler)
 
 
 def _has_screen() -> bool:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import cv2
 import pytest
+from PyQt6.QtCore import qInstallMessageHandler, qWarning
+
+from app.gui._qt_environment import prepare_qt
 
 _PROGRAM = """
 import sys
@@ -46,7 +49,8 @@ def display() -> Iterator[str]:
         process.wait(10)
 
 
-def _picture(folder: Path, environment: dict[str, str | None]) -> None:
+def _picture(folder: Path, environment: dict[str, str | None]) -> str:
+    """Make a picture, check it, and return what the program said on standard error."""
     surroundings = {**os.environ, **{k: v for k, v in environment.items() if v is not None}}
     for name in (k for k, v in environment.items() if v is None):
         surroundings.pop(name, None)
@@ -66,6 +70,7 @@ def _picture(folder: Path, environment: dict[str, str | None]) -> None:
     # A live picture has far more colours than an empty window.
     assert image[150:500, 50:400].std() > 20
     assert not (folder / "settings.json").exists()
+    return done.stderr
 
 
 def test_window_on_a_real_x_server(display: str, tmp_path: Path) -> None:
@@ -73,4 +78,38 @@ def test_window_on_a_real_x_server(display: str, tmp_path: Path) -> None:
 
 
 def test_picture_without_any_screen(tmp_path: Path) -> None:
-    _picture(tmp_path, {"DISPLAY": None, "QT_QPA_PLATFORM": None, "WAYLAND_DISPLAY": None})
+    said = _picture(tmp_path, {"DISPLAY": None, "QT_QPA_PLATFORM": None, "WAYLAND_DISPLAY": None})
+    assert said == ""
+
+
+def test_only_size_hints_are_kept_back() -> None:
+    program = """
+from app.gui._qt_environment import prepare_qt
+prepare_qt(picture_only=True)
+from PyQt6.QtCore import qWarning
+qWarning("This plugin does not support propagateSizeHints()")
+qWarning("This plugin does not support raise()")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stderr == "This plugin does not support raise()\n"
+
+
+def test_earlier_message_handler_hears_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    heard: list[str | None] = []
+    before = qInstallMessageHandler(lambda kind, context, message: heard.append(message))
+    try:
+        prepare_qt()
+        qWarning("This plugin does not support propagateSizeHints()")
+        qWarning("something else")
+    finally:
+        qInstallMessageHandler(before)
+    assert heard == ["something else"]
