@@ -75,8 +75,10 @@ def author(
         for picture, tick in zip(pictures, ticks, strict=True):
             kind = "rgb48le" if picture.dtype == np.uint16 else "rgb24"
             frame = av.VideoFrame.from_ndarray(picture, format=kind)
-            matrix = None if colour is None else colour[2]
-            frame = frame.reformat(format=pix_fmt, dst_colorspace=matrix, dst_color_range=1)
+            if colour is not None:
+                # PyAV 17 takes no BT.2020 for a destination, but keeps to what the frame is tagged with.
+                frame.colorspace = colour[2]
+            frame = frame.reformat(format=pix_fmt, dst_color_range=1)
             frame.pts, frame.time_base = tick, Fraction(1, time_base)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
