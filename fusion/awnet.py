@@ -248,16 +248,15 @@ class AWnet(nn.Module):
         if self.upscaler is not None:
             with torch.no_grad():
                 lsr_up = lsr_up + self.upscaler(lsr_up)
-        told: list[Tensor] = []
         before: Base | None = None
-        differences = [image - lsr_up for image in warped]
-        stack = [*warped, lsr_up, *flows]
+        seen = [*warped, lsr_up, *flows]
         if camera is not None and base is not None and self.refined:
-            differences, told = _compare(warped, lsr_up, camera)
             before = base(flows)
-            told.append(before.picture - lsr_up)
+            seen += [*_compare(warped, lsr_up, camera), before.picture - lsr_up]
             lsr_up = before.picture.detach()
-        inputs = torch.cat((*stack, *differences, *told), dim=1).detach()
+        else:
+            seen += [image - lsr_up for image in warped]
+        inputs = torch.cat(seen, dim=1).detach()
         raw = self.fusion(inputs) if learning else self.fusion.in_tiles(inputs)
         if self.direct:
             empty = lsr_up[:, :0]
@@ -275,9 +274,7 @@ class AWnet(nn.Module):
         return fused._replace(weight=fused.weight + left * before.weight)
 
 
-def _compare(
-    warped: Sequence[Tensor], lsr_up: Tensor, camera: LsrCamera
-) -> tuple[list[Tensor], list[Tensor]]:
+def _compare(warped: Sequence[Tensor], lsr_up: Tensor, camera: LsrCamera) -> list[Tensor]:
     """Each moved reference's coarse difference from the frame; then how far they agree, and the noise."""
     noise = torch.zeros_like(lsr_up[:, :1]) + camera.noise
     scale = camera.area[0] / camera.size[0]
@@ -289,7 +286,7 @@ def _compare(
         agreement(image - one, difference, noise, tolerance) / MOST_LOGIT
         for image, one, difference in zip(moved, left, differences, strict=True)
     ]
-    return differences, [*agrees, noise * _NOISE_GAIN]
+    return [*differences, *agrees, noise * _NOISE_GAIN]
 
 
 def blend(
