@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from fusion.background import FlowArray
 from fusion.gop import Mask, Reference, Synthesis
+from fusion.joint_motion import JointMotion
 from fusion.motion import DisFlow, FlowSource, reaches, side_by_side, warp_array
 from fusion.resample import (
     BACK_PROJECTIONS,
@@ -50,7 +52,7 @@ class Classical:
     recursion = "direct"
 
     def __init__(self, scale: float, noise_variance: float = 0.0, flow: FlowSource | None = None) -> None:
-        self._flow = flow or DisFlow(scale, noise_variance)
+        self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale)
         self._share = DETAIL_SHARE / scale
         self._floor = FLOOR + NOISE_TOLERANCE * float(np.sqrt(noise_variance))
         # The noisier the LSR frame, the more of its low frequencies come from the reference as well:
@@ -63,7 +65,10 @@ class Classical:
         detail = np.zeros_like(upscaled)
         total = np.zeros((*upscaled.shape[:2], 1), np.float32)
         best = np.zeros_like(total)
-        found = side_by_side(lambda reference: self._detail(upscaled, reference), references)
+        flows = self._motion(upscaled, references)
+        found = side_by_side(
+            lambda pair: self._detail(upscaled, *pair), list(zip(references, flows, strict=True))
+        )
         for warped, confidence, weight in found:
             detail += weight * confidence * warped
             total += weight
@@ -77,10 +82,9 @@ class Classical:
         return Synthesis(to_bytes(out), best[..., 0], valid)
 
     def _detail(
-        self, upscaled: FloatImage, reference: Reference
+        self, upscaled: FloatImage, reference: Reference, flow: FlowArray
     ) -> tuple[FloatImage, FloatImage, FloatImage]:
         """What one reference adds (H, W, 3), the confidence in it, and its weight beside others (H, W, 1)."""
-        flow = self._flow(upscaled, reference)
         moved = warp_array(reference.image, flow)
         # Not the matched reference moved: what the LSR camera makes of a detail depends on its place.
         matched = lose_detail(moved, reference.lsr_size)

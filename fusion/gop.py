@@ -47,6 +47,7 @@ class Reference:
         matched: The same after the LSR camera's loss of detail: reduced to its size and enlarged again.
         valid: (H, W) bool, False where the picture does not show the scene; None for valid everywhere.
         lsr_size: Rows and columns of the LSR frames.
+        fused: Whether the picture is itself a fused one (recursion), not what a camera saw.
 
     """
 
@@ -54,6 +55,7 @@ class Reference:
     matched: FloatImage
     valid: Mask | None
     lsr_size: tuple[int, int]
+    fused: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +81,12 @@ class Synthesiser(Protocol):
 
 
 def prepare_reference(
-    image: ByteImage, valid: Mask | None, lsr_size: tuple[int, int], fill: FloatImage | None = None
+    image: ByteImage,
+    valid: Mask | None,
+    lsr_size: tuple[int, int],
+    fill: FloatImage | None = None,
+    *,
+    fused: bool = False,
 ) -> Reference:
     """Make a picture ready to be warped.
 
@@ -88,12 +95,13 @@ def prepare_reference(
         valid: (H, W) bool or None.
         lsr_size: Rows and columns of the LSR frames.
         fill: (H, W, 3) float32 put where `valid` is False, so that a black border cannot pull the flow.
+        fused: Whether it is itself a fused picture.
 
     """
     sharp = image.astype(np.float32)
     if valid is not None and fill is not None:
         sharp = np.where(valid[..., None], sharp, fill)
-    return Reference(sharp, lose_detail(sharp, lsr_size), valid, lsr_size)
+    return Reference(sharp, lose_detail(sharp, lsr_size), valid, lsr_size, fused)
 
 
 def synthesis_order(distances: Sequence[int], recursion: str) -> list[int]:
@@ -158,7 +166,7 @@ def synthesise_gop(
             synthesis = synthesiser.synthesise(lsr[position], upscaled, [previous, *sharp[1:]])
         frame = FusedFrame(synthesis.image, position, distance, origin, synthesis.weight)
         if recursion == "recurrent" and (distance or not same_view):
-            previous = prepare_reference(synthesis.image, synthesis.valid, lsr[0].shape[:2])
+            previous = prepare_reference(synthesis.image, synthesis.valid, lsr[0].shape[:2], fused=True)
             origin = "hstr"
         if recursion == "recurrent" and distance < 0:
             held.append(frame)

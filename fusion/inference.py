@@ -14,9 +14,10 @@ from fusion.background import FlowArray
 from fusion.errors import FusionInputError
 from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
+from fusion.joint_motion import JointMotion
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveFused, LiveNet, LiveReference, move_reference
-from fusion.motion import DisFlow, FlowSource, learned_searches, reaches, side_by_side
+from fusion.motion import DisFlow, FlowSource, learned_searches, reaches
 from fusion.padding import crop, pad_to_multiple
 from fusion.resample import (
     ByteImage,
@@ -68,7 +69,7 @@ class AWnetSynthesiser:
         self._device = device
         if flow is None and network.refined:
             flow = DisFlow(scale, noise_variance)
-        self._flow = flow
+        self._motion = JointMotion(flow, scale) if flow is not None else None
         self._noise = noise_variance**0.5
         self._lsr_trust = lsr_trust(noise_variance) if network.refined else 0.0
         self.recursion = "direct" if network.refined else "recurrent"
@@ -79,9 +80,8 @@ class AWnetSynthesiser:
         size = (upscaled.shape[0], upscaled.shape[1])
         up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
         found: list[FlowArray] = []
-        if self._flow is not None:
-            source = self._flow
-            found = side_by_side(lambda reference: source(upscaled, reference), references)
+        if self._motion is not None:
+            found = self._motion(upscaled, references)
         base, seen = self._look_at_base(upscaled, references, found)
         # At a clip's end the next sharp frame is missing: the first one stands in for it.
         missing = self._network.references - len(references)
@@ -194,7 +194,7 @@ class LiveSynthesiser:
         flow: FlowSource | None = None,
     ) -> None:
         self._network = network.to(device).eval()
-        self._flow = flow or DisFlow(scale, noise_variance)
+        self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale)
         self._device = device
         self._noise = noise_variance**0.5
         self._lsr_trust = lsr_trust(noise_variance)
@@ -203,7 +203,7 @@ class LiveSynthesiser:
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         size = upscaled.shape[:2]
-        flows = side_by_side(lambda reference: self._flow(upscaled, reference), references)
+        flows = self._motion(upscaled, references)
         fused, seen = _sharpen(self._network, upscaled, references, flows, self._noise, self._device)
         up = to_planes(upscaled, self._device)
         out = crop(fused.out, *size)

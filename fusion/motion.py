@@ -19,6 +19,7 @@ from fusion.background import FlowArray, GreyImage, restore_background
 from fusion.gop import Mask, Reference
 from fusion.resample import FloatImage, lose_detail, to_bytes
 
+_Given = TypeVar("_Given")
 _T = TypeVar("_T")
 
 _SMALLEST = 64
@@ -99,10 +100,10 @@ def _searching(noise_variance: float) -> tuple[int, int, int]:
     return next(row[1:] for row in _SEARCHES if noise_variance >= row[0])
 
 
-def side_by_side(work: Callable[[Reference], _T], references: Sequence[Reference]) -> list[_T]:
-    """`work` done on all references at once: one search alone leaves most of a large machine idle."""
-    with ThreadPoolExecutor(len(references)) as threads:
-        return list(threads.map(work, references))
+def side_by_side(work: Callable[[_Given], _T], given: Sequence[_Given]) -> list[_T]:
+    """`work` done on all that is given at once: one search alone leaves most of a large machine idle."""
+    with ThreadPoolExecutor(len(given)) as threads:
+        return list(threads.map(work, given))
 
 
 def search(dis: cv2.DISOpticalFlow, image: GreyImage, reference: GreyImage) -> FlowArray:
