@@ -8,6 +8,7 @@ precise the farther the motion went and the less what it fetches is like the fra
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from threading import Lock
 from typing import NamedTuple
@@ -62,7 +63,7 @@ class JointMotion:
     def __init__(self, source: FlowSource, scale: float) -> None:
         self._source, self._scale = source, scale
         self._lock = Lock()
-        self._pair: tuple[Reference, Reference] | None = None
+        self._pair: tuple[weakref.ref[FloatImage], ...] = ()
         self._ways: tuple[_Way, _Way] | None = None
 
     def __call__(self, upscaled: FloatImage, references: Sequence[Reference]) -> list[FlowArray]:
@@ -92,9 +93,16 @@ class JointMotion:
 
     def _between(self, first: Reference, second: Reference) -> tuple[_Way, _Way]:
         """Motion from the first sharp picture into the second, and back; the frames of a GoP share both."""
+        images = [first.image, second.image]
         with self._lock:
-            if self._ways is None or self._pair != (first, second):
-                self._pair, self._ways = (first, second), _ways(first, second)
+            known = bool(self._pair) and all(
+                kept() is image for kept, image in zip(self._pair, images, strict=True)
+            )
+            if self._ways is None or not known:
+                self._ways = None
+                self._ways = _ways(*images)
+                # A GoP's pictures take hundreds of megabytes: they must not live on here.
+                self._pair = tuple(weakref.ref(image) for image in images)
             return self._ways
 
     def _variance(self, frame: FloatImage, reference: Reference, flow: FlowArray) -> _Map:
@@ -124,8 +132,8 @@ class JointMotion:
         return np.ascontiguousarray(own + share[..., None] * move, dtype=np.float32)
 
 
-def _ways(first: Reference, second: Reference) -> tuple[_Way, _Way]:
-    pictures = [to_bytes(luma(reference.image)) for reference in (first, second)]
+def _ways(first: FloatImage, second: FloatImage) -> tuple[_Way, _Way]:
+    pictures = [to_bytes(luma(image)) for image in (first, second)]
     there, back = side_by_side(lambda pair: search(_searcher(), *pair), [pictures, pictures[::-1]])
     return _Way(there, _cycle(there, back)), _Way(back, _cycle(back, there))
 

@@ -16,6 +16,7 @@ import torch
 from fusion.awnet import AWnet
 from fusion.engine import METHODS, Fuser, runnable
 from fusion.errors import FusionInputError, MethodError
+from fusion.evaluation.protocols import GOP
 from fusion.gop import Reference, Synthesis, Synthesiser, prepare_reference
 from fusion.inference import AWnetSynthesiser
 from fusion.motion import warp_array
@@ -43,8 +44,8 @@ class Cost:
         width: Of the fused frame [px].
         height: Of the fused frame [px].
         references: Sharp frames used.
-        seconds: Median time for one frame [s].
-        cpu_seconds: Mean processor time for one frame [s].
+        seconds: Median time for one frame of a GoP of 8 [s].
+        cpu_seconds: Mean processor time for one [s].
         memory_mb: Most memory beyond what the process took before, on the device [MiB].
 
     """
@@ -77,7 +78,7 @@ def measure(
         sizes: Width and height of the fused frames [px].
         scale: Output pixels per LSR pixel.
         references: Numbers of sharp frames; methods are measured with those they can use.
-        frames: Frames measured, after one that is not.
+        frames: How often it is measured, after once that does not count.
         device: As in `Fuser`.
         on_row: Hears every row.
 
@@ -151,14 +152,17 @@ def _cost(
     lsr = np.asarray(small, dtype=np.uint8)
     synthesiser, model, used = _synthesiser(method, scale, references, device)
     before = 0.0 if used == "cuda" else float(psutil.Process().memory_info().rss)
-    times, spent = [], 0.0
-    for frame in range(1 + frames):
-        began, cpu = time.perf_counter(), time.process_time()
+    # The first frame of a GoP also pays for what all of them share.
+    shares = np.array((1, GOP - 1)) / GOP
+    costs = []
+    for _ in range(1 + frames):
+        moments = [(time.perf_counter(), time.process_time())]
         ready = [prepare_reference(image, None, lsr.shape[:2]) for image in sharp]
-        synthesiser.synthesise(lsr, upscale(lsr, height, width), ready)
-        if frame:
-            times.append(time.perf_counter() - began)
-            spent += time.process_time() - cpu
+        for _ in shares:
+            synthesiser.synthesise(lsr, upscale(lsr, height, width), ready)
+            moments.append((time.perf_counter(), time.process_time()))
+        costs.append(shares @ np.diff(moments, axis=0))
+    times, spent = np.transpose(costs[1:])
     return Cost(
         method=method,
         model=model,
@@ -167,7 +171,7 @@ def _cost(
         height=height,
         references=references,
         seconds=float(np.median(times)),
-        cpu_seconds=spent / frames,
+        cpu_seconds=float(np.mean(spent)),
         memory_mb=(_most_memory(used) - before) / _MEBIBYTE,
     )
 
