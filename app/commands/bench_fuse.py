@@ -24,7 +24,9 @@ def command(
     refs: Annotated[
         list[int] | None, typer.Option(min=1, max=2, help="Sharp frames; repeatable. 1 and 2 if left out.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, max=100, help="How often it is measured, after once to warm up.")] = 3,
+    frames: Annotated[
+        int, typer.Option(min=1, max=100, help="How often it is measured, after once to warm up.")
+    ] = 3,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     json: JsonOption = False,
 ) -> None:
