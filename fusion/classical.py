@@ -52,7 +52,7 @@ class Classical:
     recursion = "direct"
 
     def __init__(self, scale: float, noise_variance: float = 0.0, flow: FlowSource | None = None) -> None:
-        self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale)
+        self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale, noise_variance)
         self._share = DETAIL_SHARE / scale
         self._floor = FLOOR + NOISE_TOLERANCE * float(np.sqrt(noise_variance))
         # The noisier the LSR frame, the more of its low frequencies come from the reference as well:
@@ -65,7 +65,7 @@ class Classical:
         detail = np.zeros_like(upscaled)
         total = np.zeros((*upscaled.shape[:2], 1), np.float32)
         best = np.zeros_like(total)
-        flows = self._motion(upscaled, references)
+        flows = self._motion(lsr, upscaled, references)
         found = side_by_side(
             lambda pair: self._detail(upscaled, *pair), list(zip(references, flows, strict=True))
         )

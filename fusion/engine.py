@@ -217,6 +217,7 @@ class Fuser:
             recursion=self.recursion,
             cancelled=cancelled or _never,
             same_view=same_view,
+            next_distances=next_distances if len(references) > 1 else None,
         )
         return _within_memory(frames, reference)
 

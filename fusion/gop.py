@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +48,8 @@ class Reference:
         valid: (H, W) bool, False where the picture does not show the scene; None for valid everywhere.
         lsr_size: Rows and columns of the LSR frames.
         fused: Whether the picture is itself a fused one (recursion), not what a camera saw.
+        distance: Signed number of LSR frames from its instant to that of the frame to be made from it; None
+            where that is not known.
 
     """
 
@@ -56,6 +58,7 @@ class Reference:
     valid: Mask | None
     lsr_size: tuple[int, int]
     fused: bool = False
+    distance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +90,7 @@ def prepare_reference(
     fill: FloatImage | None = None,
     *,
     fused: bool = False,
+    distance: float | None = None,
 ) -> Reference:
     """Make a picture ready to be warped.
 
@@ -96,12 +100,13 @@ def prepare_reference(
         lsr_size: Rows and columns of the LSR frames.
         fill: (H, W, 3) float32 put where `valid` is False, so that a black border cannot pull the flow.
         fused: Whether it is itself a fused picture.
+        distance: See `Reference`.
 
     """
     sharp = image.astype(np.float32)
     if valid is not None and fill is not None:
         sharp = np.where(valid[..., None], sharp, fill)
-    return Reference(sharp, lose_detail(sharp, lsr_size), valid, lsr_size, fused)
+    return Reference(sharp, lose_detail(sharp, lsr_size), valid, lsr_size, fused, distance)
 
 
 def synthesis_order(distances: Sequence[int], recursion: str) -> list[int]:
@@ -126,6 +131,7 @@ def synthesise_gop(
     recursion: str,
     cancelled: Callable[[], bool],
     same_view: bool = True,
+    next_distances: Sequence[int] | None = None,
 ) -> Iterator[FusedFrame]:
     """Make the frames of one GoP in time order.
 
@@ -138,6 +144,7 @@ def synthesise_gop(
         cancelled: Asked before every frame; True ends the iteration.
         same_view: The first reference shows exactly what the frame at distance 0 shows and is taken as it is;
             False where it was aligned from another camera and has to be fused like the others.
+        next_distances: The frames' distances from the second reference, where they are known.
 
     Yields:
         Frames by ascending distance. In the recursion those before the synchronised instant are held back
@@ -163,7 +170,10 @@ def synthesise_gop(
         if distance == 0 and same_view:
             synthesis = _synchronised(*references[0], upscaled)
         else:
-            synthesis = synthesiser.synthesise(lsr[position], upscaled, [previous, *sharp[1:]])
+            given = [previous if previous.fused else replace(previous, distance=distance), *sharp[1:]]
+            if next_distances is not None and len(given) > 1:
+                given[1] = replace(given[1], distance=next_distances[position])
+            synthesis = synthesiser.synthesise(lsr[position], upscaled, given)
         frame = FusedFrame(synthesis.image, position, distance, origin, synthesis.weight)
         if recursion == "recurrent" and (distance or not same_view):
             previous = prepare_reference(synthesis.image, synthesis.valid, lsr[0].shape[:2], fused=True)

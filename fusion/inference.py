@@ -69,7 +69,7 @@ class AWnetSynthesiser:
         self._device = device
         if flow is None and network.refined:
             flow = DisFlow(scale, noise_variance)
-        self._motion = JointMotion(flow, scale) if flow is not None else None
+        self._motion = JointMotion(flow, scale, noise_variance) if flow is not None else None
         self._noise = noise_variance**0.5
         self._lsr_trust = lsr_trust(noise_variance) if network.refined else 0.0
         self.recursion = "direct" if network.refined else "recurrent"
@@ -81,7 +81,7 @@ class AWnetSynthesiser:
         up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
         found: list[FlowArray] = []
         if self._motion is not None:
-            found = self._motion(upscaled, references)
+            found = self._motion(lsr, upscaled, references)
         base, seen = self._look_at_base(upscaled, references, found)
         # At a clip's end the next sharp frame is missing: the first one stands in for it.
         missing = self._network.references - len(references)
@@ -194,7 +194,7 @@ class LiveSynthesiser:
         flow: FlowSource | None = None,
     ) -> None:
         self._network = network.to(device).eval()
-        self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale)
+        self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale, noise_variance)
         self._device = device
         self._noise = noise_variance**0.5
         self._lsr_trust = lsr_trust(noise_variance)
@@ -203,7 +203,7 @@ class LiveSynthesiser:
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         size = upscaled.shape[:2]
-        flows = self._motion(upscaled, references)
+        flows = self._motion(lsr, upscaled, references)
         fused, seen = _sharpen(self._network, upscaled, references, flows, self._noise, self._device)
         up = to_planes(upscaled, self._device)
         out = crop(fused.out, *size)

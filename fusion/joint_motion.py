@@ -1,9 +1,10 @@
-"""Motion into all references of a frame, and what two of them say of each other.
+"""Motion into all references of a frame, and what two of them say of each other and of it.
 
 How one sharp picture moved into another is known more exactly than how either moved into a coarse frame
 between them. So the place of a pixel in one reference also says where it is in the other. Each flow becomes
 the mean of its own answer and the other's, as means of unequal precision are weighted: an answer is the less
-precise the farther the motion went and the less what it fetches is like the frame.
+precise the farther the motion went and the less what it fetches is like the frame. Where the frame lies
+between the two in time, it may also follow the way between them evenly.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.background import FlowArray
+from fusion.constant_velocity import choose_motion, even_motion, share_of_way
 from fusion.gop import Mask, Reference
 from fusion.motion import FlowSource, luma, reaches, search, side_by_side, warp_array
-from fusion.resample import FloatImage, lose_detail, to_bytes
+from fusion.resample import ByteImage, FloatImage, lose_detail, to_bytes
 
 _FINEST, _STRIDE, _REFINEMENTS = 0, 4, 5
 _CYCLE = 2.0
@@ -57,17 +59,22 @@ class JointMotion:
     Args:
         source: Finds the motion into a single one.
         scale: Output pixels per LSR pixel.
+        noise_variance: Of the LSR frames, of values in 0..1.
 
     """
 
-    def __init__(self, source: FlowSource, scale: float) -> None:
-        self._source, self._scale = source, scale
+    def __init__(self, source: FlowSource, scale: float, noise_variance: float = 0.0) -> None:
+        self._source, self._scale, self._noise_variance = source, scale, noise_variance
         self._lock = Lock()
         self._pair: tuple[weakref.ref[FloatImage], ...] = ()
         self._ways: tuple[_Way, _Way] | None = None
 
-    def __call__(self, upscaled: FloatImage, references: Sequence[Reference]) -> list[FlowArray]:
-        """Offset (H, W, 2) from each pixel of a frame (H, W, 3) in 0..255 into each reference [px].
+    def __call__(
+        self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]
+    ) -> list[FlowArray]:
+        """Offset (H, W, 2) from each pixel of a frame into each reference [px].
+
+        The frame is given as it is, (h, w, 3), and enlarged, (H, W, 3), both in 0..255.
 
         Fused pictures (`Reference.fused`) say nothing of others: how they moved is only as exact as they are.
         """
@@ -80,13 +87,30 @@ class JointMotion:
         variances = side_by_side(
             lambda pair: self._variance(frame, *pair), list(zip(references, flows, strict=True))
         )
-        return side_by_side(
+        means = side_by_side(
             lambda index: self._mean(
                 flows[index],
                 flows[1 - index],
                 (back, there)[index],
                 (references[1 - index].valid, references[index].valid),
                 (variances[index], variances[1 - index]),
+            ),
+            range(2),
+        )
+        share = share_of_way(references)
+        if share is None:
+            return means
+        onwards, backwards = side_by_side(
+            lambda way: even_motion(*way), [(there.flow, share), (back.flow, 1 - share)]
+        )
+        return side_by_side(
+            lambda index: choose_motion(
+                means[index],
+                (onwards[index], backwards[1 - index]),
+                references[index],
+                lsr,
+                noise_variance=self._noise_variance,
+                scale=self._scale,
             ),
             range(2),
         )

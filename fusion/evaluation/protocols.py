@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,7 @@ def septuplets(
     for position in positions:
         lsr = lsr_frame(frames[position], scale, noise_variance=noise_variance, seed=position)
         around = [k for k in (position + AWAY, position - AWAY)[:references] if k >= 0]
-        sharp = [prepare_reference(frames[k], None, lsr.shape[:2]) for k in around]
+        sharp = [prepare_reference(frames[k], None, lsr.shape[:2], distance=position - k) for k in around]
         yield _judged(synthesiser, name, position, -AWAY, frames[position], lsr, sharp)
 
 
@@ -101,7 +101,10 @@ def ends(
         for position in range(first + 1, last):
             target = frames[position]
             lsr = lsr_frame(target, scale, noise_variance=noise_variance, seed=position)
-            yield _judged(synthesiser, name, position, position - first, target, lsr, sharp)
+            given = [
+                replace(one, distance=position - k) for one, k in zip(sharp, (first, last), strict=False)
+            ]
+            yield _judged(synthesiser, name, position, position - first, target, lsr, given)
 
 
 def aside(
@@ -171,6 +174,7 @@ def gops(
                 sharp,
                 recursion=recursion or synthesiser.recursion,
                 cancelled=lambda: False,
+                next_distances=range(first - other, first - other + GOP)[part],
             ):
                 position = first + part.start + made.position
                 if made.distance:

@@ -157,7 +157,10 @@ def _cost(
     costs = []
     for _ in range(1 + frames):
         moments = [(time.perf_counter(), time.process_time())]
-        ready = [prepare_reference(image, None, lsr.shape[:2]) for image in sharp]
+        ready = [
+            prepare_reference(image, None, lsr.shape[:2], distance=distance)
+            for image, distance in zip(sharp, (1, -1), strict=False)
+        ]
         for _ in shares:
             synthesiser.synthesise(lsr, upscale(lsr, height, width), ready)
             moments.append((time.perf_counter(), time.process_time()))

@@ -62,8 +62,11 @@ def judge(
             target = frames[position]
             lsr = lsr_frame(target, scale, noise_variance=noise_variance)
             up = upscale(lsr, *target.shape[:2])
-            sharp = [frames[k] for k in (position + AWAY, position - AWAY)[:references] if k >= 0]
-            given = [prepare_reference(frame, None, lsr.shape[:2]) for frame in sharp]
+            given = [
+                prepare_reference(frames[k], None, lsr.shape[:2], distance=position - k)
+                for k in (position + AWAY, position - AWAY)[:references]
+                if k >= 0
+            ]
             row = np.concatenate([to_bytes(up), synthesiser.synthesise(lsr, up, given).image, target], axis=1)
             cv2.imwrite(str(picture), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
     return {name: float(np.mean([one.psnr for one in found])) for name, found in figures.items()}

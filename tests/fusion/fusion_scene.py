@@ -33,6 +33,25 @@ def pan(count: int, height: int, width: int, step: tuple[float, float], seed: in
     return frames
 
 
+def layers(count: int, height: int, width: int) -> list[Image]:
+    """Frames of a disc of texture, 2 px right and 1 px up a frame, over one that moves half as fast back."""
+    far, near = (
+        pan(count, height, width, step, seed) for step, seed in (((-1.0, 0.5), 0), ((2.0, -1.0), 50))
+    )
+    frames = []
+    for k in range(count):
+        share = disc(k - count // 2, height, width)[..., None]
+        frames.append(to_bytes((far[k] * (1 - share) + near[k] * share).astype(np.float32)))
+    return frames
+
+
+def disc(after: int, height: int, width: int) -> npt.NDArray[np.float64]:
+    """Where the disc of `layers` is, 0..1, so many frames after the middle one."""
+    rows, columns = np.mgrid[:height, :width]
+    x, y = width / 2 + 2.0 * after, height / 2 - 1.0 * after
+    return np.asarray(np.clip(45.5 - np.hypot(columns - x, rows - y), 0, 1))
+
+
 def reduce(frames: list[Image], scale: int) -> list[Image]:
     """The LSR camera's frames."""
     return [to_bytes(downscale(f, f.shape[0] // scale, f.shape[1] // scale)) for f in frames]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fusion_scene import Image, pan, reduce
+from fusion_scene import Image, layers, pan, reduce
 
 from fusion import Fuser
 from fusion.background import FlowArray
@@ -15,7 +15,7 @@ from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference, synthesise_gop
 from fusion.joint_motion import JointMotion
 from fusion.motion import DisFlow, search
-from fusion.resample import FloatImage, to_bytes, upscale
+from fusion.resample import FloatImage, upscale
 
 HEIGHT, WIDTH, SCALE = 160, 224, 8
 STEP = np.array((3.0, -1.5), np.float32)
@@ -37,12 +37,12 @@ class Given:
         return next(flow for known, flow in self.flows if known is reference)
 
 
-def scene(before: int, after: int) -> tuple[FloatImage, Reference, Reference]:
-    """A frame of a pan, and sharp ones so many frames before and after it."""
+def scene(before: int, after: int) -> tuple[Image, FloatImage, Reference, Reference]:
+    """A frame of a pan, as it is and enlarged, and sharp ones so many frames before and after it."""
     frames = pan(before + after + 1, HEIGHT, WIDTH, (float(STEP[0]), float(STEP[1])), seed=3)
     (lsr,) = reduce(frames[before : before + 1], SCALE)
     first, second = (prepare_reference(frames[k], None, lsr.shape[:2]) for k in (0, -1))
-    return upscale(lsr, HEIGHT, WIDTH), first, second
+    return lsr, upscale(lsr, HEIGHT, WIDTH), first, second
 
 
 def off(flow: FlowArray, motion: np.ndarray) -> float:
@@ -51,11 +51,11 @@ def off(flow: FlowArray, motion: np.ndarray) -> float:
 
 
 def test_of_two_answers_as_far_the_one_that_shows_the_frame_counts_more() -> None:
-    up, first, second = scene(2, 2)
+    lsr, up, first, second = scene(2, 2)
     source = Given()
     source.tell(first, -2 * STEP + OFF)
     source.tell(second, 2 * STEP)
-    before, after = JointMotion(source, SCALE)(up, [first, second])
+    before, after = JointMotion(source, SCALE)(lsr, up, [first, second])
     # Most of the error goes, as the right one shows the frame better; and both fetch the same point.
     assert off(before, -2 * STEP) < 0.4 * np.linalg.norm(OFF)
     assert off(after, 2 * STEP) < 0.2 * np.linalg.norm(OFF)
@@ -63,49 +63,51 @@ def test_of_two_answers_as_far_the_one_that_shows_the_frame_counts_more() -> Non
 
 
 def test_the_nearer_picture_counts_more() -> None:
-    up, first, second = scene(1, 5)
+    lsr, up, first, second = scene(1, 5)
     source = Given()
     source.tell(first, -STEP)
     source.tell(second, 5 * STEP + OFF)
-    near, far = JointMotion(source, SCALE)(up, [first, second])
+    near, far = JointMotion(source, SCALE)(lsr, up, [first, second])
     assert off(near, -STEP) < 0.15 * np.linalg.norm(OFF)
     assert off(far, 5 * STEP) < 0.4 * np.linalg.norm(OFF)
 
 
 def test_answers_that_contradict_each_other_stay_as_they_are() -> None:
-    up, first, second = scene(2, 2)
+    lsr, up, first, second = scene(2, 2)
     wrong = np.array((4.0 * SCALE, 0.0), np.float32)
     source = Given()
     source.tell(first, -2 * STEP + wrong)
     source.tell(second, 2 * STEP)
-    before, after = JointMotion(source, SCALE)(up, [first, second])
+    before, after = JointMotion(source, SCALE)(lsr, up, [first, second])
     assert np.abs((before - source.flows[0][1])[INNER]).max() < 0.1
     assert np.abs((after - source.flows[1][1])[INNER]).max() < 0.1
 
 
 def test_where_a_picture_shows_nothing_it_says_nothing() -> None:
-    up, first, second = scene(2, 2)
+    lsr, up, first, second = scene(2, 2)
     valid = np.ones((HEIGHT, WIDTH), np.bool_)
     valid[:, WIDTH // 2 :] = False
     first = replace(first, valid=valid)
     source = Given()
     source.tell(first, -2 * STEP + OFF)
     source.tell(second, 2 * STEP)
-    for flow, (_, given) in zip(JointMotion(source, SCALE)(up, [first, second]), source.flows, strict=True):
+    for flow, (_, given) in zip(
+        JointMotion(source, SCALE)(lsr, up, [first, second]), source.flows, strict=True
+    ):
         changed = np.linalg.norm(flow - given, axis=2)
         assert changed[40:-40, -60:-20].max() == 0
         assert changed[40:-40, 40:80].mean() > 0.1
 
 
 def test_fused_pictures_and_single_ones_are_taken_as_found() -> None:
-    up, first, second = scene(2, 2)
+    lsr, up, first, second = scene(2, 2)
     source = Given()
     source.tell(first, -2 * STEP + OFF)
     fused = replace(second, fused=True)
     source.tell(fused, 2 * STEP)
     joint = JointMotion(source, SCALE)
     for references in ([first], [first, fused]):
-        for flow, (_, given) in zip(joint(up, references), source.flows, strict=False):
+        for flow, (_, given) in zip(joint(lsr, up, references), source.flows, strict=False):
             np.testing.assert_array_equal(flow, given)
 
 
@@ -129,22 +131,9 @@ def test_a_gop_looks_once_how_its_sharp_pictures_moved(monkeypatch: pytest.Monke
     assert gop("recurrent") == 2
 
 
-def layers(count: int) -> list[Image]:
-    """A disc of texture that moves over another one."""
-    far, near = (
-        pan(count, HEIGHT, WIDTH, step, seed) for step, seed in (((-1.0, 0.5), 0), ((2.0, -1.0), 50))
-    )
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    frames = []
-    for k in range(count):
-        x, y = WIDTH / 2 + 2.0 * (k - count // 2), HEIGHT / 2 - 1.0 * (k - count // 2)
-        share = np.clip(45.5 - np.hypot(columns - x, rows - y), 0, 1)[..., None]
-        frames.append(to_bytes((far[k] * (1 - share) + near[k] * share).astype(np.float32)))
-    return frames
-
-
 def test_between_two_sharp_pictures_frames_come_out_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = layers(5)
+    frames = layers(5, HEIGHT, WIDTH)
+    monkeypatch.setattr("fusion.joint_motion.share_of_way", lambda references: None)
     lsr = reduce(frames[1:4], SCALE)
 
     def quality() -> float:
@@ -157,6 +146,6 @@ def test_between_two_sharp_pictures_frames_come_out_better(monkeypatch: pytest.M
 
     with_each_other = quality()
     monkeypatch.setattr(
-        JointMotion, "__call__", lambda self, up, refs: [DisFlow(SCALE)(up, one) for one in refs]
+        JointMotion, "__call__", lambda self, lsr, up, refs: [DisFlow(SCALE)(up, one) for one in refs]
     )
     assert with_each_other > quality() + 0.5
