@@ -132,7 +132,9 @@ def align_with_rig(
     refined: RefinedMap | None = None
     if refine == "dense":
         rows = rectify_rig(rig, agreed)
-        refined = refine_depth(rows, views, rig.hsr.id.size, magnification=magnification)
+        refined = refine_depth(
+            rows, views, rig.hsr.id.size, magnification=magnification, plane=plane_map(h, views)
+        )
         if refined is None:
             raise CalibrationError(
                 f"depths between {_NEAREST * rig.reference_mm:.0f} and {_FARTHEST * rig.reference_mm:.0f} mm "

@@ -14,6 +14,9 @@ from calibration.views import EqualViews
 
 _WINDOW = 9  # [work px] side of the comparison window
 _SHARED = 3  # [work px] pixels as near as this may share a place in the HSR view
+_SURFACE_REACH = 12.0  # [work px] sigma of the neighbourhood that shows how a surface goes on
+_SPARSE = 3  # [work px] step between the neighbours that are looked at
+_SURFACE_STEP = 0.5  # [LSR px] sigma of what may be error on one surface; larger steps are between two
 
 
 def refine_by_flow(map_xy: ImageF32, views: EqualViews) -> ImageF32:
@@ -106,6 +109,32 @@ def choose(
         map_xy = np.where(better[..., None], candidate, map_xy)
         label[better] = k
     return Choice(map_xy, cost, label)
+
+
+def follow_surfaces(map_xy: ImageF32, plane: ImageF32, *, magnification: float) -> ImageF32:
+    """A map without the errors of matching, which change from pixel to pixel where depth does not.
+
+    A bilateral filter (Tomasi and Manduchi 1998) on the departure from a plane: steps between depths stay.
+
+    Args:
+        map_xy: (hw, ww, 2) [HSR px].
+        plane: (hw, ww, 2) a plane's map, such as that of the scene's dominant one [HSR px].
+        magnification: HSR px per LSR px.
+
+    Returns:
+        (hw, ww, 2) [HSR px].
+
+    """
+    # The filter takes one channel or three; distances in all of them add up.
+    departure = np.dstack([map_xy - plane, np.zeros_like(map_xy[..., 0])])
+    smooth = np.empty_like(map_xy)
+    for row, column in np.ndindex(_SPARSE, _SPARSE):
+        # Neighbours on the working grid share their errors: every third says as much in a ninth of the time.
+        part = (slice(row, None, _SPARSE), slice(column, None, _SPARSE))
+        given = np.ascontiguousarray(departure[part])
+        found = cv2.bilateralFilter(given, -1, _SURFACE_STEP * magnification, _SURFACE_REACH / _SPARSE)
+        smooth[part] = found[..., :2]
+    return np.asarray(plane + smooth, np.float32)
 
 
 def unclaimed(map_xy: ImageF32, cost: ImageF32) -> Mask:

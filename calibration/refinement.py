@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.alignment import Alignment, OutputView
-from calibration.dense import Choice, choose, enlarge_with_edges, refine_by_flow, unclaimed
+from calibration.dense import (
+    Choice,
+    choose,
+    enlarge_with_edges,
+    follow_surfaces,
+    refine_by_flow,
+    unclaimed,
+)
 from calibration.errors import NoOverlapError
 from calibration.grid import ImageF32, Mask, Matrix, homography_map, inside, scaling
 from calibration.rectification import Rectification
@@ -66,6 +73,7 @@ def refine_depth(
     hsr_size: tuple[int, int],
     *,
     magnification: float,
+    plane: ImageF32,
     fallback: ImageF32 | None = None,
 ) -> RefinedMap | None:
     """Search along epipolar rows, then flow; free flow only where it is much better.
@@ -75,6 +83,7 @@ def refine_depth(
         views: Both views.
         hsr_size: (width, height).
         magnification: HSR px per LSR px in the middle of the LSR view, see `homography.local_scale`.
+        plane: (hw, ww, 2) map of the dominant plane [HSR px].
         fallback: (hw, ww, 2) start of a flow that need not obey the epipolar geometry, such as the mesh
             [HSR px].
 
@@ -89,7 +98,9 @@ def refine_depth(
     if fallback is not None:
         candidates.append(refine_by_flow(fallback, views))
         gains.append(_FLOW_GAIN)
-    return _finish(choose(candidates, gains, views, hsr_size), found.confirmed, "rows+flow")
+    best = choose(candidates, gains, views, hsr_size).map_xy
+    smooth = follow_surfaces(best, plane, magnification=magnification)
+    return _finish(choose([smooth], [0.0], views, hsr_size), found.confirmed, "rows+flow")
 
 
 def _finish(choice: Choice, confirmed: Mask | None, method: str) -> RefinedMap:

@@ -197,7 +197,7 @@ def align_scene(
         if refine == "dense":
             rows = rectify_from_matches(agreed, epipolar, plane.matrix, hsr_size=hsr_size, lsr_size=lsr_size)
             stats["row_residual_px"] = rows.row_residual_px
-            deep = refine_depth(rows, views, hsr_size, magnification=magnification, fallback=bent)
+            deep = refine_depth(rows, views, hsr_size, magnification=magnification, plane=flat, fallback=bent)
         if deep is not None:
             refined, inliers, residual = deep, len(agreed), stats["row_residual_px"]
         elif refine == "mesh":

@@ -37,6 +37,8 @@ _STRICTNESS = 4.0
 _LUMA_SHARE = 0.299**2 + 0.587**2 + 0.114**2
 """Of the colours' noise variance in their luma."""
 _UNREACHED = 100.0
+_COARSE_SCALE, _NOISY = 6.0, 2e-5
+"""From either on, even motion brings more than it costs: a search in finer, cleaner frames is as exact."""
 
 _Map = npt.NDArray[np.float32]
 
@@ -53,6 +55,11 @@ def share_of_way(references: Sequence[Reference]) -> float | None:
         return None
     share = passed / (passed - coming)
     return share if 0 <= share <= 1 else None
+
+
+def needs_even_motion(scale: float, noise_variance: float) -> bool:
+    """Whether frames are so coarse or noisy that a search in them gains by even motion."""
+    return scale >= _COARSE_SCALE or noise_variance >= _NOISY
 
 
 def even_motion(way: FlowArray, share: float) -> tuple[FlowArray, FlowArray]:

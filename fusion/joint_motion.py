@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.background import FlowArray
-from fusion.constant_velocity import choose_motion, even_motion, share_of_way
+from fusion.constant_velocity import choose_motion, even_motion, needs_even_motion, share_of_way
 from fusion.gop import Mask, Reference
 from fusion.motion import FlowSource, luma, reaches, search, side_by_side, warp_array
 from fusion.resample import ByteImage, FloatImage, lose_detail, to_bytes
@@ -98,7 +98,7 @@ class JointMotion:
             range(2),
         )
         share = share_of_way(references)
-        if share is None:
+        if share is None or not needs_even_motion(self._scale, self._noise_variance):
             return means
         onwards, backwards = side_by_side(
             lambda way: even_motion(*way), [(there.flow, share), (back.flow, 1 - share)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from calibration import CalibrationError, NoOverlapError, align_scene
+from calibration.dense import follow_surfaces
 
 
 def gross(result: Any, scene: Any) -> float:
@@ -29,6 +30,21 @@ def test_every_step_brings_the_views_closer(layers: Any) -> None:
     assert share["none"] > 1.5 * share["flow"] > 3 * share["dense"]
     assert share["dense"] < 0.05
     assert psnr["none"] < psnr["mesh"] < psnr["flow"] - 1 < psnr["dense"] - 4
+
+
+def test_errors_of_matching_go_and_steps_in_depth_stay() -> None:
+    height, width, magnification = 120, 160, 4.0
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    plane = np.stack([2 * columns, 2 * rows], axis=-1)
+    depth = np.where(columns < width // 2, 0.01 * rows, 12.0)
+    true = plane + np.stack([depth, 0 * depth], axis=-1).astype(np.float32)
+    error = cv2.GaussianBlur(rng.normal(0, 3, true.shape).astype(np.float32), (0, 0), 1.5)
+    found = follow_surfaces(true + error, plane, magnification=magnification)
+    assert np.abs(found - true).mean() < 0.4 * np.abs(error).mean()
+    beside = np.abs(columns - width // 2) < 3
+    assert np.abs(found - true)[beside].mean() < np.abs(error)[beside].mean()
+    assert np.abs(found - true)[beside].max() < 2
 
 
 def test_validity_tells_hidden_and_wrong_pixels(layers: Any) -> None:

@@ -17,6 +17,8 @@ from fusion.classical import Classical
 from fusion.constant_velocity import choose_motion, even_motion, share_of_way
 from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference, synthesise_gop
+from fusion.joint_motion import JointMotion
+from fusion.motion import DisFlow
 from fusion.resample import to_bytes, upscale
 
 HEIGHT, WIDTH, SCALE = 160, 224, 4
@@ -166,6 +168,18 @@ def test_noisy_frames_between_two_sharp_ones_come_out_better() -> None:
         return float(np.mean([psnr(one.image[INNER], truth[INNER]) for one, truth in pairs]))
 
     assert quality((-3, -2, -1)) > quality(None) + 1.0
+
+
+@pytest.mark.parametrize(("scale", "noise", "gains"), [(4, 0.0, False), (4, 1e-4, True), (8, 0.0, True)])
+def test_fine_clean_frames_are_searched_alone(scale: int, noise: float, gains: bool) -> None:
+    frames = layers(3, HEIGHT, WIDTH)
+    (lsr,) = reduce(frames[1:2], scale)
+    joint = JointMotion(DisFlow(scale, noise), scale, noise)
+    given = [prepare_reference(frames[k], None, lsr.shape[:2], distance=1 - k) for k in (0, 2)]
+    timeless = [replace(one, distance=None) for one in given]
+    up = upscale(lsr, HEIGHT, WIDTH)
+    pairs = zip(joint(lsr, up, given), joint(lsr, up, timeless), strict=True)
+    assert all(np.array_equal(one, other) != gains for one, other in pairs)
 
 
 def test_the_fuser_hands_the_distances_on() -> None:
