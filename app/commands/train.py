@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands import train_files
-from app.commands._common import JsonOption, emit, parse_size, progress_bar, say
+from app.commands._common import JsonOption, emit, parse_size, progress_bar, say, warn
 from app.errors import AppError, InputError
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def command(
     from fusion.awnet import MULTIPLE as AWNET_MULTIPLE
     from fusion.live import MULTIPLE as LIVE_MULTIPLE
     from fusion.training.crops import SampleOptions
-    from fusion.training.loop import LoopOptions, RunOptions
+    from fusion.training.loop import LoopOptions, RunOptions, slow_in_bf16
     from fusion.training.schedule import Schedule
     from fusion.weights import upscaler_for
 
@@ -258,6 +258,8 @@ def command(
         save_every=save_every,
         validate_every=validate_every,
     )
+    if precision is Precision.BF16 and slow_in_bf16(device.value):
+        warn("this CPU has no arithmetic for bf16: leave --precision out, or a step takes many times as long")
     run = RunOptions(batch, seed, _whole(start, out))
     if model is Model.LIVE:
         loop = replace(loop, learning_rate=learning_rate or loop.learning_rate)

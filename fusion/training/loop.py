@@ -78,6 +78,17 @@ class RunOptions:
     start: Path | None = None
 
 
+def slow_in_bf16(device: str) -> bool:
+    """Whether mixed precision costs time here instead of saving it: on CPUs that end at AVX2.
+
+    Args:
+        device: "auto" or "cpu".
+
+    """
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    return not on_gpu and torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
 Loss = Callable[[nn.Module, Any], Tensor]
 Validate = Callable[[nn.Module, int], dict[str, float]]
 

@@ -22,7 +22,7 @@ from fusion.live import LiveFused
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
 from fusion.training.crops import CropSampler, SampleOptions, draw_scale
 from fusion.training.judging import judge
-from fusion.training.loop import LoopOptions, RunOptions, Trainer
+from fusion.training.loop import LoopOptions, RunOptions, Trainer, slow_in_bf16
 from fusion.training.recipe import live_loss, train_live
 from fusion.training.samples import Sampler
 from fusion.training.schedule import Schedule
@@ -325,6 +325,12 @@ def test_a_folder_with_another_or_a_damaged_run_is_refused(tmp_path):
         train(tmp_path, steps=2)
     with pytest.raises(TrainingError, match="steps or of minutes"):
         train(tmp_path / "new", steps=None)
+
+
+@pytest.mark.parametrize(("capability", "slow"), [("AVX2", True), ("AVX512", False)])
+def test_mixed_precision_is_known_to_be_slow_on_cpus_without_its_arithmetic(monkeypatch, capability, slow):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert slow_in_bf16("cpu") == slow
 
 
 def test_a_state_from_before_a_setting_counted_still_goes_on(tmp_path):
