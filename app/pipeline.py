@@ -118,6 +118,7 @@ class Pipeline:
         self._gops, self._offset = self._select(self.pairing.gops)
         timing = read_timing(pair.lsr.mid_exposure_ns, self.pairing.lsr_period_ns)
         self.rate = timing.rate
+        self._places = timing.slots
         chosen = timing.slots[self._gops[0].lsr_indices[0] : self._gops[-1].lsr_indices[-1] + 1]
         self.slots = tuple(slot - chosen[0] for slot in chosen)
         self.aligner = Aligner(options.align, pair)
@@ -301,7 +302,7 @@ class Pipeline:
         image, valid = references[self._offset + number]
         for part, other in self._halves(number):
             second = references.get(other) if self.fuser.references > 1 else None
-            towards = self.pairing.gops[other] if second is not None else gop
+            apart = self._apart(gop, self.pairing.gops[other]) if second is not None else 0.0
             for fused in self.fuser.fuse_gop(
                 lsr[part],
                 gop.distances[part],
@@ -309,7 +310,7 @@ class Pipeline:
                 valid=valid,
                 next_reference=second[0] if second else None,
                 next_valid=second[1] if second else None,
-                next_distances=[k - synchronised_lsr(towards) for k in gop.lsr_indices[part]],
+                next_distances=[distance - apart for distance in gop.distances[part]],
                 same_view=self.aligner.same_view,
                 cancelled=cancelled,
             ):
@@ -318,6 +319,11 @@ class Pipeline:
                 yield HstrFrame(fused.image, lsr[at], record)
         if cancelled is not None and cancelled():
             raise CancelledError("stopped by the operator")
+
+    def _apart(self, gop: Gop, other: Gop) -> float:
+        """LSR periods from a GoP's synchronised instant to that of another, lost frames counted."""
+        first, second = (self._places[one.lsr_indices[0]] - one.distances[0] for one in (gop, other))
+        return float(second - first)
 
     def _halves(self, number: int) -> list[tuple[slice, int]]:
         """Parts of a GoP and the GoP of the pairing whose HSR frame lies on their other side."""
@@ -379,8 +385,3 @@ class Pipeline:
 def nearest_lsr(gop: Gop) -> int:
     """LSR frame of a GoP that is closest to its HSR frame's mid-exposure."""
     return min(zip(gop.distances, gop.lsr_indices, strict=True), key=lambda pair: abs(pair[0]))[1]
-
-
-def synchronised_lsr(gop: Gop) -> int:
-    """Index that the LSR frame synchronised with a GoP's HSR frame has, or would have if it was lost."""
-    return gop.lsr_indices[0] - gop.distances[0]

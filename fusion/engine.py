@@ -170,7 +170,7 @@ class Fuser:
         valid: Mask | None = None,
         next_reference: ByteImage | None = None,
         next_valid: Mask | None = None,
-        next_distances: Sequence[int] | None = None,
+        next_distances: Sequence[float] | None = None,
         same_view: bool = True,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[FusedFrame]:
@@ -279,7 +279,7 @@ def _choose_device(device: str, *, learned: bool) -> str:
 
 
 def _check_frames(
-    lsr: Sequence[ByteImage], distances: Sequence[int], reference: ByteImage, valid: Mask | None
+    lsr: Sequence[ByteImage], distances: Sequence[float], reference: ByteImage, valid: Mask | None
 ) -> None:
     if not lsr:
         raise FusionInputError("a GoP without LSR frames cannot be fused; check the pairing of the streams")

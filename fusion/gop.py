@@ -131,7 +131,7 @@ def synthesise_gop(
     recursion: str,
     cancelled: Callable[[], bool],
     same_view: bool = True,
-    next_distances: Sequence[int] | None = None,
+    next_distances: Sequence[float] | None = None,
 ) -> Iterator[FusedFrame]:
     """Make the frames of one GoP in time order.
 

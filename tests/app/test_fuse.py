@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -23,6 +25,7 @@ from app.pipeline import FusionOptions, Pipeline
 from app.segments import SEGMENT_FRAMES
 from drivers import open_clip_pair
 from fusing import decode, twinrate
+from fusion import Fuser
 from fusion.awnet import AWnet
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
@@ -339,6 +342,32 @@ def test_two_references_help_between_two_sharp_frames(pair: ClipPair, tmp_path: 
         assert len(frames) == len(pair.truth)
         quality[count] = mean_unsynchronised(pair, frames)
     assert quality[2] > quality[1]
+
+
+def test_lost_frames_do_not_bring_the_next_sharp_one_nearer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = moving_scene(32, 64, 96)
+    filmed = [k for k in range(32) if k not in (5, 6, 18)]
+    lsr = tmp_path / "lsr.mkv"
+    write_lossless(lsr, [shrink(truth[k], 2) for k in filmed], 240, slots=filmed)
+    hsr = write_lossless(tmp_path / "hsr.mkv", truth[::8], 30)
+    given: list[tuple[list[int], list[float]]] = []
+
+    def look(
+        _: Fuser, frames: object, distances: list[int], *rest: object, **options: Any
+    ) -> Iterator[object]:
+        if options["next_reference"] is not None:
+            given.append((list(distances), list(options["next_distances"])))
+        return iter(())
+
+    monkeypatch.setattr(Fuser, "fuse_gop", look)
+    streams = open_clip_pair(hsr, lsr, offset_ms=0.0)
+    list(Pipeline(streams, FusionOptions(align="none", method="classical", references=2)).frames())
+    assert ([0, 1, 2, 3, 4], [-8, -7, -6, -5, -4]) in given
+    assert ([-1], [7]) in given
+    for distances, onwards in given:
+        assert {abs(one - other) for one, other in zip(distances, onwards, strict=True)} == {8}
 
 
 def test_the_papers_recursion_can_be_chosen_and_shows_in_the_sidecar(pair: ClipPair, tmp_path: Path) -> None:
