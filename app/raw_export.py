@@ -9,6 +9,7 @@ from enum import Enum
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,6 +26,7 @@ from app.timing import missing_frames, read_timing, stream_timing
 from app.versions import versions
 from drivers import (
     FrameSource,
+    PairingError,
     RgbImage,
     Role,
     StreamPair,
@@ -113,7 +115,8 @@ def run_raw_export(
         slots = [timing.slots[index] - timing.slots[indices[0]] for index in indices]
         missing = missing_frames(slots, role.name, "exported")
         findings = dict.fromkeys([missing] if missing else [])
-        frames = raw_frames(pair, job.view, indices, findings)
+        beside = side_by_side(pair) if job.view is RawView.SIDE_BY_SIDE else None
+        frames = raw_frames(pair, job.view, indices, findings, beside)
         first = next(frames)
         height, width = first.shape[:2]
         rate = timing.rate if job.playback_fps is None else nominal_rate(job.playback_fps)
@@ -142,6 +145,7 @@ def run_raw_export(
                 "playback_rate": str(rate),
                 "warnings": list(warnings),
                 "versions": versions(),
+                **_frame_rows(pair, role, indices, beside),
             },
         )
     return RawExportResult(len(indices), warnings)
@@ -161,6 +165,33 @@ def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int
     if not len(chosen):
         raise InputError(f"{job.take}: no frame lies between {job.start_s:g} s and {end:g} s")
     return [int(i) for i in chosen]
+
+
+def _frame_rows(
+    pair: StreamPair, role: Role, indices: list[int], beside: SideBySide | None
+) -> dict[str, object]:
+    """Where each frame of the clip comes from and when it was filmed, with names as in `FrameRecord`."""
+    source, zero = pair.lsr if role is Role.LSR else pair.hsr, Role.LSR
+    times, start = source.mid_exposure_ns, pair.lsr.mid_exposure_ns[0]
+    if role is Role.HSR:
+        try:
+            times = hsr_times_on_lsr_clock(pair)
+        except PairingError:
+            # One stream can be shown where nothing says how both relate.
+            zero, start = Role.HSR, times[0]
+    name = role.name.lower()
+    rows: list[dict[str, float | None]] = [
+        {
+            f"{name}_index": index,
+            f"{name}_frame_id": int(source.frame_ids[index]),
+            "time_s": round(int(times[index] - start) * 1e-9, 6),
+        }
+        for index in indices
+    ]
+    if beside is not None:
+        for row, index in zip(rows, indices, strict=True):
+            row["hsr_index"] = int(beside.owner[index]) if beside.owner[index] >= 0 else None
+    return {"time_zero": f"first {zero.name} frame", "per_frame": rows}
 
 
 def _write(
@@ -193,11 +224,29 @@ def hsr_of_lsr(pair: StreamPair) -> npt.NDArray[np.int64]:
         PairingError: The streams cannot be paired.
 
     """
-    return _side_by_side(pair)[0]
+    return side_by_side(pair).owner
 
 
-def _side_by_side(pair: StreamPair) -> tuple[npt.NDArray[np.int64], tuple[Fraction, ...]]:
-    """What `hsr_of_lsr` returns, and the places of the HSR frames as in `app.timing.Timing`."""
+class SideBySide(NamedTuple):
+    """Which HSR frames are shown beside LSR frames.
+
+    Attributes:
+        owner: What `hsr_of_lsr` returns.
+        slots: Places of the HSR frames as in `app.timing.Timing`.
+
+    """
+
+    owner: npt.NDArray[np.int64]
+    slots: tuple[Fraction, ...]
+
+
+def side_by_side(pair: StreamPair) -> SideBySide:
+    """Find out what is shown beside what; takes seconds for takes of an hour.
+
+    Raises:
+        PairingError: The streams cannot be paired.
+
+    """
     pairing = pair_streams(pair)
     slots = read_timing(pair.hsr.mid_exposure_ns, pairing.lsr_period_ns * pairing.ratio).slots
     earliest = 1 - math.ceil(round(pairing.ratio / 2, 1))
@@ -209,11 +258,15 @@ def _side_by_side(pair: StreamPair) -> tuple[npt.NDArray[np.int64], tuple[Fracti
             # The GoP reaches back to the middle of the gap: from there on, its picture would come too early.
             early = sum(distance < earliest for distance in gop.distances)
             owner[list(gop.lsr_indices[:early])] = before
-    return owner, slots
+    return SideBySide(owner, slots)
 
 
 def raw_frames(
-    pair: StreamPair, view: RawView, indices: list[int], findings: dict[str, None] | None = None
+    pair: StreamPair,
+    view: RawView,
+    indices: list[int],
+    findings: dict[str, None] | None = None,
+    beside: SideBySide | None = None,
 ) -> Iterator[RgbImage]:
     """RGB pictures of a view, uint8 (H, W, 3), for these frames of the stream that sets its rate.
 
@@ -223,6 +276,7 @@ def raw_frames(
         indices: Frames of the HSR stream for that view, of the LSR stream otherwise.
         findings: Told, as keys, for which damaged frames others stand in, and how many HSR frames are missing
             beside those of the LSR stream.
+        beside: What `side_by_side` found, where that is known already.
 
     Raises:
         SourceError: A frame cannot be read, nor those around it.
@@ -241,7 +295,7 @@ def raw_frames(
         for index in indices:
             yield picture(view is RawView.HSR, index)
         return
-    owner, slots = _side_by_side(pair)
+    owner, slots = beside or side_by_side(pair)
     seen = owner[indices][owner[indices] >= 0]
     missing = missing_frames(slots[seen[0] : seen[-1] + 1], "HSR", "exported") if len(seen) else ""
     if missing and findings is not None:

@@ -62,6 +62,17 @@ def test_a_raw_clip_takes_as_long_as_what_it_shows(
     said = json.loads(Path(f"{out}.json").read_text())
     assert said["warnings"] == list(result.warnings)
     assert said["playback_rate"] == ("240" if role is Role.LSR else "30")
+    rows, name = said["per_frame"], role.name.lower()
+    assert [row[f"{name}_index"] for row in rows] == list(range(len(times)))
+    with Take.open(take) as opened:
+        assert [row[f"{name}_frame_id"] for row in rows] == opened.stream(role).frame_ids.tolist()
+        # Both streams count from the same moment, so that their pictures can be put together again.
+        zero = opened.lsr.mid_exposure_ns[0]
+        on_lsr_clock = (
+            hsr_times_on_lsr_clock(opened.pair()) if role is Role.HSR else opened.lsr.mid_exposure_ns
+        )
+    assert said["time_zero"] == "first LSR frame"
+    assert [row["time_s"] for row in rows] == pytest.approx((on_lsr_clock - zero) * 1e-9, abs=1e-6)
 
 
 def test_raw_clips_of_one_take_stay_together(rig: VirtualRig, session: Session, tmp_path: Path) -> None:
@@ -97,6 +108,9 @@ def test_side_by_side_the_sharp_frame_before_a_gap_is_shown_until_it_ends(
         ids = opened.hsr.frame_ids.tolist()
     halves = [picture[:, :96] for picture in pictures]
     beside = [next(i for i, s in zip(ids, sharp, strict=True) if np.array_equal(s, half)) for half in halves]
+    rows = json.loads(Path(f"{out}.json").read_text())["per_frame"]
+    assert [ids[row["hsr_index"]] for row in rows] == beside
+    assert [row["lsr_index"] for row in rows] == list(range(96))
     # HSR frame n is shown from 3 LSR frames before its moment to 4 after it.
     whole = [max(0, min(11, (k + 3) // 8)) for k in range(96)]
     assert beside == [4 if n in LOST[Role.HSR] else n for n in whole]
@@ -131,3 +145,7 @@ def test_a_stream_whose_take_cannot_be_fused_is_shown_in_its_own_time(
     assert shown(out)[0] == pytest.approx(filmed(take, Role.LSR), abs=1e-4)
     assert "12 LSR frames are missing" in result.warnings[0]
     assert json.loads(Path(f"{out}.json").read_text())["playback_rate"] == "240"
+    run_raw_export(RawExportJob(take, tmp_path / "sharp.mp4", RawView.HSR))
+    said = json.loads((tmp_path / "sharp.mp4.json").read_text())
+    assert said["time_zero"] == "first HSR frame"
+    assert [row["time_s"] for row in said["per_frame"]] == pytest.approx(filmed(take, Role.HSR), abs=1e-6)
