@@ -65,6 +65,8 @@ class Crops(NamedTuple):
         references: For each reference (B, 3, H, W) uint8.
         seed: For all further draws.
         scale: Output pixels per LSR pixel of this batch, where the options leave it open.
+        distances: (B, references) frames from each reference to the target, as in `fusion.gop.Reference`;
+            None where there is no clip.
 
     """
 
@@ -72,6 +74,7 @@ class Crops(NamedTuple):
     references: list[Tensor]
     seed: int
     scale: float | None = None
+    distances: Tensor | None = None
 
 
 def draw_scale(options: SampleOptions, rng: np.random.Generator) -> float | None:
@@ -82,6 +85,12 @@ def draw_scale(options: SampleOptions, rng: np.random.Generator) -> float | None
     if rng.random() < _NAMED_SCALE:
         return float(rng.choice((options.scale, most)))
     return float(least * (most / least) ** rng.random())
+
+
+class _Drawn(NamedTuple):
+    target: ByteImage
+    references: list[ByteImage]
+    distances: list[int]
 
 
 class CropSampler:
@@ -131,15 +140,16 @@ class CropSampler:
         drawn = [self._draw(np.random.default_rng((self._seed, step, k))) for k in range(self._batch)]
         rng = np.random.default_rng((self._seed, step))
         return Crops(
-            target=_stack([target for target, _ in drawn]),
+            target=_stack([one.target for one in drawn]),
             references=[
-                _stack([references[k] for _, references in drawn]) for k in range(self._options.references)
+                _stack([one.references[k] for one in drawn]) for k in range(self._options.references)
             ],
             seed=int(rng.integers(2**62)),
             scale=draw_scale(self._options, rng),
+            distances=torch.tensor([one.distances for one in drawn]),
         )
 
-    def _draw(self, rng: np.random.Generator) -> tuple[ByteImage, list[ByteImage]]:
+    def _draw(self, rng: np.random.Generator) -> _Drawn:
         options = self._options
         frames = self._clips[rng.choice(len(self._clips), p=self._share)].frames
         count = len(frames)
@@ -156,8 +166,9 @@ class CropSampler:
             turn[2] = 0
             window = self._window(rng, frames.shape[1:3], transposed=False)
             assert window is not None
+        positions = [min(max(position, 0), count - 1) for position in positions]
         references = []
-        for position in (min(max(position, 0), count - 1) for position in positions):
+        for position in positions:
             if rng.random() < options.blur:
                 near = frames[max(position - 1, 0) : position + 2][(slice(None), *window)]
                 image = self._fit(near.mean(axis=0, dtype=np.float32), turn)
@@ -169,7 +180,9 @@ class CropSampler:
             references.append(_bytes(image))
         if options.references > 1 and rng.random() < options.alone:
             references = references[:1] * options.references
-        return _bytes(self._fit(frames[target][window], turn)), references
+            positions = positions[:1] * options.references
+        whole = _bytes(self._fit(frames[target][window], turn))
+        return _Drawn(whole, references, [target - position for position in positions])
 
     def _window(
         self, rng: np.random.Generator, size: tuple[int, ...], *, transposed: bool

@@ -42,7 +42,8 @@ class Pictures(NamedTuple):
         matched: These after the LSR camera's loss of detail.
         variance: (B,) of what sets the LSR frames apart from the reduced target, of values in 0..1: noise,
             lens and mosaic, as well as it is known in use.
-        flows: For each reference (B, 2, H, W) the motion that DIS finds [px], where it was looked for.
+        distances: As in `Crops`.
+        flows: For each reference (B, 2, H, W) the motion found on the CPU [px], where it was looked for.
 
     """
 
@@ -52,6 +53,7 @@ class Pictures(NamedTuple):
     references: list[Tensor]
     matched: list[Tensor]
     variance: Tensor
+    distances: Tensor | None = None
     flows: Sequence[Tensor] = ()
 
     def to(self, dtype: torch.dtype) -> Pictures:
@@ -62,7 +64,7 @@ class Pictures(NamedTuple):
 
         target, lsr, lsr_up, variance = all_to([self.target, self.lsr, self.lsr_up, self.variance])
         references, matched, flows = map(all_to, (self.references, self.matched, self.flows))
-        return Pictures(target, lsr, lsr_up, references, matched, variance, flows)
+        return Pictures(target, lsr, lsr_up, references, matched, variance, self.distances, flows)
 
 
 def degrade(crops: Crops, options: SampleOptions) -> Pictures:
@@ -96,7 +98,7 @@ def _degrade(crops: Crops, options: SampleOptions) -> Pictures:
             variance = _mismatch(lsr, small) ** 2
         variance = variance * torch.exp(_KNOWN * _normal(variance, generator))
     matched = [match(image, scale) for image in references]
-    return Pictures(target, lsr, lsr_up, references, matched, variance)
+    return Pictures(target, lsr, lsr_up, references, matched, variance, crops.distances)
 
 
 def _seen(small: Tensor, sigma: Tensor, mosaic: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Samples with the motion that a fusion network gets from outside: crops, their LSR pictures, DIS's flow."""
+"""Samples with the motion that a fusion network gets in use: crops, their LSR pictures, flow."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fusion.background import FlowArray
 from fusion.gop import Reference
+from fusion.joint_motion import JointMotion
 from fusion.motion import DisFlow
+from fusion.resample import FloatImage, to_bytes
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import Pictures, degrade
@@ -57,17 +60,15 @@ class Sampler:
         pictures = degrade(self._crops(step), self._options)
         # The network takes any number of references and has to manage with the first one alone.
         count = 1 + step % self._options.references
-        references = [
-            (image, matched, dis_flow(pictures, image, matched))
-            for image, matched in zip(pictures.references[:count], pictures.matched[:count], strict=True)
-        ]
+        flows = motion_of_use(pictures, count)
+        references = list(zip(pictures.references[:count], pictures.matched[:count], flows, strict=True))
         return Batch(pictures.target, pictures.lsr, pictures.lsr_up, references, pictures.variance)
 
 
 class FusionSampler:
     """Draws batches for `awnet`; the same seed and step always give the same batch.
 
-    They have all that the network needs and the motion that DIS finds, in half precision. Those where the
+    They have all that the network needs and motion, in half precision. Those where the
     network is to look for motion itself are crops as they are, to be finished on the device that learns.
 
     Args:
@@ -75,7 +76,7 @@ class FusionSampler:
         options: What samples look like.
         batch: Samples in a batch.
         seed: First part of every draw's seed.
-        own_every: Of so many batches one is without DIS's motion; None for none.
+        own_every: Of so many batches one is without motion; None for none.
 
     """
 
@@ -98,43 +99,46 @@ class FusionSampler:
         if self._own_every and step % self._own_every == self._own_every - 1:
             return crops
         pictures = degrade(crops, self._options)
-        first, *others = zip(pictures.references, pictures.matched, strict=True)
-        flows = [dis_flow(pictures, *first)]
-        for image, matched in others:
-            # Where there is only one reference it stands in for the other.
-            same = [torch.equal(*pair) for pair in zip(image, first[0], strict=True)]
-            flows.append(torch.where(torch.tensor(same).reshape(-1, 1, 1, 1), flows[0], 0.0))
-            if not all(same):
-                apart = [index for index, equal in enumerate(same) if not equal]
-                flows[-1][apart] = dis_flow(pictures, image, matched, apart)
+        flows = motion_of_use(pictures, len(pictures.references))
         return pictures._replace(matched=[], flows=flows).to(torch.float16)
 
 
-def dis_flow(
-    pictures: Pictures, image: Tensor, matched: Tensor, which: Sequence[int] | None = None
-) -> Tensor:
-    """(B, 2, H, W) flow from a batch of frames into a batch of references (B, 3, H, W), on the CPU.
+def motion_of_use(pictures: Pictures, count: int) -> list[Tensor]:
+    """Flow (B, 2, H, W) from a batch of frames into each of their first references, found as for fusion.
+
+    On the CPU. Where a reference stands in for another one as well, there is only this one to learn from.
 
     Args:
         pictures: The batch.
-        image: The references.
-        matched: These after the LSR camera's loss of detail.
-        which: Samples wanted; None for all.
+        count: How many references.
 
     """
-    size = (pictures.lsr.shape[-2], pictures.lsr.shape[-1])
-    scale = pictures.target.shape[-2] / size[0]
-    chosen = list(range(len(image)) if which is None else which)
-    samples = zip(
-        pictures.variance[chosen].tolist(),
-        *(_arrays(planes[chosen]) for planes in (pictures.lsr_up, image, matched)),
-        strict=True,
-    )
-    flows = [
-        DisFlow(scale, noise)(up, Reference(sharp, soft, None, size)) for noise, up, sharp, soft in samples
+    found = [_motion_of_one(pictures, index, count) for index in range(len(pictures.target))]
+    return [
+        torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous()
+        for flows in zip(*found, strict=True)
     ]
-    return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous()
 
 
-def _arrays(planes: Tensor) -> np.ndarray:
-    return np.asarray(255 * planes.permute(0, 2, 3, 1).contiguous().numpy(), dtype=np.float32)
+def _motion_of_one(pictures: Pictures, index: int, count: int) -> list[FlowArray]:
+    size = (pictures.lsr.shape[-2], pictures.lsr.shape[-1])
+    scale, noise = pictures.target.shape[-2] / size[0], float(pictures.variance[index])
+    first = pictures.references[0][index]
+    apart = [k for k in range(count) if k == 0 or not torch.equal(pictures.references[k][index], first)]
+    references = [
+        Reference(
+            _array(pictures.references[k][index]),
+            _array(pictures.matched[k][index]),
+            None,
+            size,
+            distance=None if pictures.distances is None else float(pictures.distances[index, k]),
+        )
+        for k in apart
+    ]
+    motion = JointMotion(DisFlow(scale, noise), scale, noise)
+    flows = motion(to_bytes(_array(pictures.lsr[index])), _array(pictures.lsr_up[index]), references)
+    return [flows[apart.index(k)] if k in apart else flows[0] for k in range(count)]
+
+
+def _array(planes: Tensor) -> FloatImage:
+    return np.asarray(255 * planes.permute(1, 2, 0).contiguous().numpy(), dtype=np.float32)

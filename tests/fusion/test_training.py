@@ -18,13 +18,16 @@ from safetensors import safe_open
 from fusion import FusionError
 from fusion.classical import Classical
 from fusion.errors import TrainingError
-from fusion.live import LiveFused
+from fusion.gop import prepare_reference
+from fusion.inference import LiveSynthesiser
+from fusion.live import LiveFused, LiveNet, move_reference
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
 from fusion.training.crops import CropSampler, SampleOptions, draw_scale
+from fusion.training.degrade import Pictures, degrade
 from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, RunOptions, Trainer, slow_in_bf16
 from fusion.training.recipe import live_loss, train_live
-from fusion.training.samples import Sampler
+from fusion.training.samples import Sampler, motion_of_use
 from fusion.training.schedule import Schedule
 from fusion.training.state import load_state, save_state
 
@@ -113,6 +116,54 @@ def test_where_the_second_reference_is_missing_the_first_one_stands_in():
     crops = CropSampler([clip()], options, batch=32)(0)
     alone = sum(torch.equal(a, b) for a, b in zip(*crops.references, strict=True))
     assert 6 < alone < 22
+
+
+def test_a_crop_says_how_many_frames_lie_between_each_reference_and_its_target():
+    numbered = Clip("numbered", np.stack([np.full((48, 48, 3), 10 * k, np.uint8) for k in range(9)]))
+    plain = SampleOptions(references=2, alone=0.2, zoom=0.0, jitter=0.0, blur=0.0, crop=(48, 48))
+    crops = CropSampler([numbered], plain, batch=64)(0)
+    assert crops.distances is not None
+    apart = [(crops.target.int() - image.int())[:, 0, 0, 0] // 10 for image in crops.references]
+    assert torch.equal(torch.stack(apart, dim=1), crops.distances)
+    assert {-4, -1, 1, 4} < set(crops.distances.flatten().tolist())
+
+
+def test_a_network_learns_on_the_motion_that_it_gets_in_use():
+    torch.manual_seed(0)
+    options = SampleOptions(references=2, alone=0.3, noise_variance=0.01, jitter=0.0, crop=(48, 48))
+    pictures = degrade(CropSampler([clip()], options, batch=8)(0), options)
+    flows = motion_of_use(pictures, 2)
+    network = LiveNet(4)
+    whole = [
+        np.ascontiguousarray(255 * planes.permute(0, 2, 3, 1), np.float32)
+        for planes in (pictures.lsr, pictures.lsr_up, *pictures.references)
+    ]
+    for k, (lsr, up, *images) in enumerate(zip(*whole, strict=True)):
+        noise = float(pictures.variance[k])
+        references = [
+            prepare_reference(image, None, lsr.shape[:2], distance=int(distance))
+            for image, distance in zip(images, pictures.distances[k], strict=True)
+        ][: 1 if np.array_equal(*images) else 2]
+        used = LiveSynthesiser(network, 4, "cpu", noise_variance=noise).synthesise(
+            np.rint(lsr).astype(np.uint8), up, references
+        )
+        moved = [
+            move_reference(image[k : k + 1], flow[k : k + 1], lsr.shape[:2])
+            for image, flow in zip(pictures.references, flows, strict=True)
+        ][: len(references)]
+        with torch.inference_mode():
+            learnt = network(pictures.lsr_up[k : k + 1], moved, noise**0.5)
+        np.testing.assert_allclose(learnt.weight[0, 0], used.weight, atol=2e-3)
+
+
+def test_crops_without_a_place_in_time_get_the_motion_of_pairs_alone():
+    options = SampleOptions(references=2, noise_variance=0.01, jitter=0.0, blur=0.0, crop=(48, 48))
+    pictures: Pictures = degrade(CropSampler([clip()], options, batch=4)(0), options)
+    timed, untimed = (motion_of_use(p, 2) for p in (pictures, pictures._replace(distances=None)))
+    assert not torch.equal(timed[0], untimed[0])
+    single = motion_of_use(pictures, 1)
+    assert len(single) == 1
+    assert torch.equal(single[0], motion_of_use(pictures._replace(distances=None), 1)[0])
 
 
 def test_the_loss_counts_decibels_of_the_result_and_of_the_guess():

@@ -22,7 +22,7 @@ from fusion.training.flow_lessons import FlowLessons, FlowLevels, level_loss, te
 from fusion.training.live_flow import train_live_flow
 from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.runs import AWnetForm, train_awnet
-from fusion.training.samples import FusionSampler, Sampler, dis_flow
+from fusion.training.samples import FusionSampler, Sampler, motion_of_use
 from fusion.training.schedule import Schedule
 from fusion.training.stages import LIVE_FLOW, SHORT, stage_loops
 from fusion.training.stages import PUBLISHED as PUBLISHED_STEPS
@@ -178,7 +178,7 @@ def test_the_refined_loss_counts_the_result_and_what_the_flow_fetches_where_it_l
     assert loss(0.1, 20.0, learns=False) == loss(0.1, 0.0, learns=False)
 
 
-def test_the_refined_network_learns_on_the_motion_of_dis_and_in_step_3_on_its_own_as_well(tmp_path):
+def test_the_refined_network_learns_on_the_motion_of_use_and_in_step_3_on_its_own_as_well(tmp_path):
     samples = SampleOptions(crop=(64, 64), references=2, alone=0.4)
     network = AWnet(2, matched=True, refined=True)
     for stage, found_alone in ((2, []), (3, [2, 5])):
@@ -189,8 +189,7 @@ def test_the_refined_network_learns_on_the_motion_of_dis_and_in_step_3_on_its_ow
         for step, batch in enumerate(batches):
             if not isinstance(batch, Crops):
                 whole = degrade(CropSampler([clip()], samples, batch=3, seed=stage)(step), samples)
-                for image, matched, flow in zip(whole.references, whole.matched, batch.flows, strict=True):
-                    given = dis_flow(whole, image, matched)
+                for flow, given in zip(batch.flows, motion_of_use(whole, 2), strict=True):
                     torch.testing.assert_close(flow.float(), given, atol=0.02, rtol=1e-3)
 
 
