@@ -36,6 +36,9 @@ from drivers import (
     to_rgb8,
 )
 
+_SAME_MOMENT = 0.25
+"""LSR periods between frames of one moment at most."""
+
 
 class RawView(str, Enum):
     """What a raw export shows."""
@@ -157,11 +160,14 @@ def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int
         raise InputError(f"{job.take}: a stream of this take has no frames; there is nothing to export")
     if job.start_s <= 0 and job.end_s is None:
         return list(range(len(times)))
+    # Parts are chosen by LSR frames; the HSR frame of the same moment may be a trifle earlier or later.
+    leeway = 1e-9
     if source is pair.hsr:
         times = hsr_times_on_lsr_clock(pair)
+        leeway = _SAME_MOMENT / pair.lsr.info.fps
     seconds = (times - pair.lsr.mid_exposure_ns[0]) * 1e-9
     end = np.inf if job.end_s is None else job.end_s
-    chosen = np.flatnonzero((seconds >= job.start_s - 1e-9) & (seconds < end))
+    chosen = np.flatnonzero((seconds >= job.start_s - leeway) & (seconds < end - leeway))
     if not len(chosen):
         raise InputError(f"{job.take}: no frame lies between {job.start_s:g} s and {end:g} s")
     return [int(i) for i in chosen]

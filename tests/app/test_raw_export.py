@@ -126,6 +126,21 @@ def test_a_part_in_slow_motion_keeps_its_gap(rig: VirtualRig, session: Session, 
     assert (result.frames, result.warnings) == (51, ())
 
 
+@pytest.mark.parametrize(("first", "last", "sharp"), [(0, 24, [0, 1, 2]), (24, 33, [3, 4])])
+def test_a_part_has_the_sharp_frames_of_its_moments(
+    rig: VirtualRig, session: Session, tmp_path: Path, first: int, last: int, sharp: list[int]
+) -> None:
+    take = record(rig, session, tmp_path / "take")
+    start, end = (filmed(take, Role.LSR)[k] for k in (first, last))
+    rows = {}
+    for view in (RawView.HSR, RawView.LSR):
+        out = tmp_path / f"{view.name}.mp4"
+        run_raw_export(RawExportJob(take, out, view, start_s=start, end_s=end))
+        rows[view] = json.loads(Path(f"{out}.json").read_text())["per_frame"]
+    assert [row["hsr_index"] for row in rows[RawView.HSR]] == sharp
+    assert [row["lsr_index"] for row in rows[RawView.LSR]] == list(range(first, last))
+
+
 def test_pictures_are_one_file_a_frame(rig: VirtualRig, session: Session, tmp_path: Path) -> None:
     take = record(rig, session, tmp_path / "take", Role.LSR)
     result = run_raw_export(RawExportJob(take, tmp_path / "pictures", RawView.LSR, "png"))
