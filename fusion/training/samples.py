@@ -68,8 +68,8 @@ class Sampler:
 class FusionSampler:
     """Draws batches for `awnet`; the same seed and step always give the same batch.
 
-    They have all that the network needs and motion, in half precision. Those where the
-    network is to look for motion itself are crops as they are, to be finished on the device that learns.
+    They have all that the network needs and motion, in half precision. Those where the network is to look
+    for motion itself are crops as they are, to be finished on the device that learns.
 
     Args:
         clips: Footage.
@@ -104,9 +104,9 @@ class FusionSampler:
 
 
 def motion_of_use(pictures: Pictures, count: int) -> list[Tensor]:
-    """Flow (B, 2, H, W) from a batch of frames into each of their first references, found as for fusion.
+    """Flow (B, 2, H, W) [px] from a batch of frames into each of their first references, found as in use.
 
-    On the CPU. Where a reference stands in for another one as well, there is only this one to learn from.
+    Where the first reference stands in for a missing second one, both have the flow of a frame with one.
 
     Args:
         pictures: The batch.

@@ -23,7 +23,7 @@ from fusion.inference import LiveSynthesiser
 from fusion.live import LiveFused, LiveNet, move_reference
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
 from fusion.training.crops import CropSampler, SampleOptions, draw_scale
-from fusion.training.degrade import Pictures, degrade
+from fusion.training.degrade import degrade
 from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, RunOptions, Trainer, slow_in_bf16
 from fusion.training.recipe import live_loss, train_live
@@ -158,7 +158,7 @@ def test_a_network_learns_on_the_motion_that_it_gets_in_use():
 
 def test_crops_without_a_place_in_time_get_the_motion_of_pairs_alone():
     options = SampleOptions(references=2, noise_variance=0.01, jitter=0.0, blur=0.0, crop=(48, 48))
-    pictures: Pictures = degrade(CropSampler([clip()], options, batch=4)(0), options)
+    pictures = degrade(CropSampler([clip()], options, batch=4)(0), options)
     timed, untimed = (motion_of_use(p, 2) for p in (pictures, pictures._replace(distances=None)))
     assert not torch.equal(timed[0], untimed[0])
     single = motion_of_use(pictures, 1)
