@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import InputError
-from app.pulse_test import PulseFinding, pulse_test
-from app.recording import TakeReport
-from app.rig_setup import RigSetup
-from app.session import Session, State
-from app.take_run import STARTING_S
+from app.session import RigSetup, Session, State, TakeReport
+from app.session.pulse_test import PulseFinding, pulse_test
+from app.session.take_run import STARTING_S
 from drivers import Role
 from drivers.grasshopper import list_cameras
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, install

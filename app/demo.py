@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 from app.capture import CaptureJob, run_job
-from app.codecs import CODECS
 from app.errors import OutputError
 from app.export import open_sink
 from app.outputs import write_json, write_picture
 from app.pipeline import FusionOptions, Pipeline
-from app.rig_setup import RigSetup
+from app.session import RigSetup
+from app.sinks import CODECS
 from app.versions import versions
 from drivers import RgbImage, Take
 from drivers.spinnaker_emulator import truth_from_take

@@ -7,9 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-from app.codecs import Codec
-from app.picture_sink import PictureSink
-from app.video_sink import VideoSink
+from app.sinks import Codec, PictureSink, VideoSink
 from drivers import ClipSound, RgbImage
 
 
@@ -65,7 +63,7 @@ def open_sink(
 
     Args:
         path: Final file, or folder for picture sequences.
-        codec: How to write; see `app.codecs`.
+        codec: How to write; see `app.sinks.codecs`.
         width: Frame width [px]; codecs with half-size colour lose an odd last column.
         height: Frame height [px]; likewise.
         rate: Playback rate [frames/s].

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from app.codecs import Codec, codec_for
 from app.errors import CancelledError, OutputError
 from app.export import Sink, cut_to_even, open_sink
 from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import FusionOptions, Pipeline
 from app.rates import nominal_rate
+from app.sinks import Codec, codec_for
 from app.versions import versions
 from drivers import ClipSound, VideoClip
 
@@ -32,8 +32,8 @@ class FuseJob:
         offset_ms: Offset of two clips [ms]; None = find it.
         nudge_ms: Added to that offset, or to the one stored with a take of clips [ms].
         capture_factor: How many times slower the LSR clip of two plays than it was filmed; None = find it.
-        codec: A name from `app.codecs.CODECS`; None chooses by the ending.
-        quality: A name from `app.codecs.QUALITIES`.
+        codec: A name from `app.sinks.codecs.CODECS`; None chooses by the ending.
+        quality: A name from `app.sinks.codecs.QUALITIES`.
         playback_fps: Rate written into the file; None = real time.
         resume: Go on with what a stopped job left.
         overwrite: Replace an existing output.

@@ -13,11 +13,10 @@ import numpy as np
 from pydantic import JsonValue
 
 from app import __version__
-from app.clips import SyncedClips, open_synced
 from app.errors import CancelledError
 from app.inputs import nudged
 from app.outputs import write_picture
-from app.timer_check import TimerCheck, TimerReadings, check_by_timer
+from app.sync import SyncedClips, TimerCheck, TimerReadings, check_by_timer, open_synced
 from drivers import (
     CameraMetadata,
     ClipReference,

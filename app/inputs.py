@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.clips import open_synced
 from app.errors import InputError
+from app.sync import open_synced
 from drivers import StreamPair, Take, VideoClip
 
 

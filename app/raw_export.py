@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.codecs import codec_for
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from app.export import Sink, cut_to_even, open_sink
 from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.rates import nominal_rate
+from app.sinks import codec_for
 from app.timing import missing_frames, read_timing, stream_timing
 from app.versions import versions
 from drivers import (
@@ -64,8 +64,8 @@ class RawExportJob:
         take: The take's folder.
         out: The file to write; a name without ending is a folder of pictures.
         view: Which stream, or both.
-        codec: A name from `app.codecs.CODECS`; None chooses by the ending.
-        quality: A name from `app.codecs.QUALITIES`.
+        codec: A name from `app.sinks.codecs.CODECS`; None chooses by the ending.
+        quality: A name from `app.sinks.codecs.QUALITIES`.
         playback_fps: Rate written into the file; None = real time.
         start_s: First moment, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.codecs import CODECS, codec_for
 from app.export import open_sink
 from app.rates import nominal_rate
 from app.raw_export import RawView, raw_frames
+from app.sinks import CODECS, codec_for
 from drivers import Take, to_rgb8
 
 _TRIAL = 6
@@ -45,8 +45,8 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
     Args:
         path: The take.
         view: What is exported; None for the fused view.
-        codec_name: A name from `app.codecs.CODECS`.
-        quality: A name from `app.codecs.QUALITIES`.
+        codec_name: A name from `app.sinks.codecs.CODECS`.
+        quality: A name from `app.sinks.codecs.QUALITIES`.
 
     Raises:
         SourceError: The take cannot be read.

@@ -18,7 +18,7 @@ from app.aligner import camera_id
 from app.capture import CaptureJob, run_job
 from app.demo import TruthOfView, upscale
 from app.pipeline import FusionOptions, Pipeline
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 from calibration import Rig
 from drivers import Role, StreamPair, Take
 from drivers.spinnaker_emulator import RigGeometry

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from app.sync_streams import sync_streams
+from app.sync.streams import sync_streams
 from calibration.sync import AUDIO_RATE, BELIEVABLE, sync_audio
 from drivers import Frame, PixelFormat, Role, SourceInfo, StreamPair, open_clip
 from drivers.iphone import VideoClip

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from app.rig_setup import RigSetup
-from app.session import Alarm, Session
+from app.session import Alarm, RigSetup, Session
 
 SETUP = RigSetup(emulate=True, hsr_size=(96, 80), lsr_size=(48, 40))
 

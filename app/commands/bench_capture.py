@@ -24,7 +24,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Record the emulated rig at 199 MB/s with previews on, beside other programs' read loops."""
-    from app.bench_capture import run_capture_bench
+    from app.bench.capture import run_capture_bench
 
     with progress_bar("measuring") as bar:
         bench = run_capture_bench(

@@ -39,7 +39,7 @@ def command(
 ) -> None:
     """Open the window on the emulated rig, record, change exposure and baseline, and measure it."""
     from app.gui.bench import run_bench
-    from app.rig_setup import RigSetup
+    from app.session import RigSetup
 
     setup = RigSetup(
         emulate=True,

@@ -94,7 +94,7 @@ def command(
     error says what it lacks.
     """
     from app.capture import CaptureJob, check_pulses, run_job
-    from app.rig_setup import RigSetup
+    from app.session import RigSetup
 
     if out is None and not pulse_test:
         raise typer.BadParameter("--out is missing: the folder of the new take")

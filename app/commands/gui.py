@@ -56,7 +56,7 @@ def command(
     """Open the window: both live views, exposure, recording."""
     from app.gui.application import GuiOptions, run
     from app.logs import log_folder
-    from app.rig_setup import RigSetup
+    from app.session import RigSetup
     from app.settings import settings_path
 
     pair = None

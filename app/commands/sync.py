@@ -11,7 +11,7 @@ import typer
 from app.commands._common import JsonOption, emit, progress_bar, say, warn
 
 if TYPE_CHECKING:
-    from app.timer_check import TimerReadings
+    from app.sync import TimerReadings
 
 
 def factor_option(text: str) -> float | None:
@@ -56,7 +56,7 @@ def timer_option(name: str, text: str | None) -> tuple[int, float] | None:
 
 def timer_readings(hsr: str | None, lsr: str | None, step_ms: float | None) -> TimerReadings | None:
     """The timer options of `sync` and `import`; None without a timer."""
-    from app.timer_check import SCREEN_STEP_MS, TimerReading, TimerReadings
+    from app.sync.timer_check import SCREEN_STEP_MS, TimerReading, TimerReadings
 
     first, second = timer_option("--timer-hsr", hsr), timer_option("--timer-lsr", lsr)
     if (first is None) != (second is None):
@@ -105,7 +105,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Find offset, drift and confidence of two recordings of the same event."""
-    from app.sync_job import run_sync
+    from app.sync.job import run_sync
 
     timer = timer_readings(timer_hsr, timer_lsr, timer_step_ms)
     with progress_bar("looking", total=1.0) as bar:

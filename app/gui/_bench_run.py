@@ -20,9 +20,7 @@ from app.gui.camera_rig import open_rig
 from app.gui.fused_pane import Show
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages
-from app.recording import TakeReport
-from app.rig_setup import RigSetup
-from app.session import State
+from app.session import RigSetup, State, TakeReport
 from app.settings import Settings
 from drivers import Role
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.errors import OutputError
 from app.gui._qt_environment import prepare_qt
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 
 _LONGEST_START_S = 20.0
 

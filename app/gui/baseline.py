@@ -23,7 +23,7 @@ from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
 from app.gui.overlay_worker import OverlayMode, OverlayWorker
 from app.gui.tasks import CancelToken, Tasks
-from app.live_pairs import newest_pair
+from app.session.live_pairs import newest_pair
 from calibration import CalibrationError, CameraId, Rig, load_rig
 from calibration.alignment import overlap_share
 from drivers import CameraIdentity, Frame, RingBuffer, Role

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.gui._qt_environment import prepare_qt
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.errors import InputError
-from app.rig_setup import RigSetup
-from app.session import Session, SessionSettings
+from app.session import RigSetup, Session, SessionSettings
 from drivers import Camera, CameraIdentity, DriverError, DriverMissingError, Limits, Role
 from drivers.grasshopper import Grasshopper3, list_cameras, open_camera
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, install

@@ -21,7 +21,6 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.codecs import CODECS, QUALITIES, codec_for
 from app.errors import AppError
 from app.fuse import FuseJob
 from app.gui.file_field import FileField
@@ -35,6 +34,7 @@ from app.gui.theme import set_chip, set_flag
 from app.outputs import check_output, partial_path, sidecar_path
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView
+from app.sinks import CODECS, QUALITIES, codec_for
 from app.size_estimate import SizeEstimate, estimate_size
 
 FUSED = "Fused"

@@ -15,7 +15,7 @@ from app.gui.alignment_lock import Lock
 from app.gui.live_region import REGIONS, LiveView, Region, lsr_noise, match_moments
 from app.gui.mailbox import Mailbox
 from app.gui.priorities import lower_priority
-from app.live_pairs import find_frame
+from app.session.live_pairs import find_frame
 from drivers import Frame, OverwrittenError, RgbImage, RingBuffer
 from fusion import Fuser
 from fusion.gop import prepare_reference

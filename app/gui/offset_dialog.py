@@ -28,7 +28,7 @@ from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
 from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import set_chip
-from app.timer_check import TimerReading, TimerReadings, check_by_timer
+from app.sync import TimerReading, TimerReadings, check_by_timer
 from drivers import StreamPair
 from drivers.iphone import open_clips
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from app.gui.mailbox import Mailbox
 from app.gui.preview import AnyImage, GreyImage, grey, shrunk, whole
-from app.live_pairs import find_frame
+from app.session.live_pairs import find_frame
 from calibration.grid import Matrix, scaling
 from drivers import Frame, OverwrittenError, RgbImage, RingBuffer
 

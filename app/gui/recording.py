@@ -11,9 +11,8 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
 from app.gui.requests import TakeRequest, next_name
-from app.recording import TakeReport
-from app.session import State
-from app.take_notes import TakeNote, add_note
+from app.session import State, TakeReport
+from app.session.take_notes import TakeNote, add_note
 from drivers import Role
 
 PAST_SECONDS = 2.0

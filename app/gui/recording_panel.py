@@ -25,7 +25,7 @@ from app.gui.checks import Checklist, ChecklistPanel
 from app.gui.raw_pane import TITLES, chip
 from app.gui.recording import RecordingPresenter, name_problem
 from app.gui.theme import set_chip
-from app.recording import TakeReport
+from app.session import TakeReport
 from drivers import Role
 
 

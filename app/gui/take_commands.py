@@ -7,8 +7,7 @@ from collections.abc import Callable
 from app.gui.camera_rig import CameraRig
 from app.gui.messages import Messages
 from app.gui.requests import TakeRequest
-from app.recording import TakeReport
-from app.session import SessionError, State
+from app.session import SessionError, State, TakeReport
 
 
 class TakeCommands:

@@ -14,7 +14,7 @@ from app.gui.mailbox import Mailbox
 from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
 from app.raw_export import hsr_of_lsr
-from app.take_notes import read_notes
+from app.session.take_notes import read_notes
 from drivers import DriverError, Role, Take
 
 

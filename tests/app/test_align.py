@@ -12,7 +12,7 @@ from app.capture import CaptureJob, run_job
 from app.cli import run
 from app.demo import TruthOfView, upscale
 from app.pipeline import FusionOptions, Pipeline
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 from calibration import CameraModel, Rig, RigFileError, StaleRigError
 from drivers import FrameSource, Role, Take
 from drivers.spinnaker_emulator import Region, RigGeometry

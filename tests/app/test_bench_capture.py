@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bench_capture import run_capture_bench
+from app.bench.capture import run_capture_bench
 from app.errors import InputError
 
 

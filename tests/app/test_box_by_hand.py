@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.capture import CaptureJob, run_job
-from app.recording import TakeReport
-from app.rig_setup import RigSetup
+from app.session import RigSetup, TakeReport
 from drivers import Role
 from drivers.spinnaker_emulator import VirtualRig, install
 
@@ -50,7 +49,7 @@ def test_the_operator_has_time_to_walk_to_the_box(
     rig: VirtualRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A silence that ends a running take does not end one whose box has not been started."""
-    monkeypatch.setattr("app.take_run.SILENCE_S", 0.4)
+    monkeypatch.setattr("app.session.take_run.SILENCE_S", 0.4)
     report, _ = record(rig, tmp_path / "take", 240, 8, after_s=1.5)
     assert (report.frames(Role.HSR), report.frames(Role.LSR)) == (15, 120)
     assert report.stop_reason is None
@@ -59,7 +58,7 @@ def test_the_operator_has_time_to_walk_to_the_box(
 def test_a_box_that_nobody_starts_is_told(
     rig: VirtualRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.take_run.STARTING_S", 0.5)
+    monkeypatch.setattr("app.session.take_run.STARTING_S", 0.5)
     report, _ = record(rig, tmp_path / "take", 240, 8, after_s=60.0)
     assert "no pulse came" in (report.stop_reason or "")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 cv2.setNumThreads(0)
 from app.capture import CaptureJob, run_job
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 from drivers.spinnaker_emulator import install
 install().world.scene
 rng = random.Random(3)

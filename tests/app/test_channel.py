@@ -37,7 +37,7 @@ def test_a_call_while_the_grab_thread_ends_is_answered(session: Session) -> None
 def test_a_call_that_takes_too_long_is_an_error_of_the_camera(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.channel._CALL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("app.session.channel._CALL_TIMEOUT_S", 0.05)
     session.start_live()
     channel = session._crew.channels[Role.LSR]
     begun, go_on, late = threading.Event(), threading.Event(), list[str]()

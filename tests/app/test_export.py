@@ -16,11 +16,11 @@ import pytest
 import tifffile
 from filelock import FileLock
 
-from app.codecs import CODECS, codec_for
 from app.errors import InputError, OutputError
 from app.export import open_sink
 from app.outputs import check_output, partial_path, write_picture
-from app.segments import SEGMENT_FRAMES
+from app.sinks import CODECS, codec_for
+from app.sinks.segments import SEGMENT_FRAMES
 from drivers import RgbImage
 from fusion.evaluation.metrics import psnr
 
@@ -334,7 +334,7 @@ def test_what_one_job_is_writing_no_other_touches(tmp_path: Path, name: str, cod
         first.write(frame)
     attempt = (
         "import sys; from pathlib import Path; from fractions import Fraction\n"
-        "from app.codecs import CODECS; from app.export import open_sink\n"
+        "from app.sinks import CODECS; from app.export import open_sink\n"
         "open_sink(Path(sys.argv[1]), CODECS[sys.argv[2]], 64, 48, Fraction(30))"
     )
     second = subprocess.run(

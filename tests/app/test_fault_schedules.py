@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.capture import emulated_session
-from app.recording import TakeReport
-from app.rig_setup import RigSetup
-from app.session import Session, State
+from app.session import RigSetup, Session, State, TakeReport
 from drivers import PairingError, Role, SourceError, Take, TakeStream, pair_streams
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.spinnaker_emulator.clock import CameraClock

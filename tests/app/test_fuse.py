@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import pytest
 
-from app.codecs import codec_for
 from app.export import open_sink
 from app.pipeline import FusionOptions, Pipeline
-from app.segments import SEGMENT_FRAMES
+from app.sinks import codec_for
+from app.sinks.segments import SEGMENT_FRAMES
 from drivers import open_clip_pair
 from fusing import decode, twinrate
 from fusion import Fuser

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-from app.codecs import CODECS
 from app.export import open_sink
+from app.sinks import CODECS
 from fusing import decode, twinrate
 from synthetic import moving_scene, shrink, write_lossless
 

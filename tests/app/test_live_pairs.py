@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from app.live_pairs import find_frame, newest_pair
+from app.session.live_pairs import find_frame, newest_pair
 from drivers import Frame, PixelFormat, RingBuffer, Role
 
 

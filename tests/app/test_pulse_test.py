@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.pulse_test import pulse_test
 from app.session import Session, State
+from app.session.pulse_test import pulse_test
 from drivers import Role
 from drivers.frame import Image
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, painter

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from app.capture import CaptureJob, emulated_session, run_job
-from app.rig_setup import RigSetup
-from app.session import Session, SessionError, State
+from app.session import RigSetup, Session, SessionError, State
 from drivers import CameraNotFoundError, Role, TakeError, TriggerPlanError
 from drivers.spinnaker_emulator import VirtualRig, truth_from_take
 from drivers.take import Take
@@ -103,7 +102,7 @@ def test_a_missing_camera_leaves_none_open(rig: VirtualRig) -> None:
 def test_a_killed_capture_reads_back(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from app.capture import CaptureJob, run_job;"
-        "from app.rig_setup import RigSetup;"
+        "from app.session import RigSetup;"
         "setup = RigSetup(emulate=True, hsr_size=(384, 320), lsr_size=(96, 80));"
         f"run_job(CaptureJob(setup, Path({str(tmp_path / 'take')!r}), 60))"
     )

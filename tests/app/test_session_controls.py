@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.pulse_test import pulse_test
 from app.session import Session, SessionError, State
+from app.session.pulse_test import pulse_test
 from drivers import CameraSettingError, Frame, Role, Take, TriggerPlanError
 from drivers.spinnaker_emulator import VirtualRig, truth_from_take
 from emulated import SETUP, heard, until
@@ -73,7 +73,7 @@ def test_the_camera_finds_its_white_balance(session: Session, rig: VirtualRig) -
 
 
 def test_in_the_dark_no_white_balance_is_found(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.session_controls._BALANCE_S", 0.2)
+    monkeypatch.setattr("app.session.controls._BALANCE_S", 0.2)
     session.start_live()
     session.set_white_balance(Role.LSR, 1.5, 1.5)
     session.set_exposure_us(Role.LSR, 6.0)

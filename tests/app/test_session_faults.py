@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pytest
 
 from app.capture import emulated_session
-from app.channel import Channel
-from app.crew import Crew
 from app.session import Session, SessionError, State
+from app.session.channel import Channel
+from app.session.crew import Crew
 from drivers import CameraError, CameraInUseError, Role, Take, TakeWriter, pair_streams
 from drivers._take_index import Rows
 from drivers.spinnaker_emulator import VirtualRig, install
@@ -139,7 +139,7 @@ def test_a_camera_joins_again_though_the_index_takes_longer_than_the_ring_lasts(
             time.sleep(1.0)
         return rows
 
-    monkeypatch.setattr("app.channel._RING_SECONDS", 1.5)
+    monkeypatch.setattr("app.session.channel._RING_SECONDS", 1.5)
     monkeypatch.setattr(TakeWriter, "rows", slow)
     rig = install(real_time=True)
     try:
@@ -249,7 +249,7 @@ def test_a_register_that_does_not_answer_costs_no_frame(
     session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alarms = heard(session)
-    monkeypatch.setattr("app.channel._CHECK_EVERY_S", 0.02)
+    monkeypatch.setattr("app.session.channel._CHECK_EVERY_S", 0.02)
     failing = rig.faults(Role.LSR).failing_reads
     failing["ExposureTime"] = 2
     session.start_live()
@@ -266,7 +266,7 @@ def test_a_camera_that_neither_answers_nor_delivers_is_gone(
     session: Session, rig: VirtualRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alarms = heard(session)
-    monkeypatch.setattr("app.channel._CHECK_EVERY_S", 0.02)
+    monkeypatch.setattr("app.session.channel._CHECK_EVERY_S", 0.02)
     session.start_live()
     assert until(lambda: session.counters(Role.LSR).received > 3)
     rig.faults(Role.LSR).stalled = True
@@ -322,7 +322,7 @@ def test_a_slow_disk_ends_the_take_in_order(tmp_path: Path, monkeypatch: pytest.
         append(self, frame)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TakeWriter, "append", throttled)
-    monkeypatch.setattr("app.channel._RING_SECONDS", 0.3)
+    monkeypatch.setattr("app.session.channel._RING_SECONDS", 0.3)
     try:
         with emulated_session(rig) as session:
             session.connect(rig.serials)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.recording import TakeReport
-from app.session import Session, State
+from app.session import Session, State, TakeReport
 from drivers import Frame, RingBuffer, Role
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.trigger import ExternalPulses
@@ -49,7 +48,7 @@ def test_a_wire_that_comes_off_during_a_live_take(
     session: Session, rig: VirtualRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: Role
 ) -> None:
     alarms = heard(session)
-    monkeypatch.setattr("app.watch.SILENCE_S", 0.5)
+    monkeypatch.setattr("app.session.watch.SILENCE_S", 0.5)
     other = Role.LSR if role is Role.HSR else Role.HSR
     session.start_recording(tmp_path / "take")
     assert received_more(session, role, 10)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from app.capture import CaptureJob, run_job
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 from drivers import CameraSettings, Frame, PixelFormat, RingBuffer, Role, Take, TakeError, to_rgb8
 from drivers.grasshopper import open_camera
 from drivers.packing import pack, unpack, unpacked

@@ -21,8 +21,7 @@ from app.capture import CaptureJob, run_job  # noqa: E402
 from app.gui.camera_rig import open_rig  # noqa: E402
 from app.gui.main_window import MainWindow, WindowOptions  # noqa: E402
 from app.gui.messages import Messages  # noqa: E402
-from app.rig_setup import RigSetup  # noqa: E402
-from app.session import State  # noqa: E402
+from app.session import RigSetup, State  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from drivers import Role  # noqa: E402
 

@@ -36,8 +36,7 @@ from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
 from app.gui.messages import Messages
 from app.gui.method_box import not_runnable
-from app.rig_setup import RigSetup
-from app.session import Session, State
+from app.session import RigSetup, Session, State
 from drivers import Role
 from drivers._nodes import Nodes
 from drivers.ring_buffer import RingBuffer

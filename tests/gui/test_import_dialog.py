@@ -14,12 +14,12 @@ from PyQt6.QtGui import QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.codecs import CODECS
 from app.export import open_sink
 from app.gui.import_dialog import ImportDialog
 from app.gui.main_window import MainWindow
 from app.gui.offset_dialog import OffsetDialog
 from app.gui.tasks import CancelToken, Tasks
+from app.sinks import CODECS
 from drivers import TakeWriter, is_take
 from pictures import RgbImage
 

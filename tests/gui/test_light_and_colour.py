@@ -14,8 +14,7 @@ from app.gui.camera_dialog import CameraDialog
 from app.gui.camera_rig import CameraRig, open_rig
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages
-from app.rig_setup import RigSetup
-from app.session import State
+from app.session import RigSetup, State
 from app.settings import Settings
 from drivers import Role
 from drivers.spinnaker_emulator import VirtualRig, install

@@ -18,7 +18,7 @@ from app.gui.messages import Severity
 from app.gui.recording import name_problem
 from app.gui.requests import next_name
 from app.session import State
-from app.take_notes import NOTES_FILE, TakeNote, add_note, read_notes
+from app.session.take_notes import NOTES_FILE, TakeNote, add_note, read_notes
 from drivers import Frame, Role, Take, TakeWriter, is_take
 
 

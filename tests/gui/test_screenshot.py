@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 import cv2  # OpenCV first: it points Qt at its own plug-ins
 from app.gui.application import GuiOptions, run
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 setup = RigSetup(emulate=True, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4)
 folder = Path(sys.argv[1])
 sys.exit(run(GuiOptions(setup, folder / "window.log", folder / "settings.json", folder,

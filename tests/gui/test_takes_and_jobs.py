@@ -24,9 +24,8 @@ from app.gui.main_window import MainWindow
 from app.gui.take_library import scan
 from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
-from app.rig_setup import RigSetup
-from app.session import State
-from app.take_notes import TakeNote, add_note
+from app.session import RigSetup, State
+from app.session.take_notes import TakeNote, add_note
 from drivers import Role, Take, hsr_times_on_lsr_clock
 from drivers.spinnaker_emulator import install
 

@@ -13,8 +13,7 @@ from pytestqt.qtbot import QtBot
 from app.gui.camera_rig import CameraRig, open_rig
 from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages, Severity
-from app.rig_setup import RigSetup
-from app.session import State
+from app.session import RigSetup, State
 from app.settings import Settings
 from drivers import Role, Take, pair_streams
 from drivers.spinnaker_emulator import VirtualRig

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.rig_setup import RigSetup
-from app.session import Session
+from app.session import RigSetup, Session
 from drivers import (
     CameraError,
     CameraSettingError,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from app.channel import Channel, restore_turns, shorten_turns
 from app.errors import AppError
+from app.session.channel import Channel, restore_turns, shorten_turns
 from drivers import (
     Applied,
     Camera,

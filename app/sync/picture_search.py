@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.point_search import sync_by_points
-from app.registration import Corners, Registrations
-from app.small_pictures import SmallPictures
+from app.sync.point_search import sync_by_points
+from app.sync.registration import Corners, Registrations
+from app.sync.small_pictures import SmallPictures
 from calibration.grid import scaling
 from calibration.sync import (
     FrameSync,

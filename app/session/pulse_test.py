@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.session import Session, SessionError
+from app.session.crew import SessionError
+from app.session.session import Session
 from drivers import Role
 from drivers.trigger import judge_rate
 

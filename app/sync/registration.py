@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from app.small_pictures import SmallPictures
+from app.sync.small_pictures import SmallPictures
 from calibration import CalibrationError
 from calibration.features import Features, Matches, find_features, lsr_sampling, pair_features
 from calibration.grid import pixel_ratio, transform

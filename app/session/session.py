@@ -9,13 +9,13 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from app.channel import Channel, LiveCounters
-from app.crew import Crew, SessionError, SessionSettings
-from app.recording import TakeReport, take_metadata
-from app.session_controls import SessionControls
-from app.session_state import Alarm, SessionNews, State
-from app.take_run import TakeRun
-from app.watch import Hooks, Watch
+from app.session.channel import Channel
+from app.session.controls import SessionControls
+from app.session.crew import Crew, SessionError, SessionSettings
+from app.session.recording import TakeReport, take_metadata
+from app.session.state import Alarm, SessionNews, State
+from app.session.take_run import TakeRun
+from app.session.watch import Hooks, Watch
 from drivers import (
     Applied,
     Camera,
@@ -28,7 +28,7 @@ from drivers.grasshopper import open_camera
 from drivers.recorder import RecorderStatus
 from drivers.trigger import PulseSource
 
-__all__ = ["Alarm", "LiveCounters", "Session", "SessionError", "SessionSettings", "State"]
+__all__ = ["Session"]
 
 
 class Session(SessionNews, SessionControls):

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.crew import Crew
-from app.recording import Absence
-from app.session_state import Alarm
+from app.session.crew import Crew
+from app.session.recording import Absence
+from app.session.state import Alarm
 from drivers import Role, TriggerMetadata
 from drivers.recorder import Recorder, whole_rows
 from drivers.rejoin import Arrivals, Shift, find_shift, telling_rows

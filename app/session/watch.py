@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.channel import Channel
-from app.crew import Crew
-from app.session_state import Alarm
+from app.session.channel import Channel
+from app.session.crew import Crew
+from app.session.state import Alarm
 from drivers import DriverError, FrameFlag, OverwrittenError, RingBuffer, Role
 from drivers.trigger import judge_rate
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import tifffile
 
-from app.codecs import Codec
 from app.errors import OutputError
 from app.outputs import claim_parts, explain_write_error, partial_path
+from app.sinks.codecs import Codec
 from drivers import RgbImage
 from drivers.durable import give_name
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from app.bench_figures import SETTLE_S, Meter, Row, figures
-from app.channel import make_ring
-from app.rig_setup import RigSetup
+from app.bench.figures import SETTLE_S, Meter, Row, figures
+from app.session import RigSetup
+from app.session.channel import make_ring
 from drivers import CameraSettings, Image, Role
 from drivers.spinnaker_emulator import VirtualRig
 

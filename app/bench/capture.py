@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from app.bench_figures import SETTLE_S, CaptureBench, Meter, Row, figures
-from app.bench_peers import read_easypyspin, read_simple_pyspin
+from app.bench.figures import SETTLE_S, CaptureBench, Meter, Row, figures
+from app.bench.peers import read_easypyspin, read_simple_pyspin
 from app.capture import CaptureJob, emulated_session
 from app.errors import InputError
 from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
-from app.rig_setup import RigSetup
-from app.session import Session
+from app.session import RigSetup, Session
 from drivers import Image, OverwrittenError, Role
 from drivers.spinnaker_emulator import VirtualRig, install
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.channel import Channel
-from app.crew import Crew, SessionError
-from app.session_streams import SessionStreams
+from app.session.channel import Channel
+from app.session.crew import Crew, SessionError
+from app.session.streams import SessionStreams
 from drivers import Applied, Role
 
 _BALANCE_S = 3.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from app.crew import SessionError
+from app.session.crew import SessionError
 from drivers import Role
 
 

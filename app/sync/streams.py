@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.picture_search import PictureSearch
+from app.sync.picture_search import PictureSearch
 from calibration.sync import (
     BELIEVABLE,
     NO_AUDIO,

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from app.rig_setup import RigSetup
+from app.session import RigSetup
 from drivers import Role
 
 SETTLE_S = 0.5

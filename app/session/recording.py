@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from app import __version__
-from app.channel import Channel
-from app.crew import Crew
+from app.session.channel import Channel
+from app.session.crew import Crew
 from drivers import (
     CameraMetadata,
     CameraSettings,

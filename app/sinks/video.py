@@ -17,11 +17,11 @@ import av
 import av.error
 from av.container import OutputContainer
 
-from app.codecs import Codec
 from app.errors import OutputError
 from app.outputs import claim_parts, explain_write_error, partial_path
-from app.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole
-from app.sound import SoundTrack
+from app.sinks.codecs import Codec
+from app.sinks.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole
+from app.sinks.sound import SoundTrack
 from drivers import ClipSound, RgbImage
 from drivers.durable import give_name
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from app.attendance import Attendance
-from app.crew import Crew
-from app.recording import TakeReport
-from app.session_state import Alarm
-from app.watch import SILENCE_S
+from app.session.attendance import Attendance
+from app.session.crew import Crew
+from app.session.recording import TakeReport
+from app.session.state import Alarm
+from app.session.watch import SILENCE_S
 from drivers import Role, TakeError, TakeMetadata, TriggerMetadata
 from drivers.recorder import Recorder, RecorderStatus
 from drivers.take import remove_empty_take

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.registration import Registrations
-from app.small_pictures import SmallPictures
+from app.sync.registration import Registrations
+from app.sync.small_pictures import SmallPictures
 from calibration.grid import transform
 from calibration.sync import PointSync, exposure_kernel, sync_points
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.clips import open_synced
 from app.errors import InputError
-from app.sync_streams import SyncReport, sync_streams
-from app.timer_check import TimerReadings, check_by_timer, write_timer_pictures
+from app.sync.clips import open_synced
+from app.sync.streams import SyncReport, sync_streams
+from app.sync.timer_check import TimerReadings, check_by_timer, write_timer_pictures
 from drivers import PairingError, PhaseBasis, StreamPair, Take, pair_streams
 
 _CONFIDENCE = {PhaseBasis.CLOCKS: 1.0, PhaseBasis.COUNTERS: 0.9, PhaseBasis.DOUBTFUL: 0.3}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.channel import LiveCounters
-from app.crew import Crew, SessionSettings
+from app.session.channel import LiveCounters
+from app.session.crew import Crew, SessionSettings
 from drivers import CameraIdentity, Frame, OverwrittenError, RingBuffer, Role
 
 

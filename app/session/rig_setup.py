@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.crew import SessionSettings
 from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
+from app.session.crew import SessionSettings
 from drivers import CameraSettings, PixelFormat
 from drivers.trigger import plan_trigger
 

@@ -12,7 +12,7 @@ import av.error
 import cv2
 import numpy as np
 
-from app.codecs import Codec
+from app.sinks.codecs import Codec
 from drivers import RgbImage
 from drivers.durable import give_name
 

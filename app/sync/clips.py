@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import CaptureFactorError, OffsetError
-from app.picture_search import PictureSearch
-from app.sync_streams import SyncReport, sync_streams
+from app.sync.picture_search import PictureSearch
+from app.sync.streams import SyncReport, sync_streams
 from calibration.sync import AUDIO_RATE, BELIEVABLE, NO_AUDIO, AudioSync, sync_audio
 from drivers import StreamPair, VideoClip
 from drivers.iphone import check_pair, open_clips

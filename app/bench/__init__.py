@@ -1,0 +1,1 @@
+"""What the capture path manages on this machine, beside other programs in the same run."""
