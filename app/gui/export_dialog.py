@@ -295,12 +295,14 @@ class ExportDialog(QDialog):
     def _summarise(self, *_: object) -> None:
         hsr = _VIEWS[self.view.currentText()] is RawView.HSR
         times = self._take.times_s
-        inside = (times >= self.start.value()) & ((times < self.end.value()) | self._to_the_end)
+        inside = times[(times >= self.start.value()) & ((times < self.end.value()) | self._to_the_end)]
         share = self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0
-        frames = round(int(inside.sum()) * share)
-        rate = self._fps * (self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0)
+        frames = round(len(inside) * share)
+        rate = self._fps * share
         shown = self.playback.value() if self.slow.isChecked() else rate
-        seconds = frames / shown if shown else 0.0
+        # Lost frames leave gaps in the clip, so that it lasts as long as what was filmed.
+        lasts = (inside[-1] - inside[0] + 1 / self._fps) if len(inside) and self._fps else 0.0
+        seconds = lasts * rate / shown if shown else 0.0
         slower = f", {rate / shown:.3g} times slower" if shown and shown < 0.99 * rate else ""
         size = self._sizes.get(self._kind)
         if isinstance(size, str):

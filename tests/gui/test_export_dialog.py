@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
@@ -63,6 +64,23 @@ def test_size_is_told_before_the_export(
     out = tmp_path / "real.mkv"
     run_raw_export(RawExportJob(takes / "marbles", out, RawView.LSR, "ffv1"))
     assert told == pytest.approx(out.stat().st_size / 1e6, rel=0.5, abs=0.1)
+
+
+def test_a_clip_is_said_to_play_as_long_as_was_filmed_also_where_frames_were_lost(
+    takes: Path, qtbot: QtBot
+) -> None:
+    whole = read_entry(takes / "marbles")
+    lossy = replace(whole, times_s=np.delete(whole.times_s, slice(4, 9)), lsr_frames=whole.lsr_frames - 5)
+    tasks = Tasks(lambda error: pytest.fail(str(error)))
+    for entry in (whole, lossy):
+        dialog = ExportDialog(entry, 120.0, Part(), tasks, fused=True)
+        qtbot.addWidget(dialog)
+        assert f"{entry.lsr_frames} frames; plays {whole.lsr_frames / 120:.2f} s" in dialog.summary.text()
+        dialog.slow.setChecked(True)
+        dialog.playback.setValue(30)
+        assert f"plays {whole.lsr_frames / 30:.2f} s at 30 fps, 4 times slower" in dialog.summary.text()
+        dialog.reject()
+    tasks.close()
 
 
 def test_lower_quality_makes_a_smaller_file(dialog: ExportDialog, qtbot: QtBot, tmp_path: Path) -> None:
