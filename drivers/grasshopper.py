@@ -34,6 +34,7 @@ __all__ = ["MODEL", "Grasshopper3", "list_cameras", "load_pyspin", "open_camera"
 
 MODEL = "GS3-U3-51S5C"
 _TIMEOUT = -1011
+_NO_BUFFERS = -1010  # an I/O error: at the beginning of a stream the system has no memory for its buffers
 _LATCHES = 5
 
 
@@ -160,6 +161,8 @@ class Grasshopper3:
         try:
             self._pointer.BeginAcquisition()
         except self._spin.SpinnakerException as error:
+            if error_code(error) in GONE - {_NO_BUFFERS}:
+                raise self._failed(error, "cannot start its stream") from error
             raise CameraError(
                 f"camera {self._identity.serial} cannot start its stream, often because usbfs_memory_mb is "
                 f"below 1000: {error}"
@@ -181,9 +184,8 @@ class Grasshopper3:
         try:
             image = self._pointer.GetNextImage(timeout_ms, 0)
         except spin.SpinnakerException as error:
-            code = error_code(error)
-            if code != _TIMEOUT:
-                raise self._failed(error, code) from error
+            if error_code(error) != _TIMEOUT:
+                raise self._failed(error, "failed to deliver a frame") from error
             image = None
         if image is None:
             # The client's block runs outside the handler, or every error in it would carry the time-out.
@@ -196,13 +198,13 @@ class Grasshopper3:
                 # A buffer that is not taken back is one fewer; GetNextImage says when the camera is gone.
                 image.Release()
 
-    def _failed(self, error: Exception, code: int) -> CameraError:
+    def _failed(self, error: Exception, what: str) -> CameraError:
         serial = self._identity.serial
-        if code in GONE:
+        if error_code(error) in GONE:
             return CameraDisconnectedError(
                 f"camera {serial} stopped answering, check its cable and power: {error}"
             )
-        return CameraError(f"camera {serial} failed to deliver a frame: {error}")
+        return CameraError(f"camera {serial} {what}: {error}")
 
     def stop(self) -> None:
         """End acquisition. Safe to call twice, and when the camera is gone."""

@@ -109,7 +109,8 @@ class _Follower:
         buffer = aligned_empty(self._ring.stored_shape, self._ring.stored_format.dtype)
         # Fewer, longer turns: waking for every frame of a fast camera costs the grab thread its own turns.
         turn = max(1, min(_MOST_PER_TURN, self._ring.capacity // 32))
-        limit = self._ring.capacity * _FULL_PART
+        # Of a small ring too, one frame before the guard refuses any.
+        limit = min(self._ring.capacity * _FULL_PART, self._ring.capacity - 2)
         writer = self._recorder.writer
         self._ring.protect(self.next)
         try:

@@ -65,6 +65,7 @@ class RingBuffer:
         self._grown = threading.Condition()
         self._waited_for: list[int] = []
         self._guarded: int | None = None
+        self._floor = 0
 
     @property
     def capacity(self) -> int:
@@ -102,12 +103,20 @@ class RingBuffer:
         return count - 1 if count else None
 
     def oldest(self) -> int | None:
-        """Absolute index of the oldest frame that can still be read, None before the first.
+        """Absolute index of the oldest frame that can still be read, None without one.
 
         The writer may reuse that slot at any moment: a reader that needs time starts a few frames later.
         """
         count = self._count
-        return max(0, count - self._capacity) if count else None
+        oldest = max(self._floor, count - self._capacity)
+        return oldest if oldest < count else None
+
+    def forget(self, index: int) -> None:
+        """Let the stream begin with frame `index`: those before are of another numbering.
+
+        They stay readable for whoever holds their index, but `oldest` no longer leads to them.
+        """
+        self._floor = index
 
     def protect(self, index: int | None) -> None:
         """Guard frame `index` and all after it from being overwritten, for a reader that must have them all.
@@ -254,7 +263,7 @@ class RingBuffer:
 
     def _overwritten(self, index: int) -> OverwrittenError:
         return OverwrittenError(
-            f"frame {index} is no longer in the ring buffer, the oldest is {self.oldest()}; "
+            f"frame {index} is no longer in the ring buffer, the oldest is {max(0, self._count - self._capacity)}; "
             "read sooner or use a larger ring"
         )
 

@@ -170,7 +170,10 @@ class Channel:
         def apply() -> int:
             self._shift = shift
             newest = self.ring.latest() if self.ring is not None else None
-            return 0 if newest is None else newest + 1
+            first = 0 if newest is None else newest + 1
+            if self.ring is not None:
+                self.ring.forget(first)
+            return first
 
         return self.call(apply)
 

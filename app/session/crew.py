@@ -112,6 +112,7 @@ class Crew:
         self.serials: dict[Role, str] = {}
         self.settings: SessionSettings | None = None
         self.fired = False
+        self._first_id: int | None = None
         self._open_with = open_with
         self._hold_back = hold_back
 
@@ -187,9 +188,14 @@ class Crew:
         return applied
 
     def arm(self) -> None:
-        """Both cameras wait for the first pulse; both are armed before anything can fire."""
+        """Both cameras wait for the first pulse; both are armed before anything can fire.
+
+        Raises:
+            CameraError: One of them refuses; none waits then, and one that has left is among `failures`.
+
+        """
         settings = self.configured()
-        self.fired = False
+        self.fired, self._first_id = False, None
         armed: list[Channel] = []
         try:
             for role, channel in self.channels.items():
@@ -198,6 +204,9 @@ class Crew:
         except DriverError:
             for channel in armed:
                 channel.camera.stop()
+            for channel in self.channels.values():
+                channel.probe()
+            self._notify()
             raise
         shorten_turns()
         for role, channel in self.channels.items():
@@ -250,6 +259,7 @@ class Crew:
         """Frame id that the cameras' counters began with, 0 or 1; None before a frame, or where it is unsure.
 
         A frame lost before a camera's first one looks like a counter that begins later: the lower one counts.
+        Of a camera that has come back nothing shows it any more, so that it is kept as long as both are armed.
         """
         found = []
         for channel in self.channels.values():
@@ -261,7 +271,9 @@ class Crew:
                 continue
             if first is not None:
                 found.append(first)
-        return min(found) if found and 0 <= min(found) <= 1 else None
+        if found and 0 <= min(found) <= 1:
+            self._first_id = min(found) if self._first_id is None else min(*found, self._first_id)
+        return self._first_id
 
     def halt(self) -> None:
         """Pulses first, then drain, then end: nothing that was exposed is thrown away."""
@@ -324,6 +336,7 @@ class Crew:
 
     def replace(self, role: Role, channel: Channel) -> None:
         """Put a reopened camera in its place; it takes over the memory of its former ring."""
+        self.first_id()
         channel.ring = self.channel(role).ring
         self.channels[role] = channel
 

@@ -395,8 +395,6 @@ class Session(SessionNews, SessionControls):
             self.start_live()
         except DriverError as error:
             # Both cables were pulled: the other camera shows it only now.
-            for channel in self._crew.channels.values():
-                channel.probe()
             self._alarm(Alarm(None, str(error)))
 
     def _hold_back(self, role: Role) -> bool:

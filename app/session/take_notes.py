@@ -41,7 +41,8 @@ def add_note(take: Path, note: TakeNote) -> None:
     """
     try:
         with (take / NOTES_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(note), ensure_ascii=False) + "\n")
+            # Escaped, nothing in a text can look like the end of a line.
+            file.write(json.dumps(asdict(note)) + "\n")
     except OSError as error:
         raise OutputError(
             f"{take}: the note could not be written ({error.strerror or error}); write it down elsewhere"
@@ -51,7 +52,7 @@ def add_note(take: Path, note: TakeNote) -> None:
 def read_notes(take: Path) -> list[TakeNote]:
     """All notes of a take in the order they were made; lines that are no notes are left out."""
     try:
-        lines = (take / NOTES_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (take / NOTES_FILE).read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return []
     notes = []

@@ -15,7 +15,15 @@ from app.capture import emulated_session
 from app.session import Session, SessionError, State
 from app.session.channel import Channel
 from app.session.crew import Crew
-from drivers import CameraError, CameraInUseError, Role, Take, TakeWriter, pair_streams
+from drivers import (
+    CameraDisconnectedError,
+    CameraError,
+    CameraInUseError,
+    Role,
+    Take,
+    TakeWriter,
+    pair_streams,
+)
 from drivers._take_index import Rows
 from drivers.spinnaker_emulator import VirtualRig, install
 from drivers.spinnaker_emulator.clock import CameraClock
@@ -219,6 +227,19 @@ def test_live_view_returns_after_both_cables_were_pulled(session: Session, rig: 
     for role in Role:
         rig.replug(role)
     assert until(lambda: session.state is State.LIVE)
+    assert until(lambda: session.counters(Role.LSR).received > 3)
+
+
+def test_a_camera_unplugged_while_nothing_streams_is_taken_back(session: Session, rig: VirtualRig) -> None:
+    alarms = heard(session)
+    rig.unplug(Role.LSR)
+    with pytest.raises(CameraDisconnectedError, match="check its cable and power"):
+        session.start_live()
+    assert until(lambda: Role.LSR in session.away)
+    assert "taken back when you plug it in again" in alarms[-1].text
+    rig.replug(Role.LSR)
+    assert until(lambda: session.state is State.IDLE and not session.away)
+    session.start_live()
     assert until(lambda: session.counters(Role.LSR).received > 3)
 
 

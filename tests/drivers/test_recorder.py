@@ -206,6 +206,31 @@ def test_a_slow_disk_ends_in_order_with_everything_before_it(
     assert_intact(take)
 
 
+def test_a_disk_that_stalls_loses_no_frame_of_a_small_ring_in_the_middle(
+    tmp_path: Path, metadata: TakeMetadata, rings: dict[Role, RingBuffer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
+    plain = TakeWriter.append
+
+    def stalled(self: TakeWriter, frame: Frame) -> None:
+        goes_on.wait(30)
+        plain(self, frame)
+
+    monkeypatch.setattr(TakeWriter, "append", stalled)
+    height, width = rings[Role.HSR].frame_shape
+    rings[Role.HSR] = RingBuffer(8, height, width, rings[Role.HSR].pixel_format)
+    recorder = Recorder(rings)
+    recorder.start(tmp_path / "t", metadata)
+    feed(rings, range(16 * 8))
+    goes_on.set()
+    assert recorder.wait(60)
+    report = recorder.stop()
+    assert report.stop_reason is not None
+    assert "too slow for HSR" in report.stop_reason
+    with Take.open(tmp_path / "t") as take:
+        np.testing.assert_array_equal(take.hsr.frame_ids, np.arange(take.hsr.info.frame_count))
+
+
 def test_a_disk_that_fills_up_ends_the_recording_in_order(
     tmp_path: Path, metadata: TakeMetadata, rings: dict[Role, RingBuffer], monkeypatch: pytest.MonkeyPatch
 ) -> None:

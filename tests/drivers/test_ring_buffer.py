@@ -183,6 +183,20 @@ def test_guarded_frames_are_not_overwritten() -> None:
     assert [ring.append(make_frame(n)) for n in (7, 8, 9)] == [6, 7, 8]
 
 
+def test_frames_of_another_numbering_are_forgotten() -> None:
+    ring = RingBuffer(4, 2, 4, PixelFormat.MONO8)
+    for number in range(3):
+        ring.append(make_frame(number, (2, 4)))
+    ring.forget(3)
+    assert ring.oldest() is None
+    assert ring.latest() == 2
+    ring.append(make_frame(3, (2, 4)))
+    assert ring.oldest() == 3
+    for number in range(4, 9):
+        ring.append(make_frame(number, (2, 4)))
+    assert ring.oldest() == 5
+
+
 def test_an_heir_takes_the_memory_and_the_old_ring_forgets() -> None:
     old = RingBuffer(4, 4, 6, PixelFormat.MONO8)
     old.append(make_frame(1))

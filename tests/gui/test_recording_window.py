@@ -207,7 +207,9 @@ def test_torn_notes_are_left_out(tmp_path: Path) -> None:
     with (tmp_path / NOTES_FILE).open("ab") as file:
         file.write(b'{"lsr_frame_id": 9, "hs\n[1]\n\xff\n{"lsr_frame_id": 1e999}\n')
     add_note(tmp_path, TakeNote(10, 1, "end"))
-    assert [note.text for note in read_notes(tmp_path)] == ["größer\nals zuvor", "end"]
+    strange = "pasted\u2028text\u0085with \ud83d"
+    add_note(tmp_path, TakeNote(11, 1, strange))
+    assert [note.text for note in read_notes(tmp_path)] == ["größer\nals zuvor", "end", strange]
     assert read_notes(tmp_path / "none") == []
     with pytest.raises(OutputError, match="note could not be written"):
         add_note(tmp_path / "none", TakeNote(1, 1, "x"))
