@@ -51,6 +51,7 @@ class _StreamWriter:
         self._stride = self._camera.stride
         self._per_segment = metadata.frames_per_segment(role)
         self._segment: Segment | None = None
+        self._segment_from = 0
         self._index: BinaryIO = (folder / INDEX_NAME).open("xb", buffering=0)
         self._failed: str | None = None
         self._handles = threading.Lock()
@@ -95,15 +96,13 @@ class _StreamWriter:
             self._finish_segment()
         path = self._folder / segment_name(self.frames // self._per_segment)
         self._segment = Segment(path, stride=self._stride, room=self._per_segment * self._stride)
+        self._segment_from = self.frames
 
     def _finish_segment(self) -> None:
         segment = self._segment
         if segment is None:
             return
-        within = self.frames % self._per_segment
-        if within == 0 and self.frames:
-            within = self._per_segment
-        segment.truncate(within * self._stride)
+        segment.truncate((self.frames - self._segment_from) * self._stride)
         os.fsync(segment.fileno())
         with self._handles:
             segment.close()

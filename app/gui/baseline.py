@@ -23,7 +23,7 @@ from app.gui.controller import SessionController
 from app.gui.messages import Messages, Severity
 from app.gui.overlay_worker import OverlayMode, OverlayWorker
 from app.gui.tasks import CancelToken, Tasks
-from app.session.live_pairs import newest_pair
+from app.session.live_pairs import LivePairs
 from calibration import CalibrationError, CameraId, Rig, load_rig
 from calibration.alignment import overlap_share
 from drivers import CameraIdentity, Frame, RingBuffer, Role
@@ -67,7 +67,8 @@ class BaselinePresenter(QObject):
         self._residuals: deque[float] = deque(maxlen=_RESIDUALS)
         self._busy = False
         self._box: Box | None = None
-        self.overlay = OverlayWorker(self.rings, self.ratio)
+        self.pairs = LivePairs(self.rings, lambda: controller.settings, controller.latch, controller.first_id)
+        self.overlay = OverlayWorker(self.pairs)
         self._serials: dict[Role, str] = {}
         controller.identified.connect(self._on_identified)
 
@@ -125,7 +126,7 @@ class BaselinePresenter(QObject):
         return overlap_share(matrix, (hsr.width, hsr.height), (lsr.width, lsr.height))
 
     def rings(self) -> tuple[RingBuffer, RingBuffer] | None:
-        """HSR and LSR ring while there are some whose frame ids belong together."""
+        """HSR and LSR ring while both cameras follow the same pulses."""
         if not self._controller.in_step:
             return None
         hsr, lsr = self._controller.ring(Role.HSR), self._controller.ring(Role.LSR)
@@ -137,11 +138,6 @@ class BaselinePresenter(QObject):
         for serial in self._controller.left.values():
             return f"camera {serial} has left, plug it in again"
         return "start the live view and try again"
-
-    def ratio(self) -> int:
-        """LSR frames per HSR frame."""
-        settings = self._controller.settings
-        return settings.plan.ratio if settings is not None else 1
 
     # -- what the operator does -----------------------------------------------------------------------
 
@@ -176,14 +172,13 @@ class BaselinePresenter(QObject):
         """Measure the alignment anew from the newest pair of frames."""
         if self._busy:
             return
-        rings = self.rings()
-        if rings is None:
+        if self.rings() is None:
             self._on_locked(None)
             return
-        geometry, ratio, box = self._geometry, self.ratio(), self._box
+        geometry, box = self._geometry, self._box
 
         def work(token: CancelToken) -> Lock | None:
-            pair = newest_pair(*rings, ratio)
+            pair = self.pairs.newest()
             if pair is None:
                 return None
             try:
@@ -191,7 +186,7 @@ class BaselinePresenter(QObject):
             except CalibrationError:
                 # One unlucky frame (motion, noise) is no verdict: a later one decides.
                 token.sleep(_NEXT_TRY_S)
-                pair = newest_pair(*rings, ratio)
+                pair = self.pairs.newest()
                 return make_lock(*pair, geometry, box) if pair is not None else None
 
         self._set_busy(True)
@@ -229,8 +224,7 @@ class BaselinePresenter(QObject):
 
     def newest_frames(self) -> tuple[Frame, Frame] | None:
         """Copies of the newest frames of one pulse; not for the GUI thread."""
-        rings = self.rings()
-        return newest_pair(*rings, self.ratio()) if rings is not None else None
+        return self.pairs.newest()
 
     def undo_relock(self) -> None:
         """Go back to the lock before; pressing twice comes back."""

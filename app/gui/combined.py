@@ -32,7 +32,7 @@ class Combined(QObject):
     ) -> None:
         super().__init__(parent)
         self._pane, self._baseline = pane, baseline
-        self.fusion = LiveFusion(baseline.rings, baseline.ratio, messages.error)
+        self.fusion = LiveFusion(baseline.pairs, messages.error)
         self._paused = False
         self._together = True
         pane.show_changed.connect(self._on_show)

@@ -15,8 +15,8 @@ from app.gui.alignment_lock import Lock
 from app.gui.live_region import REGIONS, LiveView, Region, lsr_noise, match_moments
 from app.gui.mailbox import Mailbox
 from app.gui.priorities import lower_priority
-from app.session.live_pairs import find_frame
-from drivers import Frame, OverwrittenError, RgbImage, RingBuffer
+from app.session.live_pairs import LivePairs, Rings, find_frame
+from drivers import Frame, OverwrittenError, RgbImage
 from fusion import Fuser
 from fusion.gop import prepare_reference
 from fusion.motion import DisFlow
@@ -98,8 +98,7 @@ class LiveFusion:
     """Fuses one LSR frame of the newest GoP, as far from its HSR frame as the operator wants to see.
 
     Args:
-        rings: The HSR and the LSR ring now; None while there are none.
-        ratio: LSR frames per HSR frame now.
+        pairs: Finds the frames of one instant.
         on_error: Told once about every new failure, on the fusion thread.
 
     Attributes:
@@ -108,15 +107,10 @@ class LiveFusion:
 
     """
 
-    def __init__(
-        self,
-        rings: Callable[[], tuple[RingBuffer, RingBuffer] | None],
-        ratio: Callable[[], int],
-        on_error: Callable[[Exception], None],
-    ) -> None:
+    def __init__(self, pairs: LivePairs, on_error: Callable[[Exception], None]) -> None:
         self.mailbox: Mailbox[Fused] = Mailbox()
         self.load = 1.0
-        self._rings, self._ratio, self._on_error = rings, ratio, on_error
+        self._pairs, self._on_error = pairs, on_error
         self._lock: Lock | None = None
         self._choice: Choice | None = None
         self._changed = threading.Event()
@@ -170,10 +164,10 @@ class LiveFusion:
                 self._stop.wait(took * (1 / self.load - 1))
 
     def _newest(self, choice: Choice, lock: Lock) -> Fused | None:
-        rings = self._rings()
+        rings = self._pairs.rings()
         if rings is None:
             return None
-        hsr_ring, lsr_ring = rings
+        hsr_ring = rings[0]
         newest = hsr_ring.latest()
         if newest is None:
             return None
@@ -183,7 +177,7 @@ class LiveFusion:
                 hsr_id = hsr_ring.head(index).frame_id
                 if hsr_id == self._last[0]:
                     return None
-                gop = read_gop(hsr_ring, lsr_ring, index, self._ratio(), choice)
+                gop = read_gop(self._pairs, rings, index, choice)
             except OverwrittenError:
                 continue
             if gop is None:
@@ -203,7 +197,7 @@ class LiveFusion:
         # Without recursion only the last frame is wanted; the first one is there to match brightness.
         wanted = slice(0, None) if choice.recurrent else slice(-1, None)
         distances = gop.distances[wanted]
-        apart = self._ratio()
+        apart = self._pairs.ratio
         frames = list(
             fuser.fuse_gop(
                 lsr[wanted],
@@ -267,20 +261,19 @@ class LiveFusion:
         return noise, fuser
 
 
-def read_gop(
-    hsr_ring: RingBuffer, lsr_ring: RingBuffer, index: int, ratio: int, choice: Choice
-) -> _Gop | None:
+def read_gop(pairs: LivePairs, rings: Rings, index: int, choice: Choice) -> _Gop | None:
     """The frames that `choice` needs around one HSR frame; None while one of them is missing.
 
     Raises:
         OverwrittenError: They are no longer there.
 
     """
-    hsr_id = hsr_ring.head(index).frame_id
-    last = min(choice.distance, ratio - 1)
+    hsr_ring, lsr_ring = rings
+    head = hsr_ring.head(index)
+    last = min(choice.distance, pairs.ratio - 1)
     distances = tuple(range(last + 1)) if choice.recurrent or last == 0 else (0, last)
-    sharp = [index, find_frame(hsr_ring, hsr_id + 1)][: choice.references]
-    fast = [find_frame(lsr_ring, hsr_id * ratio + distance) for distance in distances]
+    sharp = [index, find_frame(hsr_ring, head.frame_id + 1)][: choice.references]
+    fast = [pairs.beside(rings, head, distance) for distance in distances]
     if None in sharp or None in fast:
         return None
     return _Gop(

@@ -13,9 +13,9 @@ import numpy as np
 
 from app.gui.mailbox import Mailbox
 from app.gui.preview import AnyImage, GreyImage, grey, shrunk, whole
-from app.session.live_pairs import find_frame
+from app.session.live_pairs import LivePairs
 from calibration.grid import Matrix, scaling
-from drivers import Frame, OverwrittenError, RgbImage, RingBuffer
+from drivers import Frame, OverwrittenError, RgbImage
 
 _PERIOD_S = 1 / 25
 _RESIDUAL_S = 0.5
@@ -52,19 +52,16 @@ class OverlayWorker:
     """Makes overlays while it is switched on.
 
     Args:
-        rings: The HSR and the LSR ring now; None while there are none.
-        ratio: LSR frames per HSR frame now.
+        pairs: Finds the frames of one instant.
 
     Attributes:
         mailbox: The newest overlay.
 
     """
 
-    def __init__(
-        self, rings: Callable[[], tuple[RingBuffer, RingBuffer] | None], ratio: Callable[[], int]
-    ) -> None:
+    def __init__(self, pairs: LivePairs) -> None:
         self.mailbox: Mailbox[Overlay] = Mailbox()
-        self._rings, self._ratio = rings, ratio
+        self._pairs = pairs
         self._wanted: tuple[Matrix, int] | None = None
         self._mode: OverlayMode | None = None
         self._changed = threading.Event()
@@ -92,7 +89,7 @@ class OverlayWorker:
         measured = 0.0
         while not self._stop.is_set():
             wanted, mode = self._wanted, self._mode
-            if wanted is None or mode is None or self._rings() is None:
+            if wanted is None or mode is None or self._pairs.rings() is None:
                 self._changed.wait(0.2)
                 self._changed.clear()
                 continue
@@ -106,7 +103,7 @@ class OverlayWorker:
             self._changed.wait(max(0.0, _PERIOD_S - (time.monotonic() - began)))
 
     def _make(self, wanted: tuple[Matrix, int], mode: OverlayMode, measure: bool) -> Overlay | None:
-        rings = self._rings()
+        rings = self._pairs.rings()
         if rings is None:
             return None
         hsr_ring, lsr_ring = rings
@@ -115,14 +112,14 @@ class OverlayWorker:
             return None
         try:
             hsr = hsr_ring.read(newest_hsr)
-            match = find_frame(lsr_ring, hsr.frame_id * self._ratio())
+            match = self._pairs.beside(rings, hsr)
             lsr = lsr_ring.read(newest_lsr if match is None else match)
         except OverwrittenError:
             return None
         matrix, asked_ns = wanted
         rgb = lay_over(hsr, lsr, matrix, mode)
         residual = None
-        if measure:
+        if measure and match is not None:
             residual = residual_shift(grey(lsr), warped_onto(lsr, grey, hsr, matrix))
         return Overlay(rgb, asked_ns, time.monotonic_ns(), residual)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -180,10 +181,20 @@ class Crew:
             self.changed.notify_all()
 
     def configure(self, settings: SessionSettings) -> dict[Role, tuple[Applied, ...]]:
-        """Write all settings to both cameras; see `Session.configure`."""
+        """Write all settings to both cameras, or leave them as they were; see `Session.configure`."""
         for role in Role:
             settings.check_exposure(role, settings.camera(role).exposure_us)
-        applied = {r: c.camera.configure(settings.camera(r)) for r, c in self.channels.items()}
+        applied = {}
+        try:
+            for role, channel in self.channels.items():
+                applied[role] = channel.camera.configure(settings.camera(role))
+        except DriverError:
+            if self.settings is not None:
+                # Whatever has been written already, takes would say of the cameras what they no longer have.
+                for role, channel in self.channels.items():
+                    with suppress(DriverError):
+                        channel.camera.configure(self.settings.camera(role))
+            raise
         self.settings = settings
         return applied
 
@@ -259,7 +270,7 @@ class Crew:
         """Frame id that the cameras' counters began with, 0 or 1; None before a frame, or where it is unsure.
 
         A frame lost before a camera's first one looks like a counter that begins later: the lower one counts.
-        Of a camera that has come back nothing shows it any more, so that it is kept as long as both are armed.
+        Of a camera that has come back nothing shows it any more: it is kept as long as both are armed.
         """
         found = []
         for channel in self.channels.values():

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from app import __version__
 from app.session.channel import Channel
-from app.session.crew import Crew
+from app.session.crew import Crew, SessionError
 from drivers import (
     CameraMetadata,
     CameraSettings,
@@ -184,7 +184,17 @@ def take_metadata(
     rig_hash: str | None = None,
     extra: Mapping[str, JsonValue] | None = None,
 ) -> TakeMetadata:
-    """Everything that take.json says about a recording with two triggered cameras."""
+    """Everything that take.json says about a recording with two triggered cameras.
+
+    Raises:
+        SessionError: Name or notes cannot be written down.
+
+    """
+    for what, text in (("name", name), ("notes", notes)):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise SessionError(f"the take's {what} holds what is no text; type it again") from error
     settings = crew.configured()
     plan = settings.plan
     cameras = {

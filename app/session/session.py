@@ -85,13 +85,13 @@ class Session(SessionNews, SessionControls):
         return run is not None and run.attendance.recorded(role)
 
     def latch(self) -> ClockLatch | None:
-        """Both cameras' clocks at one moment; None while not live or where a camera cannot tell."""
-        live = self._state is State.LIVE and all(c.running for c in self._crew.channels.values())
-        return self._crew.latch() if live else None
+        """Both cameras' clocks at one moment; None while not both stream or where a camera cannot tell."""
+        both = self._streams and all(c.running for c in self._crew.channels.values())
+        return self._crew.latch() if both else None
 
     def first_id(self) -> int | None:
-        """Frame id that the cameras' counters began with; None while not live or where it is unsure."""
-        return self._crew.first_id() if self._state is State.LIVE else None
+        """Frame id that both counters began with; None while nothing streams or where it is unsure."""
+        return self._crew.first_id() if self._streams else None
 
     def status(self) -> RecorderStatus | None:
         """Frames on disk, queue and time left of the running take; None without one."""
@@ -396,6 +396,10 @@ class Session(SessionNews, SessionControls):
         except DriverError as error:
             # Both cables were pulled: the other camera shows it only now.
             self._alarm(Alarm(None, str(error)))
+
+    @property
+    def _streams(self) -> bool:
+        return self._state in (State.LIVE, State.RECORDING)
 
     def _hold_back(self, role: Role) -> bool:
         run = self._run

@@ -13,9 +13,10 @@ import pytest
 
 from app.capture import CaptureJob, emulated_session, run_job
 from app.session import RigSetup, Session, SessionError, State
-from drivers import CameraNotFoundError, Role, TakeError, TriggerPlanError
+from drivers import CameraNotFoundError, CameraSettingError, Role, TakeError, TriggerPlanError
 from drivers.spinnaker_emulator import VirtualRig, truth_from_take
 from drivers.take import Take
+from emulated import heard
 
 SMALL = RigSetup(emulate=True, hsr_size=(384, 320), lsr_size=(96, 80))
 
@@ -88,6 +89,28 @@ def test_refusals_say_what_to_do(session: Session, rig: VirtualRig, tmp_path: Pa
     with pytest.raises(TakeError, match="already exists"):
         session.record(0.1, tmp_path / "there")
     assert session.state is State.IDLE
+
+
+def test_what_one_camera_refuses_changes_neither(session: Session, tmp_path: Path) -> None:
+    before = SMALL.settings()
+    session.configure(before)
+    session.record(0.2, tmp_path / "before")
+    refused = replace(
+        before,
+        hsr=replace(before.hsr, black_level_percent=5.0),
+        lsr=replace(before.lsr, exposure_us=900.0, gain_db=99.0),
+    )
+    with pytest.raises(CameraSettingError):
+        session.configure(refused)
+    assert session.settings == before
+    with pytest.raises(SessionError, match="name holds what is no text"):
+        session.record(0.1, tmp_path / "no", name="ball \udcff")
+    alarms = heard(session)
+    session.record(0.2, tmp_path / "after")
+    assert not alarms
+    with Take.open(tmp_path / "before") as first, Take.open(tmp_path / "after") as second:
+        assert second.lsr.read(3).exposure_us == first.lsr.read(3).exposure_us
+        assert second.hsr.read(0).image.mean() == pytest.approx(first.hsr.read(0).image.mean(), abs=3)
 
 
 def test_a_missing_camera_leaves_none_open(rig: VirtualRig) -> None:

@@ -389,6 +389,26 @@ def test_no_space_is_called_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monk
     assert Take.open(tmp_path / "t").hsr.info.frame_count == 1
 
 
+def test_a_disk_full_at_the_first_frame_of_a_segment_leaves_it_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = TakeWriter(tmp_path / "t", make_metadata(segment_bytes=500))
+    for number in range(5):
+        writer.append(make_frame(Role.LSR, number))
+    monkeypatch.setattr(os, "write", refuse)
+    with pytest.raises(TakeError, match="disk is full"):
+        writer.append(make_frame(Role.LSR, 5))
+    monkeypatch.undo()
+    writer.close()
+    assert (tmp_path / "t" / "lsr" / "frames_0000.raw").stat().st_size == 5 * 96
+    assert (tmp_path / "t" / "lsr" / "frames_0001.raw").stat().st_size == 0
+    with Take.open(tmp_path / "t") as take:
+        assert take.lsr.info.frame_count == 5
+
+
 def test_a_take_that_cannot_begin_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
