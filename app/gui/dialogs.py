@@ -97,10 +97,17 @@ class Dialogs(QObject):
 
         def make() -> QWidget:
             dialog = ImportDialog(lambda: self._recording.folder, self._tasks, self._messages, self._window)
-            dialog.imported.connect(self._show_take)
+            dialog.imported.connect(lambda path: self._show_imported(path, looked_for=dialog.isVisible()))
             return dialog
 
         self._open("import", make)
+
+    def _show_imported(self, path: Path, *, looked_for: bool) -> None:
+        """Show it to an operator who waits for it, but take no live view away from a take."""
+        if looked_for and not self._recording.open_for:
+            self._show_take(path)
+        else:
+            self._messages.info(f"{path} is imported; look at it in Takes (F3)")
 
     @property
     def importing(self) -> bool:

@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from app.errors import CaptureFactorError, OffsetError
+from app.errors import CancelledError, CaptureFactorError, OffsetError
 from app.gui.file_field import FileField
 from app.gui.messages import Messages, Severity, sentence
 from app.gui.number_keys import EnterEndsNumbers
@@ -58,6 +58,7 @@ class ImportDialog(QDialog):
         self.setWindowTitle("Import clips")
         self._folder, self._tasks, self._messages = folder, tasks, messages
         self._running = False
+        self._token = CancelToken()
         self.hsr, self.lsr = FileField(), FileField()
         self.hsr.setObjectName("import_hsr")
         self.lsr.setObjectName("import_lsr")
@@ -134,7 +135,7 @@ class ImportDialog(QDialog):
         self.go.clicked.connect(self.start)
         self.swap.clicked.connect(self._swap)
         self.by_eye.clicked.connect(self._open_offset_dialog)
-        self.shut.clicked.connect(self.close)
+        self.shut.clicked.connect(lambda: self._stop() if self._running else self.close())
         self._progressed.connect(lambda share: self.bar.setValue(round(share * 1000)))
 
     def _file(self, field: QLineEdit) -> QHBoxLayout:
@@ -184,7 +185,12 @@ class ImportDialog(QDialog):
         self.swap.hide()
         self._say("Looking at both clips", "plain")
         self._set_running(True)
-        self._tasks.start("import", work, self._done, self._failed)
+        self._token = self._tasks.start("import", work, self._done, self._failed)
+
+    def _stop(self) -> None:
+        self._token.cancel()
+        self.shut.setEnabled(False)
+        self.shut.setText("Stopping ...")
 
     def _done(self, result: ImportResult) -> None:
         self._set_running(False)
@@ -202,31 +208,36 @@ class ImportDialog(QDialog):
     def _failed(self, error: Exception) -> None:
         """Say what is wrong, and offer what helps."""
         self._set_running(False)
+        if isinstance(error, CancelledError):
+            self._say("Stopped; nothing of the take is kept.", "plain")
+            return
         if isinstance(error, SwappedClipsError):
             self.swap.show()
-            self._say("The HSR clip is the coarse, fast one: the clips look swapped.", "warn")
+            text = "The HSR clip is the coarse, fast one: the clips look swapped."
         elif isinstance(error, CaptureFactorError):
             self.find_factor.setChecked(False)
             self.factor.setValue(_USUAL_FACTOR)
             self.factor.setFocus()
-            self._say(
+            text = (
                 "The motion does not tell by how much the LSR clip was slowed down. Say it (8 for 240 fps "
-                "shown at 30), then import.",
-                "warn",
+                "shown at 30), then import."
             )
         elif isinstance(error, OffsetError):
             self.find_offset.setChecked(False)
             self.offset.setValue(error.guess_ms or 0.0)
             self.offset.setFocus()
             guess = "" if error.guess_ms is None else "; the best guess is filled in"
-            self._say(
+            text = (
                 f"Sound and pictures do not tell the offset surely{guess}. Enter it, or find it by eye, then "
-                "import.",
-                "warn",
+                "import."
             )
         else:
             self._messages.error(error)
             self._say(sentence(error), "bad")
+            return
+        self._say(text, "warn")
+        if not self.isVisible():
+            self._messages.warning(f"the clips are not imported; go on in Import clips (Ctrl+I): {text}")
 
     def _swap(self) -> None:
         hsr, lsr = self.hsr.text(), self.lsr.text()
@@ -262,6 +273,9 @@ class ImportDialog(QDialog):
         self.bar.setVisible(running)
         self.go.setEnabled(not running)
         self.go.setText("Importing ..." if running else "Import")
+        self.shut.setEnabled(True)
+        self.shut.setText("Stop" if running else "Close")
+        self.shut.setToolTip("End the import; nothing of the take is kept" if running else "")
 
     def _say(self, text: str, level: str) -> None:
         self.text.setText(text)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import cast
 
-from PyQt6.QtCore import QSize, Qt, QTimer, QUrl, pyqtSignal
-from PyQt6.QtGui import QDesktopServices, QIcon, QImage, QPixmap
+from PyQt6.QtCore import QSize, Qt, QUrl, pyqtSignal
+from PyQt6.QtGui import QDesktopServices, QIcon, QImage, QPixmap, QShowEvent
 from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
-    QDoubleSpinBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -32,16 +30,17 @@ from app.gui.image_view import ImageView
 from app.gui.jobs import JobQueue
 from app.gui.jobs_panel import JobsPanel
 from app.gui.messages import Messages
+from app.gui.number_keys import NumberKeys
 from app.gui.preview import Preview
 from app.gui.raw_pane import TITLES
 from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, read_entry, scan
+from app.gui.take_playback import Playback
 from app.gui.take_player import Moment, OpenTake, TakePlayer
 from app.gui.tasks import Newest, Tasks
 from app.gui.theme import set_flag
 from drivers import RgbImage, Role
 
 _ENTRY = Qt.ItemDataRole.UserRole
-_PLAY_FPS = 30.0
 _EMPTY = "choose a take on the left"
 _RECORDING = "it is being recorded; when it has ended, all of it can be seen, fused and exported"
 
@@ -51,6 +50,15 @@ def icon(rgb: RgbImage) -> QIcon:
     height, width = rgb.shape[:2]
     image = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
     return QIcon(QPixmap.fromImage(image))
+
+
+def _hint(entry: TakeEntry | None) -> str:
+    """What stands in place of the pictures before there is one."""
+    if entry is None:
+        return _EMPTY
+    if entry.problem:
+        return "nothing can be seen of it yet" if entry.recording else "this take cannot be read"
+    return ""
 
 
 class TakePage(QWidget):
@@ -78,7 +86,7 @@ class TakePage(QWidget):
         self._select: Path | None = None
         self._guest: Path | None = None
         self._moment: Moment | None = None
-        self._play_from = (0.0, 0)
+        self._opening = 0
         self.player = TakePlayer(self._opened.emit, messages.error)
         self.list = QListWidget()
         self.list.setObjectName("take_list")
@@ -97,14 +105,8 @@ class TakePage(QWidget):
         self.trim = QRangeSlider(Qt.Orientation.Horizontal)  # type: ignore[no-untyped-call]
         self.trim.setObjectName("take_trim")
         self.trim.setToolTip("The part to fuse or export: drag both ends")
-        self.play = QPushButton("Play")
-        self.play.setCheckable(True)
-        self.play.setShortcut("Space")
-        self.speed = QDoubleSpinBox()
-        self.speed.setRange(0.1, 1000)
-        self.speed.setValue(_PLAY_FPS)
-        self.speed.setSuffix(" fps")
-        self.speed.setAccessibleName("Speed of playing")
+        self.playback = Playback(self, self.slider, lambda: self.trimmed)
+        self.play, self.speed = self.playback.play, self.playback.speed
         self.marks = QComboBox()
         self.marks.setObjectName("take_marks")
         self.marks.setToolTip("Notes made while the take ran: choose one to see its moment")
@@ -122,14 +124,11 @@ class TakePage(QWidget):
         self.export.setObjectName("take_export")
         self.jobs = JobsPanel(queue)
         self._arrange()
-        self._timer = QTimer(self)
-        self._timer.setInterval(25)
-        self._timer.timeout.connect(self._advance)
+        NumberKeys(self)
         self._opened.connect(self._on_opened)
         self.list.currentItemChanged.connect(self._chosen)
         self.slider.valueChanged.connect(self._seek)
         self.trim.valueChanged.connect(self._trimmed)
-        self.play.toggled.connect(self._play)
         self.marks.activated.connect(lambda _: self.slider.setValue(self.marks.currentData()))
         self.refresh_button.clicked.connect(lambda: self.refresh())
         self.folder_button.clicked.connect(self._open_folder)
@@ -186,6 +185,12 @@ class TakePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(down)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Let keys act on the takes at once."""
+        super().showEvent(event)
+        if event is not None and not event.spontaneous():
+            self.list.setFocus()
 
     # -- the list -------------------------------------------------------------------------------------
 
@@ -256,11 +261,14 @@ class TakePage(QWidget):
             return
         self._shown = version
         path = entry.path if entry is not None and not entry.problem else None
-        self.play.setChecked(False)
-        self._open = None
-        self.player.open(path)
-        for view in self.views.values():
-            view.clear_picture(_EMPTY)
+        self.playback.stop()
+        self._open = self._moment = None
+        self._opening = self.player.open(path)
+        for role, view in self.views.items():
+            view.clear_picture(_hint(entry))
+            self.labels[role].setText(TITLES[role])
+        self._set_moments(0)
+        self.time.setText("")
         self.marks.hide()
         self._say(entry.problem if entry is not None else "")
         self._enable()
@@ -270,14 +278,19 @@ class TakePage(QWidget):
         self.note.setText(text)
         self.note.setToolTip(text)
 
-    def _on_opened(self, opened: OpenTake) -> None:
-        self._open = opened
-        last = max(0, opened.moments - 1)
+    def _set_moments(self, count: int) -> None:
+        last = max(0, count - 1)
         with signals_blocked(self.slider), signals_blocked(self.trim):
             self.slider.setRange(0, last)
             self.trim.setRange(0, max(1, last))
             self.trim.setValue((0, max(1, last)))
             self.slider.setValue(0)
+
+    def _on_opened(self, opened: OpenTake) -> None:
+        if opened.opening != self._opening:
+            return
+        self._open = opened
+        self._set_moments(opened.moments)
         self.marks.clear()
         for index, text in opened.marks:
             self.marks.addItem(text, index)
@@ -311,29 +324,10 @@ class TakePage(QWidget):
         if inside != value:
             self.slider.setValue(inside)
 
-    def _play(self, on: bool) -> None:
-        self.play.setText("Pause" if on else "Play")
-        if on:
-            low, high = self.trimmed
-            start = self.slider.value() if low <= self.slider.value() < high else low
-            self._play_from = (time.monotonic(), start)
-            self._timer.start()
-        else:
-            self._timer.stop()
-
-    def _advance(self) -> None:
-        began, start = self._play_from
-        low, high = self.trimmed
-        index = start + int((time.monotonic() - began) * self.speed.value())
-        if index > high:
-            self._play_from = (time.monotonic(), low)
-            index = low
-        self.slider.setValue(index)
-
     def drain(self) -> None:
         """Show the newest moment; called by the display timer."""
         moment = self.player.mailbox.take()
-        if moment is None:
+        if moment is None or moment.opening != self._opening:
             return
         self._moment = moment
         self._show(Role.LSR, moment.lsr, moment.index)
@@ -392,5 +386,5 @@ class TakePage(QWidget):
 
     def close_player(self) -> None:
         """End the player's thread."""
-        self._timer.stop()
+        self.playback.stop()
         self.player.close()

@@ -23,6 +23,7 @@ class Moment:
     """What both cameras saw at one LSR frame, or at one HSR frame of a take that has no others.
 
     Attributes:
+        opening: What `TakePlayer.open` answered for its take.
         index: That frame's index.
         lsr: Picture of the LSR frame; None where there is none.
         hsr: Picture of the HSR frame of its GoP; None where there is none.
@@ -30,6 +31,7 @@ class Moment:
 
     """
 
+    opening: int
     index: int
     lsr: Preview | None
     hsr: Preview | None
@@ -41,7 +43,7 @@ class OpenTake:
     """A take that the player has opened.
 
     Attributes:
-        path: Its folder.
+        opening: What `TakePlayer.open` answered for it.
         moments: Moments to show: its LSR frames, or the HSR frames where there are no others.
         fps: LSR rate [1/s].
         note: What is unusual about it; "" when nothing is.
@@ -49,7 +51,7 @@ class OpenTake:
 
     """
 
-    path: Path
+    opening: int
     moments: int
     fps: float
     note: str
@@ -76,16 +78,18 @@ class TakePlayer:
         self._changed = threading.Condition()
         self._wanted_path: Path | None = None
         self._wanted_index: int | None = None
-        self._reopen = False
+        self._wanted_opening = 0
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="take player", daemon=True)
         self._thread.start()
 
-    def open(self, path: Path | None) -> None:
-        """Open another take, or none."""
+    def open(self, path: Path | None) -> int:
+        """Open another take, or none; what still comes of the one before carries another number than this."""
         with self._changed:
-            self._wanted_path, self._reopen, self._wanted_index = path, True, None
+            self._wanted_path, self._wanted_index = path, None
+            self._wanted_opening += 1
             self._changed.notify_all()
+            return self._wanted_opening
 
     def seek(self, index: int) -> None:
         """Show the moment of an LSR frame; the newest wish wins."""
@@ -103,12 +107,14 @@ class TakePlayer:
     def _run(self) -> None:
         take: Take | None = None
         owner = np.empty(0, np.int64)
+        opening = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stop or self._reopen or self._wanted_index is not None)
+                while not self._stop and self._wanted_opening == opening and self._wanted_index is None:
+                    self._changed.wait()
                 if self._stop:
                     break
-                reopen, self._reopen = self._reopen, False
+                reopen, opening = self._wanted_opening != opening, self._wanted_opening
                 path, index, self._wanted_index = self._wanted_path, self._wanted_index, None
             try:
                 if reopen:
@@ -116,15 +122,15 @@ class TakePlayer:
                         take.close()
                     take, owner = None, np.empty(0, np.int64)
                     if path is not None:
-                        take, owner = self._open(path)
+                        take, owner = self._open(path, opening)
                 if index is not None and take is not None and index < len(owner):
-                    self.mailbox.put(self._moment(take, owner, index))
+                    self.mailbox.put(self._moment(take, owner, index, opening))
             except (DriverError, OSError) as error:
                 self._on_error(error)
         if take is not None:
             take.close()
 
-    def _open(self, path: Path) -> tuple[Take, npt.NDArray[np.int64]]:
+    def _open(self, path: Path, opening: int) -> tuple[Take, npt.NDArray[np.int64]]:
         take = Take.open(path)
         note = "recovered: the recording was interrupted" if take.recovered else ""
         try:
@@ -141,10 +147,10 @@ class TakePlayer:
             (min(int(np.searchsorted(ids, made.lsr_frame_id)), max(0, info.frame_count - 1)), made.text)
             for made in read_notes(path)
         )
-        self._on_open(OpenTake(path, len(owner), info.fps, note, marks))
+        self._on_open(OpenTake(opening, len(owner), info.fps, note, marks))
         return take, owner
 
-    def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int) -> Moment:
+    def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int, opening: int) -> Moment:
         def look(role: Role, at: int) -> Preview:
             frame = take.stream(role).read(at)
             return make_preview(frame, self.max_width, mark=False, with_statistics=False)
@@ -152,4 +158,4 @@ class TakePlayer:
         hsr_index = int(owner[index])
         hsr = look(Role.HSR, hsr_index) if hsr_index >= 0 else None
         lsr = look(Role.LSR, index) if index < take.lsr.info.frame_count else None
-        return Moment(index, lsr, hsr, hsr_index)
+        return Moment(opening, index, lsr, hsr, hsr_index)

@@ -19,6 +19,7 @@ from app.gui.import_dialog import ImportDialog
 from app.gui.main_window import MainWindow
 from app.gui.offset_dialog import OffsetDialog
 from app.gui.tasks import CancelToken, Tasks
+from app.session import State
 from app.sinks import CODECS
 from drivers import TakeWriter, is_take
 from pictures import RgbImage
@@ -65,9 +66,9 @@ def test_two_clips_become_a_take_in_the_browser(
     dialog.close()
 
 
-def test_closing_during_an_import_asks_and_leaves_nothing_half_behind(
-    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def slow_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raw frames are written so slowly that an import can be met half-way."""
     append = TakeWriter.append
 
     def slowly(writer: TakeWriter, *arguments: object) -> None:
@@ -75,13 +76,82 @@ def test_closing_during_an_import_asks_and_leaves_nothing_half_behind(
         append(writer, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TakeWriter, "append", slowly)
+
+
+def fill(dialog: ImportDialog, hsr: Path, lsr: Path) -> None:
+    """All that an import needs to know, so that nothing is searched for."""
+    dialog.hsr.setText(str(hsr))
+    dialog.lsr.setText(str(lsr))
+    dialog.find_offset.setChecked(False)
+    dialog.find_factor.setChecked(False)
+
+
+@pytest.mark.usefixtures("slow_writing")
+def test_import_is_stopped_by_its_button_and_leaves_nothing(
+    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path]
+) -> None:
+    dialog = dialog_of(idle_window)
+    fill(dialog, *clips)
+    dialog.transcode.setChecked(True)
+    dialog.go.click()
+    assert dialog.shut.text() == "Stop"
+    qtbot.waitUntil(lambda: dialog.bar.value() > 0, timeout=20000)
+    dialog.shut.click()
+    assert dialog.isVisible()
+    qtbot.waitUntil(lambda: not dialog.running, timeout=3000)
+    assert not list(idle_window.recording.folder.iterdir())
+    assert "Stopped" in dialog.text.text()
+    assert dialog.go.isEnabled()
+    dialog.shut.click()
+    assert not dialog.isVisible()
+
+
+def test_import_that_fails_behind_a_closed_dialog_is_told(
+    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path]
+) -> None:
+    dialog = dialog_of(idle_window)
+    fill(dialog, clips[1], clips[0])
+    dialog.go.click()
+    dialog.close()
+    qtbot.waitUntil(lambda: not dialog.running, timeout=20000)
+    assert "look swapped" in idle_window.messages.log[-1].text
+    assert dialog_of(idle_window) is dialog
+    assert dialog.swap.isVisible()
+    dialog.close()
+
+
+def test_import_that_nobody_waits_for_takes_no_view_away(
+    window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path]
+) -> None:
+    """The dialog is closed; then it is open, but a take is being recorded."""
+    dialog = dialog_of(window)
+    fill(dialog, *clips)
+    with qtbot.waitSignal(dialog.imported, timeout=60000):
+        dialog.go.click()
+        dialog.close()
+    assert not window.take_page.isVisible()
+    assert "import_001 is imported" in window.messages.log[-1].text
+    window.actions_table["record"].trigger()
+    qtbot.waitUntil(lambda: window.controller.state is State.RECORDING, timeout=10000)
+    assert dialog_of(window) is dialog
+    dialog.name.setText("import_002")
+    with qtbot.waitSignal(dialog.imported, timeout=60000):
+        dialog.go.click()
+    assert window.live_page.isVisible()
+    assert "import_002 is imported" in window.messages.log[-1].text
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["record"].trigger()
+    dialog.close()
+
+
+@pytest.mark.usefixtures("slow_writing")
+def test_closing_during_an_import_asks_and_leaves_nothing_half_behind(
+    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
     dialog = dialog_of(idle_window)
-    dialog.hsr.setText(str(clips[0]))
-    dialog.lsr.setText(str(clips[1]))
-    dialog.find_offset.setChecked(False)
-    dialog.find_factor.setChecked(False)
+    fill(dialog, *clips)
     dialog.transcode.setChecked(True)
     dialog.go.click()
     qtbot.waitUntil(lambda: dialog.bar.value() > 0, timeout=20000)

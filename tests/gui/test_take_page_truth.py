@@ -1,0 +1,136 @@
+"""The take browser does what its keys and its slider say, and shows nothing of another take."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from app.gui.main_window import MainWindow
+from app.gui.take_page import TakePage
+from app.session.take_notes import TakeNote, add_note
+from drivers import Role
+
+LAST = 23
+
+
+@pytest.fixture
+def page(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> TakePage:
+    """The browser with a take of 24 LSR frames chosen, and one that cannot be read."""
+    add_note(takes / "marbles", TakeNote(7, 1, "ball enters"))
+    shutil.copytree(takes / "marbles", takes / "broken")
+    (takes / "broken" / "take.json").write_text("{")
+    idle_window.activateWindow()
+    idle_window.recording_panel.set_folder(takes)
+    idle_window.actions_table["takes"].trigger()
+    page = idle_window.take_page
+    qtbot.waitUntil(lambda: page.list.count() == 2, timeout=10000)
+    choose(page, "marbles")
+    qtbot.waitUntil(lambda: page.moment is not None, timeout=10000)
+    return page
+
+
+def choose(page: TakePage, name: str) -> None:
+    [item] = page.list.findItems(name, Qt.MatchFlag.MatchStartsWith)
+    page.list.setCurrentItem(item)
+
+
+def test_space_plays_and_pauses_wherever_the_focus_is(page: TakePage, qtbot: QtBot) -> None:
+    page.speed.setValue(1)
+    # Opened by its key, the page can be used by keys.
+    assert page.list.hasFocus()
+    for widget in (page.list, page.speed, page.marks, page.slider, page.play):
+        widget.setFocus()
+        for playing in (True, False, True, False):
+            QTest.keyClick(widget, Qt.Key.Key_Space)
+            assert page.play.isChecked() is playing, (widget, playing)
+            assert page.play.text() == ("Pause" if playing else "Play")
+
+
+def test_space_presses_the_button_that_has_the_focus(page: TakePage, qtbot: QtBot) -> None:
+    page.refresh_button.setFocus()
+    with qtbot.waitSignal(page.refresh_button.clicked, timeout=1000):
+        QTest.keyClick(page.refresh_button, Qt.Key.Key_Space)
+    assert not page.play.isChecked()
+
+
+def test_playing_goes_on_from_where_the_slider_is(page: TakePage, qtbot: QtBot) -> None:
+    seen: list[int] = []
+    page.slider.valueChanged.connect(seen.append)
+    page.speed.setValue(10)
+    page.play.click()
+    qtbot.waitUntil(lambda: page.slider.value() >= 3, timeout=5000)
+    page.slider.setValue(14)
+    seen.clear()
+    qtbot.waitUntil(lambda: len(seen) >= 2, timeout=5000)
+    assert 14 < seen[0] <= seen[1] <= LAST
+    # Slower: it must not jump back to where it would be had it been slow all the time.
+    page.slider.setValue(5)
+    seen.clear()
+    qtbot.waitUntil(lambda: len(seen) >= 2, timeout=5000)
+    reached = seen[-1]
+    page.speed.setValue(4)
+    seen.clear()
+    qtbot.waitUntil(lambda: bool(seen), timeout=5000)
+    assert reached < seen[0] <= LAST
+
+
+def test_nothing_moves_while_the_slider_is_held(page: TakePage, qtbot: QtBot) -> None:
+    page.speed.setValue(20)
+    page.play.click()
+    qtbot.waitUntil(lambda: page.slider.value() >= 2, timeout=5000)
+    page.slider.setSliderDown(True)
+    page.slider.setSliderPosition(8)
+    qtbot.wait(600)
+    assert page.slider.value() == 8
+    seen: list[int] = []
+    page.slider.valueChanged.connect(seen.append)
+    page.slider.setSliderDown(False)
+    qtbot.waitUntil(lambda: bool(seen), timeout=5000)
+    assert 8 < seen[0] < 20
+
+
+def nothing_of_another_take(page: TakePage) -> None:
+    assert "JSON" in page.note.text()
+    assert page.moment is None
+    assert page.time.text() == ""
+    assert page.slider.value() == 0
+    for role in Role:
+        assert "frame" not in page.labels[role].text()
+        hints = [label.text() for label in page.views[role].findChildren(QLabel) if label.isVisible()]
+        assert hints == ["this take cannot be read"]
+    for widget in (page.slider, page.trim, page.play, page.fuse, page.export):
+        assert not widget.isEnabled()
+
+
+def test_take_that_cannot_be_read_shows_nothing_of_the_one_before(page: TakePage, qtbot: QtBot) -> None:
+    page.trim.setValue((4, 20))
+    page.slider.setValue(9)
+    qtbot.waitUntil(lambda: page.moment is not None and page.moment.index == 9, timeout=5000)
+    assert "frame 9" in page.labels[Role.LSR].text()
+    choose(page, "broken")
+    nothing_of_another_take(page)
+
+
+def test_what_comes_late_of_another_take_is_not_shown(page: TakePage, qtbot: QtBot) -> None:
+    """The thread that reads has opened a take, or read a moment of it, when another one is chosen."""
+    choose(page, "broken")
+    qtbot.wait(200)
+    choose(page, "marbles")
+    time.sleep(0.4)
+    choose(page, "broken")
+    qtbot.wait(300)
+    nothing_of_another_take(page)
+    choose(page, "marbles")
+    qtbot.waitUntil(lambda: page.moment is not None, timeout=5000)
+    page.slider.setValue(9)
+    time.sleep(0.4)
+    choose(page, "broken")
+    qtbot.wait(300)
+    nothing_of_another_take(page)
