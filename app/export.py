@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.sinks import Codec, PictureSink, VideoSink
-from drivers import ClipSound, RgbImage
+from drivers import ClipSound, FrameSource, RgbImage, VideoClip
 
 
 class Sink(Protocol):
@@ -81,6 +81,21 @@ def open_sink(
         return PictureSink(path, codec, width, height, resume=resume)
     return VideoSink(
         path, codec, width, height, rate, resume=resume, sound=sound, slots=slots, pixel_aspect=pixel_aspect
+    )
+
+
+def pixel_aspect(source: FrameSource) -> Fraction:
+    """Width of a stream's pixels over their height, as they are to be shown."""
+    return source.pixel_aspect if isinstance(source, VideoClip) else Fraction(1)
+
+
+def aspect_warning(codec: Codec, aspect: Fraction) -> tuple[str, ...]:
+    """What the operator should know where files of a codec cannot say that pixels are not square."""
+    if aspect == 1 or codec.says_aspect:
+        return ()
+    shape = f"{aspect.numerator}:{aspect.denominator}"
+    return (
+        f"pixels are to be shown {shape}, not square, which {codec.name} files do not say; take h264 or hevc",
     )
 
 

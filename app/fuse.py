@@ -11,14 +11,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from app.errors import CancelledError, OutputError
-from app.export import Sink, cut_to_even, open_sink
+from app.export import Sink, aspect_warning, cut_to_even, open_sink, pixel_aspect
 from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import FusionOptions, Pipeline
 from app.rates import nominal_rate
 from app.sinks import Codec, codec_for
 from app.versions import versions
-from drivers import ClipSound, VideoClip
+from drivers import ClipSound, StreamPair, VideoClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,11 @@ class FuseResult:
 
 
 def _identity(job: FuseJob, pipeline: Pipeline, rate: Fraction) -> str:
-    # What must be equal for frames of an earlier run to fit in front of this one's.
+    # What must be equal for frames of an earlier run to fit in front of this one's. A take's folder does not
+    # tell: its time changes with every file in it, and the output may be one of them.
+    takes = [path / "take.json" for path in job.inputs if path.is_dir()]
     parts = {
-        "inputs": [[str(p.resolve()), p.stat().st_mtime_ns] for p in job.inputs],
+        "inputs": [[str(p.resolve()), p.stat().st_mtime_ns] for p in (*takes, *clips_of(pipeline.pair))],
         "pipeline": pipeline.describe(),
         "offset_ms": job.offset_ms,
         "nudge_ms": job.nudge_ms,
@@ -125,13 +127,12 @@ def fused_sound(pipeline: Pipeline, rate: Fraction, codec: Codec) -> tuple[ClipS
     return sound, "of the HSR clip" if sound is not None else "none: the HSR clip's sound cannot be decoded"
 
 
-def _aspect_warning(codec: Codec, aspect: Fraction) -> tuple[str, ...]:
-    if aspect == 1 or codec.says_aspect:
-        return ()
-    shape = f"{aspect.numerator}:{aspect.denominator}"
-    return (
-        f"pixels are to be shown {shape}, not square, which {codec.name} files do not say; take h264 or hevc",
-    )
+def _clocks(pair: StreamPair, nudge_ms: float) -> dict[str, float | None]:
+    """How the streams of a fused clip relate in time, for the file beside it; pulses need neither figure."""
+    if pair.clock_offset_ns is None:
+        return {"offset_ms": None, "drift_ppm": None}
+    apart = int(pair.hsr_on_lsr_clock[0]) - int(pair.lsr.mid_exposure_ns[0])
+    return {"offset_ms": round(apart * 1e-6 - nudge_ms, 6), "drift_ppm": pair.drift_ppm}
 
 
 def run_job(
@@ -155,7 +156,7 @@ def run_job(
 
     """
     codec = codec_for(job.codec, job.out, job.quality)
-    check_output(job.out, overwrite=job.overwrite, inputs=job.inputs)
+    check_output(job.out, overwrite=job.overwrite, inputs=job.inputs, described=True)
     pair = open_inputs(
         job.inputs, offset_ms=job.offset_ms, nudge_ms=job.nudge_ms, capture_factor=job.capture_factor
     )
@@ -176,7 +177,7 @@ def run_job(
             resume=resume,
             sound=sound,
             slots=pipeline.slots,
-            pixel_aspect=pipeline.pixel_aspect,
+            pixel_aspect=pixel_aspect(pipeline.pair.lsr),
         )
         write_json(note, {"job": identity, **pipeline.describe()})
         if on_start is not None:
@@ -235,7 +236,7 @@ def _run(
         warnings=(
             *pipeline.warnings,
             *cut_to_even(pipeline.width, pipeline.height, sink),
-            *_aspect_warning(codec_for(job.codec, job.out), pipeline.pixel_aspect),
+            *aspect_warning(codec_for(job.codec, job.out), pixel_aspect(pipeline.pair.lsr)),
         ),
     )
     write_json(
@@ -244,7 +245,7 @@ def _run(
             **result.to_json(),
             **pipeline.describe(),
             "inputs": [str(p) for p in job.inputs],
-            "offset_ms": job.offset_ms,
+            **_clocks(pipeline.pair, job.nudge_ms),
             "nudge_ms": job.nudge_ms,
             "codec": codec_for(job.codec, job.out, job.quality).name,
             "quality": job.quality,

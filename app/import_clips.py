@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from app import __version__
+from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError
 from app.inputs import nudged
 from app.outputs import write_picture
@@ -20,18 +23,21 @@ from app.sync import SyncedClips, TimerCheck, TimerReadings, check_by_timer, ope
 from drivers import (
     CameraMetadata,
     ClipReference,
-    DriverError,
     FrameSource,
     Pairing,
     PairingError,
+    RgbImage,
     Role,
     SourceError,
+    StreamPair,
+    TakeError,
     TakeMetadata,
     TakeWriter,
     VideoClip,
     pair_streams,
     write_clip_take,
 )
+from drivers.durable import give_name
 
 _THUMBNAIL_WIDTH = 320
 
@@ -71,6 +77,10 @@ class ImportResult:
     damaged: int
     warnings: tuple[str, ...]
 
+    def warning_of(self, found: Iterable[str]) -> ImportResult:
+        """The same with these sentences for the operator as well."""
+        return replace(self, warnings=(*self.warnings, *found))
+
     def to_json(self) -> dict[str, JsonValue]:
         """Keys for `--json`, and the report in done.json."""
         return {
@@ -103,9 +113,10 @@ def import_clips(
     transcode: bool = False,
     notes: str = "",
     on_progress: Callable[[float], None] | None = None,
+    on_write: Callable[[], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> ImportResult:
-    """Make a take of two clips.
+    """Make a take of two clips, whole or not at all.
 
     Args:
         hsr_path: The sharp, slow clip.
@@ -119,6 +130,7 @@ def import_clips(
         transcode: Store raw frames instead of referring to the files: larger by far, but independent of them.
         notes: Free text for the take.
         on_progress: Called with the share done, 0..1.
+        on_write: Called once, before anything is written.
         cancelled: Asked now and then; True ends the import, and nothing of it is left.
 
     Raises:
@@ -150,15 +162,24 @@ def import_clips(
         pairing = pair_streams(pair)
         check = None if timer is None else check_by_timer(pair, timer)
         result = _result(out, synced, offset_ms, nudge_ms, check, pairing)
-        metadata = _metadata(synced, result, out, notes, transcode=transcode)
-        if transcode:
-            _write_frames(out, metadata, pair.hsr, pair.lsr, result, tell)
-        else:
-            tell(1.0)
-            counts = {Role.HSR: result.hsr_frames, Role.LSR: result.lsr_frames}
-            write_clip_take(out, metadata, counts=counts, report=result.to_json())
-        for source in (pair.hsr, pair.lsr):
-            _write_thumbnail(out, source)
+
+        def describe(known: ImportResult) -> TakeMetadata:
+            return _metadata(synced, known, out, notes, transcode=transcode)
+
+        found: dict[str, None] = {}
+        pictures = _thumbnails(pair, found)
+        if on_write is not None:
+            on_write()
+        with _whole_or_nothing(out) as folder:
+            if transcode:
+                result = _write_frames(folder, describe, pair, result, found, tell)
+            else:
+                tell(1.0)
+                result = result.warning_of(found)
+                counts = {Role.HSR: result.hsr_frames, Role.LSR: result.lsr_frames}
+                write_clip_take(folder, describe(result), counts=counts, report=result.to_json())
+            for role, picture in pictures.items():
+                write_picture(folder / f"{role.value}.jpg", picture)
     finally:
         pair.hsr.close()
         pair.lsr.close()
@@ -252,39 +273,79 @@ def _metadata(
     )
 
 
+@contextmanager
+def _whole_or_nothing(out: Path) -> Iterator[Path]:
+    """Gives the path of a folder to make, which becomes `out` in the end; after an error nothing is left.
+
+    Raises:
+        TakeError: The disk refuses, or `out` has been made by somebody else meanwhile.
+
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix="import-", suffix=".partial", dir=out.parent))
+    except OSError as error:
+        raise TakeError(f"{out}: cannot be made ({error.strerror}); choose a writable place") from error
+    try:
+        yield work / out.name
+        give_name(work / out.name, out)
+    except (TakeError, OSError) as error:
+        # A writer's own words name another folder, and frames that are kept.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
+        raise TakeError(
+            f"{out}: cannot be written ({reason}); nothing of it is left, free some space or choose another "
+            "place, and import the clips again"
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def _write_frames(
-    out: Path,
-    metadata: TakeMetadata,
-    hsr: FrameSource,
-    lsr: FrameSource,
+    folder: Path,
+    describe: Callable[[ImportResult], TakeMetadata],
+    pair: StreamPair,
     result: ImportResult,
+    found: dict[str, None],
     tell: Callable[[float], None],
-) -> None:
+) -> ImportResult:
     total = result.hsr_frames + result.lsr_frames
     done = 0
-    writer = TakeWriter(out, metadata)
-    try:
-        for source in (hsr, lsr):
-            for frame in source.frames():
+    with TakeWriter(folder, describe(result)) as writer:
+        for source in (pair.hsr, pair.lsr):
+            ids, times = source.frame_ids, source.mid_exposure_ns
+            for index in range(len(times)):
+                frame, used = nearest_readable(source.read, index, len(times))
+                if used != index:
+                    found[stand_in(source.info.role.name, index, used)] = None
+                    frame = replace(frame, frame_id=int(ids[index]), mid_exposure_ns=int(times[index]))
                 writer.append(frame)
                 done += 1
                 if done % 8 == 0:
                     tell(done / total)
-    except CancelledError:
-        writer.close(complete=False)
-        shutil.rmtree(out)
-        raise
-    except (DriverError, KeyboardInterrupt):
-        writer.close(complete=False)
-        raise
-    writer.close(result.to_json())
+        result = result.warning_of(found)
+        writer.restate(describe(result))
+        writer.close(result.to_json())
+    return result
 
 
-def _write_thumbnail(out: Path, source: FrameSource) -> None:
-    """hsr.jpg and lsr.jpg: a frame of the middle, so that a take can be recognised in a file manager."""
-    middle = source.info.frame_count // 2
-    image = source.read(source.key_frame_near(middle) if isinstance(source, VideoClip) else middle).image
-    width = min(_THUMBNAIL_WIDTH, image.shape[1])
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    write_picture(out / f"{source.info.role.value}.jpg", np.asarray(small, np.uint8))
+def _thumbnails(pair: StreamPair, found: dict[str, None]) -> dict[Role, RgbImage]:
+    """A small frame of the middle of each stream, so that a take can be recognised in a file manager."""
+    small: dict[Role, RgbImage] = {}
+    for source in (pair.hsr, pair.lsr):
+        info = source.info
+        middle = info.frame_count // 2
+        wanted = source.key_frame_near(middle) if isinstance(source, VideoClip) else middle
+        try:
+            frame, used = nearest_readable(source.read, wanted, info.frame_count)
+        except SourceError as error:
+            # A take without this picture is as good as any other.
+            found[str(error)] = None
+            continue
+        if used != wanted:
+            found[stand_in(info.role.name, wanted, used)] = None
+        width = min(_THUMBNAIL_WIDTH, frame.image.shape[1])
+        height = max(1, round(frame.image.shape[0] * width / frame.image.shape[1]))
+        picture = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
+        small[info.role] = np.asarray(picture, np.uint8)
+    return small

@@ -35,13 +35,20 @@ def sidecar_path(path: Path) -> Path:
 _PICTURE = re.compile(r"\d{6,}\.(png|tiff)")
 
 
-def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+_DESCRIBES = {"playback_rate", "versions"}
+"""What every description of a clip holds, and neither take.json nor a rig or weights file."""
+
+
+def check_output(
+    path: Path, *, overwrite: bool, inputs: Iterable[Path] = (), described: bool = False
+) -> None:
     """Refuse an output that cannot be written, or must not be replaced, before any work is done.
 
     Args:
         path: The file, or the folder for picture sequences.
         overwrite: It may exist; a folder then holds nothing but numbered pictures.
         inputs: What the output is made from: takes, clips.
+        described: FILE.json is written beside it.
 
     Raises:
         OutputError: The folder is missing or not writable, the output exists and `overwrite` is False, or
@@ -65,6 +72,21 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
         raise OutputError(f"{path} is a folder, not a file that can be replaced; give another --out")
     if path.is_dir() and not all(_PICTURE.fullmatch(entry.name) for entry in path.iterdir()):
         raise OutputError(f"{path} holds more than numbered pictures and is not replaced; give another --out")
+    beside = sidecar_path(path)
+    if described and beside.exists() and not _is_description(beside):
+        raise OutputError(
+            f"{beside}, which would be written beside {path}, exists already and describes no clip of "
+            "Twinrate's; give another --out"
+        )
+
+
+def _is_description(path: Path) -> bool:
+    """Whether a file tells how a clip was made: one whose clip was deleted stands in nobody's way."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.keys() >= _DESCRIBES
 
 
 def explain_write_error(error: Exception, path: Path) -> OutputError:

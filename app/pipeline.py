@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from app.aligner import Aligner
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from app.frame_records import FrameRecord, frame_record, frame_records
-from app.timing import missing_frames, read_timing
+from app.timing import between, missing_frames, read_timing
 from calibration import (
     Alignment,
     ColourMap,
@@ -147,11 +146,6 @@ class Pipeline:
         return int(self.alignment.valid.shape[0])
 
     @property
-    def pixel_aspect(self) -> Fraction:
-        """Width of a pixel of the output view over its height: that of the LSR clip."""
-        return self.pair.lsr.pixel_aspect if isinstance(self.pair.lsr, VideoClip) else Fraction(1)
-
-    @property
     def frame_count(self) -> int:
         """Frames that `frames` yields."""
         return sum(len(gop.lsr_indices) for gop in self._gops)
@@ -181,15 +175,15 @@ class Pipeline:
     def _select(self, gops: tuple[Gop, ...]) -> tuple[tuple[Gop, ...], int]:
         """GoPs inside the range and cut to it, and how many lie before it."""
         options = self.options
-        times = self.pair.lsr.mid_exposure_ns
-        seconds = (times - times[0]) * 1e-9
+        passed = self.pair.lsr.mid_exposure_ns - self.pair.lsr.mid_exposure_ns[0]
         end = math.inf if options.end_s is None else options.end_s
         if options.start_s >= end:
             raise InputError(f"--start {options.start_s:g} s is not before --end {end:g} s; swap them")
+        wanted = between(passed, options.start_s, options.end_s)
         chosen: list[Gop] = []
         before = 0
         for number, gop in enumerate(gops):
-            inside = [i for i, k in enumerate(gop.lsr_indices) if options.start_s <= seconds[k] < end]
+            inside = [i for i, k in enumerate(gop.lsr_indices) if wanted[k]]
             if inside:
                 before = before if chosen else number
                 part = slice(inside[0], inside[-1] + 1)
@@ -197,7 +191,7 @@ class Pipeline:
         if not chosen:
             raise InputError(
                 f"nothing to fuse between {options.start_s:g} s and {end:g} s: "
-                f"the LSR stream lasts {seconds[-1]:.3f} s; choose --start and --end inside it"
+                f"the LSR stream lasts {passed[-1] * 1e-9:.3f} s; choose --start and --end inside it"
             )
         return tuple(chosen), before
 

@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
-from app.export import Sink, cut_to_even, open_sink
+from app.export import Sink, aspect_warning, cut_to_even, open_sink, pixel_aspect
 from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.rates import nominal_rate
 from app.sinks import codec_for
-from app.timing import missing_frames, read_timing, stream_timing
+from app.timing import TOLD_NS, between, missing_frames, rate_to_show, read_timing, stream_timing
 from app.versions import versions
 from drivers import (
     FrameSource,
@@ -108,7 +108,7 @@ def run_raw_export(
 
     """
     codec = codec_for(job.codec, job.out, job.quality)
-    check_output(job.out, overwrite=job.overwrite, inputs=(job.take,))
+    check_output(job.out, overwrite=job.overwrite, inputs=(job.take,), described=True)
     with Take.open(job.take) as take:
         pair = take.pair()
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
@@ -125,11 +125,13 @@ def run_raw_export(
         rate = timing.rate if job.playback_fps is None else nominal_rate(job.playback_fps)
         # What a stopped fusion left under this name cannot be resumed any more.
         sidecar_path(partial_path(job.out)).unlink(missing_ok=True)
-        sink = open_sink(job.out, codec, width, height, rate, slots=slots)
+        # Side by side, the LSR picture is brought to the HSR picture's pixels.
+        aspect = pixel_aspect(pair.lsr if job.view is RawView.LSR else pair.hsr)
+        sink = open_sink(job.out, codec, width, height, rate, slots=slots, pixel_aspect=aspect)
         if on_start is not None:
             on_start(f"exporting {job.view.value}", len(indices), 0)
         _write(sink, job.out, chain([first], frames), on_frame, cancelled)
-        warnings = (*findings, *cut_to_even(width, height, sink))
+        warnings = (*findings, *cut_to_even(width, height, sink), *aspect_warning(codec, aspect))
         write_json(
             sidecar_path(job.out),
             {
@@ -161,14 +163,14 @@ def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int
     if job.start_s <= 0 and job.end_s is None:
         return list(range(len(times)))
     # Parts are chosen by LSR frames; the HSR frame of the same moment may be a trifle earlier or later.
-    leeway = 1e-9
+    leeway = TOLD_NS
     if source is pair.hsr:
         times = hsr_times_on_lsr_clock(pair)
-        leeway = _SAME_MOMENT / pair.lsr.info.fps
-    seconds = (times - pair.lsr.mid_exposure_ns[0]) * 1e-9
-    end = np.inf if job.end_s is None else job.end_s
-    chosen = np.flatnonzero((seconds >= job.start_s - leeway) & (seconds < end - leeway))
+        leeway = round(_SAME_MOMENT * 1e9 / rate_to_show(pair.lsr))
+    passed = times - pair.lsr.mid_exposure_ns[0]
+    chosen = np.flatnonzero(between(passed, job.start_s, job.end_s, leeway_ns=leeway))
     if not len(chosen):
+        end = np.inf if job.end_s is None else job.end_s
         raise InputError(f"{job.take}: no frame lies between {job.start_s:g} s and {end:g} s")
     return [int(i) for i in chosen]
 
@@ -308,11 +310,12 @@ def raw_frames(
         findings[missing] = None
     shown, left = -1, np.zeros((pair.hsr.info.height, pair.hsr.info.width, 3), np.uint8)
     height = left.shape[0]
+    wider = float(pixel_aspect(pair.lsr) / pixel_aspect(pair.hsr))
     for index in indices:
         if owner[index] >= 0 and owner[index] != shown:
             shown = int(owner[index])
             left = picture(True, shown)
         lsr = picture(False, index)
-        width = round(lsr.shape[1] * height / lsr.shape[0])
+        width = round(lsr.shape[1] * height / lsr.shape[0] * wider)
         right = cv2.resize(lsr, (width, height), interpolation=cv2.INTER_NEAREST)
         yield np.hstack([left, np.asarray(right, np.uint8)])

@@ -14,6 +14,7 @@ from app.export import open_sink
 from app.rates import nominal_rate
 from app.raw_export import RawView, raw_frames
 from app.sinks import CODECS, codec_for
+from app.timing import rate_to_show
 from drivers import Take, to_rgb8
 
 _TRIAL = 6
@@ -78,7 +79,7 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
         out = Path(folder) / f"trial{CODECS[codec_name].suffixes[0]}"
         codec = codec_for(codec_name, out, quality)
         # Any container takes this rate, and the size does not depend on it.
-        sink = open_sink(out, codec, width, height, min(nominal_rate(source.info.fps), Fraction(1000)))
+        sink = open_sink(out, codec, width, height, min(nominal_rate(rate_to_show(source)), Fraction(1000)))
         try:
             for frame in frames:
                 sink.write(frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.rates import nominal_rate, usual_rates
-from drivers import PairingError, Role, StreamPair, pair_streams
+from drivers import FrameSource, PairingError, Role, StreamPair, pair_streams
 from drivers.pairing import regular_times
 
 IntArray = npt.NDArray[np.int64]
@@ -19,6 +20,8 @@ IntArray = npt.NDArray[np.int64]
 _PARTS = 16  # of a step, to which the times of a variable rate are rounded
 _WHOLE = 0.01  # steps this near to whole numbers of periods are those of a grid
 _SAME_STEP_NS = 1000  # times are whole nanoseconds of ticks that are not
+TOLD_NS = 500
+"""Half of a microsecond, to which files beside clips tell times."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +69,7 @@ def stream_timing(pair: StreamPair, role: Role) -> Timing:
     source = pair.hsr if role is Role.HSR else pair.lsr
     times = source.mid_exposure_ns
     if len(times) < 2:
-        return read_timing(times, 1e9 / source.info.fps)
+        return read_timing(times, 1e9 / rate_to_show(source))
     try:
         pairing = pair_streams(pair)
         period = pairing.lsr_period_ns * (pairing.ratio if role is Role.HSR else 1.0)
@@ -74,6 +77,29 @@ def stream_timing(pair: StreamPair, role: Role) -> Timing:
         # One stream can be shown where both cannot be fused: there, most of its own steps tell.
         period = float(np.median(np.diff(regular_times(times))))
     return read_timing(times, period)
+
+
+def rate_to_show(source: FrameSource) -> float:
+    """Mean rate of a stream [frames/s]; a clip of one frame has none, and shows it for a second."""
+    return source.info.fps or 1.0
+
+
+def between(
+    passed_ns: IntArray, start_s: float, end_s: float | None, *, leeway_ns: int = TOLD_NS
+) -> npt.NDArray[np.bool_]:
+    """Which frames lie between two moments: the first one belongs to the part, the last one does not.
+
+    Args:
+        passed_ns: When each frame was filmed, after the moment from which both are counted [ns].
+        start_s: The first moment [s]; it may have been read from the file beside a clip.
+        end_s: The last moment [s]; None = the end.
+        leeway_ns: How much earlier than told both moments may be [ns].
+
+    """
+    end = math.inf if end_s is None else end_s
+    first, last = (np.rint(limit * 1e9) - leeway_ns for limit in (start_s, end))
+    inside: npt.NDArray[np.bool_] = (passed_ns >= first) & (passed_ns < last)
+    return inside
 
 
 def missing_frames(slots: Sequence[Fraction], name: str, done: str) -> str:

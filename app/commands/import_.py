@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, emit, progress_bar, say, warn
+from app.commands._common import JsonOption, emit, interrupts, progress_bar, say, warn
 from app.commands.sync import (
     TimerHsrOption,
     TimerLsrOption,
@@ -44,13 +46,18 @@ def command(
     from app.import_clips import import_clips
 
     timer = timer_readings(timer_hsr, timer_lsr, timer_step_ms)
-    with progress_bar("importing", total=1.0) as bar:
+    stopped = threading.Event()
+    with progress_bar("importing", total=1.0) as bar, ExitStack() as until_written:
         shown = 0.0
 
         def on_progress(share: float) -> None:
             nonlocal shown
             bar.advance(share - shown)
             shown = share
+
+        def writing() -> None:
+            # While both clips are searched Ctrl-C ends the work at once; from here on between two frames.
+            until_written.enter_context(interrupts(stopped, insist=True))
 
         result = import_clips(
             hsr,
@@ -63,6 +70,8 @@ def command(
             transcode=transcode,
             notes=notes,
             on_progress=on_progress,
+            on_write=writing,
+            cancelled=stopped.is_set,
         )
     for text in result.warnings:
         warn(text)

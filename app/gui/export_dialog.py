@@ -352,7 +352,9 @@ class ExportDialog(QDialog):
         # A share may take its time to answer.
         self._tasks.start(
             "check output",
-            lambda _: check_output(request.out, overwrite=request.overwrite, inputs=(self._take.path,)),
+            lambda _: check_output(
+                request.out, overwrite=request.overwrite, inputs=(self._take.path,), described=True
+            ),
             lambda _: self._checked(request, ""),
             lambda error: self._checked(request, sentence(error)),
         )

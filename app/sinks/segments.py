@@ -34,6 +34,11 @@ _YCBCR10 = np.array(
 ) / np.float32(255)
 
 
+def location(path: Path) -> str:
+    """A path as FFmpeg takes it: what stands before a colon in a relative one is a protocol to it."""
+    return str(path.absolute())
+
+
 class Segment:
     """One short Matroska clip: it holds any codec. Its times count frames in steps of `SEGMENT_STEP` seconds.
 
@@ -57,7 +62,7 @@ class Segment:
         self._temporary = path.with_name(path.name + ".tmp")
         self._codec = codec
         self.frames = 0
-        self._container = av.open(str(self._temporary), "w", format="matroska")
+        self._container = av.open(location(self._temporary), "w", format="matroska")
         self._container.flags |= BITEXACT
         stream = self._container.add_stream(codec.encoder, rate=rate, options=dict(codec.options))
         assert isinstance(stream, av.VideoStream)
@@ -96,7 +101,7 @@ class Segment:
 def is_whole(path: Path) -> bool:
     """Whether a segment holds all its `SEGMENT_FRAMES` frames: the last one of a clip may be shorter."""
     try:
-        with av.open(str(path)) as segment:
+        with av.open(location(path)) as segment:
             packets = [p for p in segment.demux(segment.streams.video[0]) if p.size]
     except (OSError, IndexError, av.error.FFmpegError):
         return False

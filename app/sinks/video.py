@@ -20,7 +20,7 @@ from av.container import OutputContainer
 from app.errors import OutputError
 from app.outputs import claim_parts, explain_write_error, partial_path
 from app.sinks.codecs import Codec
-from app.sinks.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole
+from app.sinks.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole, location
 from app.sinks.sound import SoundTrack
 from drivers import ClipSound, RgbImage
 from drivers.durable import give_name
@@ -128,9 +128,9 @@ class VideoSink:
     def _join(self, target: Path) -> None:
         quicktime = target.suffix.lower() in (".mp4", ".mov")
         options = {"movflags": "faststart"} if quicktime else {}
-        with av.open(str(target), "w", options=options) as container:
+        with av.open(location(target), "w", options=options) as container:
             container.flags |= BITEXACT
-            with av.open(str(self._done[0])) as segment:
+            with av.open(location(self._done[0])) as segment:
                 stream = container.add_stream_from_template(segment.streams.video[0], opaque=True)
             stream.time_base = 1 / self._ticks
             if quicktime and self._codec.tag:
@@ -157,7 +157,7 @@ class VideoSink:
     ) -> int:
         """Copy a segment behind the `first` frames that the clip has; return how many it holds."""
         count = 0
-        with av.open(str(part)) as segment:
+        with av.open(location(part)) as segment:
             for packet in segment.demux(segment.streams.video[0]):
                 if packet.pts is None or packet.time_base is None:
                     continue

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from app.export import open_sink
+from app.pipeline import FusionOptions, Pipeline
 from app.sinks import CODECS
+from drivers import ClipSound, open_clip_pair
 from fusing import decode, twinrate
 from synthetic import moving_scene, shrink, write_lossless
 
@@ -81,3 +85,65 @@ def test_pixels_that_are_not_square_stay_so(
         assert any("4:3" in text for text in said["warnings"])
     else:
         assert (shown, said["warnings"]) == (Fraction(4, 3), [])
+
+
+def test_a_part_begins_and_ends_at_the_times_that_are_told(tmp_path: Path) -> None:
+    """Told in whole microseconds, some of which lie after the frame's own time."""
+    truth = moving_scene(24, 64, 96)
+    hsr = write_lossless(tmp_path / "hsr.mkv", truth[::8], 30)
+    sink = open_sink(tmp_path / "lsr.mp4", CODECS["h264"], 48, 32, Fraction(240))
+    for frame in truth:
+        sink.write(shrink(frame, 2))
+    sink.finish()
+    out = tmp_path / "clip.mkv"
+    how = ("--offset-ms", 0, "--align", "none", "--method", "bicubic")
+    assert twinrate("fuse", hsr, tmp_path / "lsr.mp4", "--out", out, *how) == 0
+    times = [row["time_s"] for row in json.loads(Path(f"{out}.json").read_text())["per_frame"]]
+    streams = open_clip_pair(hsr, tmp_path / "lsr.mp4", offset_ms=0.0)
+    for first in range(20):
+        options = FusionOptions("bicubic", align="none", start_s=times[first], end_s=times[first + 3])
+        rows = Pipeline(streams, options).records()
+        assert [row.lsr_index for row in rows] == [first, first + 1, first + 2]
+    streams.hsr.close()
+    streams.lsr.close()
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.mov"])
+@pytest.mark.parametrize("rate", [37_800, 192_000, 48_000])
+def test_sound_of_any_rate_is_heard_when_it_should_be(tmp_path: Path, rate: int, name: str) -> None:
+    clicks = (0.25, 0.5, 0.75)
+    samples = np.zeros((1, rate), np.float32)
+    for click in clicks:
+        at = round(click * rate)
+        samples[:, at : at + rate // 200] = 0.8 * np.sin(np.arange(rate // 200) * 2 * np.pi * 1000 / rate)
+    codec = CODECS["h264"]
+    sink = open_sink(tmp_path / name, codec, 64, 48, Fraction(30), sound=ClipSound(samples, rate))
+    for frame in moving_scene(30, 48, 64):
+        sink.write(frame)
+    sink.finish()
+    with av.open(str(tmp_path / name)) as container:
+        frames = list(container.decode(audio=0))
+    assert frames[0].rate == 48_000
+    start = float(frames[0].time or 0)
+    heard = np.concatenate([np.abs(f.to_ndarray()[0]) for f in frames])
+    loud = start + np.flatnonzero(heard > 0.3) / 48_000
+    begins = loud[np.diff(loud, prepend=-1) > 0.1]
+    assert begins.tolist() == pytest.approx(clicks, abs=0.003)
+    assert start + len(heard) / 48_000 == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize(("name", "codec"), [("2026-11-27T10:30:15.mp4", "h264"), ("10:30", "png")])
+def test_a_name_may_hold_the_time_of_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str
+) -> None:
+    truth = moving_scene(60, 64, 96)
+    write_lossless(tmp_path / "hsr.mkv", truth[::8], 30)
+    write_lossless(tmp_path / "lsr.mkv", [shrink(f, 2) for f in truth], 240)
+    monkeypatch.chdir(tmp_path)
+    how = ("--offset-ms", 0, "--align", "none", "--method", "bicubic", "--codec", codec)
+    assert twinrate("fuse", "hsr.mkv", "lsr.mkv", "--out", name, *how) == 0
+    there = {"hsr.mkv", "lsr.mkv", name, f"{name}.json"}
+    assert {path.name for path in tmp_path.iterdir()} == there
+    made = tmp_path / name
+    assert len(list(made.iterdir()) if made.is_dir() else decode(made)) == 60

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from app.export import open_sink
+from app.import_clips import import_clips
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
 from app.session import Session
+from app.sinks import CODECS
+from app.size_estimate import estimate_size
 from drivers import RgbImage, Role, Take, hsr_times_on_lsr_clock
 from drivers.spinnaker_emulator import VirtualRig
+from synthetic import moving_scene, shrink
 
 LOST = {Role.LSR: set(range(30, 42)), Role.HSR: {5, 6, 7}}
 SECONDS = 0.4
@@ -164,3 +170,65 @@ def test_a_stream_whose_take_cannot_be_fused_is_shown_in_its_own_time(
     said = json.loads((tmp_path / "sharp.mp4.json").read_text())
     assert said["time_zero"] == "first HSR frame"
     assert [row["time_s"] for row in said["per_frame"]] == pytest.approx(filmed(take, Role.HSR), abs=1e-6)
+
+
+def take_of_clips(
+    folder: Path, hsr: list[RgbImage], lsr: list[RgbImage], aspects: tuple[Fraction, Fraction]
+) -> Path:
+    """A take that refers to two clips, 30 and 240 fps, whose pixels are so much wider than high."""
+    for name, frames, rate, aspect in zip(("hsr", "lsr"), (hsr, lsr), (30, 240), aspects, strict=True):
+        height, width = frames[0].shape[:2]
+        clip = folder / f"{name}.mp4"
+        sink = open_sink(clip, CODECS["h264"], width, height, Fraction(rate), pixel_aspect=aspect)
+        for frame in frames:
+            sink.write(frame)
+        sink.finish()
+    take = folder / "take"
+    import_clips(folder / "hsr.mp4", folder / "lsr.mp4", take, offset_ms=0.0)
+    return take
+
+
+SQUARE, WIDE = Fraction(1), Fraction(4, 3)
+
+
+def test_a_take_with_one_sharp_frame_is_exported(tmp_path: Path) -> None:
+    truth = moving_scene(24, 64, 96)
+    take = take_of_clips(tmp_path, truth[:1], [shrink(f, 2) for f in truth], (SQUARE, SQUARE))
+    for view, frames in ((RawView.HSR, 1), (RawView.LSR, 24), (RawView.SIDE_BY_SIDE, 24)):
+        out = tmp_path / f"{view.name}.mp4"
+        assert run_raw_export(RawExportJob(take, out, view)).frames == frames
+        assert len(shown(out)[1]) == frames
+        assert estimate_size(take, view, "h264", "high").bytes_per_frame > 0
+
+
+@pytest.mark.parametrize("aspects", [(WIDE, WIDE), (SQUARE, WIDE), (WIDE, SQUARE)])
+@pytest.mark.parametrize("view", list(RawView))
+def test_pixels_that_are_not_square_stay_so(
+    tmp_path: Path, view: RawView, aspects: tuple[Fraction, Fraction]
+) -> None:
+    """Side by side, both are shown as wide as they are by themselves."""
+    truth = moving_scene(16, 96, 144)
+    take = take_of_clips(tmp_path, truth[::8], [shrink(f, 2) for f in truth], aspects)
+    out = tmp_path / "clip.mp4"
+    assert run_raw_export(RawExportJob(take, out, view)).warnings == ()
+    with av.open(str(out)) as clip:
+        stream = clip.streams.video[0]
+        aspect, width, height = stream.sample_aspect_ratio or SQUARE, stream.width, stream.height
+    wide = [Fraction(144, 96) * aspect for aspect in aspects]
+    expected = {RawView.HSR: wide[0], RawView.LSR: wide[1], RawView.SIDE_BY_SIDE: sum(wide)}[view]
+    assert float(aspect * width / height) == pytest.approx(float(expected), rel=0.01)
+    warnings = run_raw_export(RawExportJob(take, tmp_path / "clip.mkv", view, "ffv1")).warnings
+    told = any("4:3, not square" in text for text in warnings)
+    assert told == (aspect == WIDE)
+
+
+def test_a_part_begins_and_ends_at_the_times_that_are_told(tmp_path: Path) -> None:
+    truth = moving_scene(16, 64, 96)
+    take = take_of_clips(tmp_path, truth[::8], [shrink(f, 2) for f in truth], (SQUARE, SQUARE))
+    job = RawExportJob(take, tmp_path / "clip.mp4", RawView.LSR, overwrite=True)
+    run_raw_export(job)
+    times = [row["time_s"] for row in json.loads((tmp_path / "clip.mp4.json").read_text())["per_frame"]]
+    for first in range(12):
+        run_raw_export(replace(job, start_s=times[first], end_s=times[first + 2]))
+        rows = json.loads((tmp_path / "clip.mp4.json").read_text())["per_frame"]
+        assert [row["lsr_index"] for row in rows] == [first, first + 1]
