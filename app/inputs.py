@@ -44,7 +44,8 @@ def open_inputs(
     if len(paths) == 2:
         synced = open_synced(paths[0], paths[1], offset_ms=offset_ms, capture_factor=capture_factor)
         synced.require_offset()
-        return nudged(synced.pair, nudge_ms)
+        pair = replace(synced.pair, findings=(*synced.pair.findings, *synced.warnings))
+        return nudged(pair, nudge_ms)
     raise InputError(f"{len(paths)} inputs were given; give one take folder or two clips (HSR then LSR)")
 
 

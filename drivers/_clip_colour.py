@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
@@ -21,14 +24,41 @@ _LUMA_FIRST = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p"
 _HD_ROWS = 720
 
 
-def quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns, 0..3, that put a decoded picture upright, by its display matrix."""
-    return round(frame.rotation / 90) % 4
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """What puts the pictures of a clip upright.
+
+    Attributes:
+        mirrored: Whether left and right change places first.
+        turns: Counter-clockwise quarter turns, 0..3.
+
+    """
+
+    mirrored: bool
+    turns: int
+
+    def size(self, frame: VideoFrame) -> tuple[int, int]:
+        """Width and height of a decoded picture once it is put upright [px]."""
+        return (frame.height, frame.width) if self.turns % 2 else (frame.width, frame.height)
+
+    def upright(self, image: Picture) -> Picture:
+        """A picture put upright, shape (H, W, ...)."""
+        return np.ascontiguousarray(np.rot90(image[:, ::-1] if self.mirrored else image, self.turns))
 
 
-def upright_size(frame: VideoFrame) -> tuple[int, int]:
-    """Width and height of a decoded picture once it is put upright [px]."""
-    return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
+def pose_of(frame: VideoFrame) -> Pose:
+    """How the pictures of a clip are to be shown, by the display matrix of one of them.
+
+    Not to be asked of every picture: one whose side data was looked at stays in memory until Python collects
+    garbage.
+    """
+    found = frame.side_data.get("DISPLAYMATRIX")
+    mirrored = False
+    if isinstance(found, SideData):
+        matrix = np.frombuffer(bytes(found), np.int32).astype(np.float64).reshape(3, 3)
+        mirrored = bool(np.linalg.det(matrix[:2, :2]) < 0)
+    # FFmpeg tells the rotation by where the axis to the right goes; mirrored, that axis points left.
+    return Pose(mirrored, (round(frame.rotation / 90) + (2 if mirrored else 0)) % 4)
 
 
 def is_hdr(frame: VideoFrame) -> bool:
@@ -37,9 +67,15 @@ def is_hdr(frame: VideoFrame) -> bool:
 
 
 class ColourConverter:
-    """Converts the pictures of one clip. Not thread-safe."""
+    """Converts the pictures of one clip. Not thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        pose: What puts them upright.
+
+    """
+
+    def __init__(self, pose: Pose) -> None:
+        self._pose = pose
         self._rgb = VideoReformatter()
         self._grey = VideoReformatter()
         self._hdr = HdrConverter()
@@ -61,8 +97,7 @@ class ColourConverter:
         flags = Interpolation.POINT if source.format.is_rgb else _EXACT
         shown = self._rgb.reformat(source, format="rgb24", src_colorspace=matrix, interpolation=flags)
         image = shown.to_ndarray().astype(np.uint8, copy=False)
-        turns = quarter_turns(frame)
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        return self._pose.upright(image)
 
     def luma(self, frame: VideoFrame, width: int) -> Picture:
         """Small grey version of a decoded picture, upright, area-averaged, shape (h, width).
@@ -75,11 +110,10 @@ class ColourConverter:
             width: Upright width to make [px]; the picture's own where that is smaller.
 
         """
-        turns = quarter_turns(frame)
-        across, along = upright_size(frame)
+        across, along = self._pose.size(frame)
         width = min(width, across)
         height = max(1, round(along * width / across))
-        size = (height, width) if turns % 2 else (width, height)
+        size = (height, width) if self._pose.turns % 2 else (width, height)
         if frame.format.name in _LUMA_FIRST:
             small = np.asarray(cv2.resize(_first_plane(frame), size, interpolation=cv2.INTER_AREA), np.uint8)
         else:
@@ -87,7 +121,7 @@ class ColourConverter:
                 frame, width=size[0], height=size[1], format="gray", interpolation=Interpolation.AREA
             )
             small = grey.to_ndarray().astype(np.uint8, copy=False)
-        return np.ascontiguousarray(np.rot90(small, turns))
+        return self._pose.upright(small)
 
 
 def _first_plane(frame: VideoFrame) -> Picture:

@@ -75,7 +75,8 @@ def open_container(path: Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise SourceError(f"{path}: the file is empty; copy it again from the camera")
-        return av.open(str(path), metadata_errors="replace")
+        # FFmpeg takes what stands before a colon in a relative name for a protocol.
+        return av.open(str(path.absolute()), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise SourceError(f"{path}: may not be read; change its permissions") from error

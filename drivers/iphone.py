@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers._clip_audio import ClipAudio, ClipSound, read_audio, read_sound
-from drivers._clip_colour import ColourConverter, is_hdr, quarter_turns, upright_size
+from drivers._clip_colour import ColourConverter, is_hdr, pose_of
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import ClipIndex, build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
@@ -51,11 +51,11 @@ class VideoClip:
         except SourceError:
             self._decoder.close()
             raise
-        self._size = upright_size(picture)
-        turned = quarter_turns(picture) % 2 == 1
-        self._pixel_aspect = 1 / index.pixel_aspect if turned else index.pixel_aspect
+        pose = pose_of(picture)
+        self._size = pose.size(picture)
+        self._pixel_aspect = 1 / index.pixel_aspect if pose.turns % 2 else index.pixel_aspect
         self._hdr = is_hdr(picture)
-        self._colour = ColourConverter()
+        self._colour = ColourConverter(pose)
         self._ahead = ReadAhead(self._picture, len(index.pts))
 
     def assume_capture_factor(self, factor: float) -> None:
@@ -270,28 +270,41 @@ def open_clip(path: Path | str, role: Role, *, capture_factor: float = 1.0) -> V
     return VideoClip(Path(path), role, capture_factor)
 
 
-def check_pair(hsr: SourceInfo, lsr: SourceInfo) -> None:
-    """Refuse two clips that cannot be a sharp slow and a coarse fast one.
+def _sizes(hsr: SourceInfo, lsr: SourceInfo) -> str:
+    return ", ".join(f"{i.role.name} {i.width}x{i.height} at {i.fps:.2f} fps" for i in (hsr, lsr))
+
+
+def check_sizes(hsr: SourceInfo, lsr: SourceInfo) -> None:
+    """Refuse two clips of which the first is not the sharp one.
 
     Raises:
         SwappedClipsError: They are swapped.
-        SourceError: One is neither sharper nor slower; the message says which.
+        SourceError: The second one has more pixels, and is the faster one all the same.
 
     """
-    larger = lsr.width * lsr.height > hsr.width * hsr.height
-    faster = hsr.fps > lsr.fps * _SAME_RATE and hsr.frame_count > 1 and lsr.frame_count > 1
-    sizes = ", ".join(f"{i.role.name} {i.width}x{i.height} at {i.fps:.2f} fps" for i in (hsr, lsr))
-    if larger and (faster or hsr.fps >= lsr.fps / _SAME_RATE):
+    if lsr.width * lsr.height <= hsr.width * hsr.height:
+        return
+    if hsr.fps >= lsr.fps / _SAME_RATE:
         raise SwappedClipsError(
-            f"the two clips look swapped ({sizes}); give {lsr.name} as HSR and {hsr.name} as LSR"
+            f"the two clips look swapped ({_sizes(hsr, lsr)}); give {lsr.name} as HSR and {hsr.name} as LSR"
         )
-    if larger:
+    raise SourceError(
+        f"the LSR clip has more pixels than the HSR clip ({_sizes(hsr, lsr)}); the slow clip must be the "
+        "sharper one"
+    )
+
+
+def check_rates(hsr: SourceInfo, lsr: SourceInfo) -> None:
+    """Refuse two clips of which the first is not the slow one.
+
+    Raises:
+        SourceError: So it is.
+
+    """
+    if hsr.fps > lsr.fps * _SAME_RATE and hsr.frame_count > 1 and lsr.frame_count > 1:
         raise SourceError(
-            f"the LSR clip has more pixels than the HSR clip ({sizes}); the slow clip must be the sharper one"
-        )
-    if faster:
-        raise SourceError(
-            f"the HSR clip has the higher frame rate ({sizes}); the sharp clip must be the slower one"
+            f"the HSR clip has the higher frame rate ({_sizes(hsr, lsr)}); the sharp clip must be the slower "
+            "one, or give --capture-factor where the LSR clip is slow motion"
         )
 
 
@@ -303,14 +316,15 @@ def _same_content(first: Path, second: Path) -> bool:
 
 
 def open_clips(
-    hsr_path: Path | str, lsr_path: Path | str, *, capture_factor: float = 1.0
+    hsr_path: Path | str, lsr_path: Path | str, *, capture_factor: float | None = 1.0
 ) -> tuple[VideoClip, VideoClip]:
     """Open two clips as a pair whose relation in time is not known yet.
 
     Args:
         hsr_path: The sharp, slow clip.
         lsr_path: The coarse, fast clip.
-        capture_factor: Of the LSR clip, see `open_clip`.
+        capture_factor: Of the LSR clip, see `open_clip`; None where it is not known yet, which leaves
+            `check_rates` to the caller.
 
     Raises:
         SourceError: A clip cannot be read, both are the same clip, or they are swapped.
@@ -319,7 +333,8 @@ def open_clips(
     if _same_content(Path(hsr_path), Path(lsr_path)):
         raise SourceError(f"{hsr_path}: the same clip was given twice; give the HSR clip and the LSR clip")
     with ThreadPoolExecutor(1, "open-lsr") as pool:
-        other = pool.submit(open_clip, lsr_path, Role.LSR, capture_factor=capture_factor)
+        factor = 1.0 if capture_factor is None else capture_factor
+        other = pool.submit(open_clip, lsr_path, Role.LSR, capture_factor=factor)
         try:
             hsr = open_clip(hsr_path, Role.HSR)
         except SourceError:
@@ -332,7 +347,9 @@ def open_clips(
         hsr.close()
         raise
     try:
-        check_pair(hsr.info, lsr.info)
+        check_sizes(hsr.info, lsr.info)
+        if capture_factor is not None:
+            check_rates(hsr.info, lsr.info)
     except SourceError:
         hsr.close()
         lsr.close()

@@ -42,7 +42,8 @@ class Gop:
         hsr_index: Index of the HSR frame in its source.
         lsr_indices: Indices of the LSR frames in their source, ascending, at least one.
         distances: For each of them, LSR periods from the LSR frame nearest to the HSR mid-exposure:
-            negative before, 0 the synchronised one, positive after.
+            negative before, 0 the synchronised one, positive after; ascending and all different. Of a
+            variable rate, the nearest whole numbers that are.
         subframe: HSR mid-exposure minus the time of distance 0, in LSR periods, -0.5..0.5.
         missing: LSR frames that belong here and were lost.
 
@@ -170,13 +171,11 @@ def pair_gops(
         shift = hsr.origin_ns - lsr.origin_ns + hsr.start_ns
         hsr_times = np.asarray(shift + hsr.period_ns * hsr.numbers, np.float64)
     x: FloatArray = (hsr_times - lsr.start_ns) / period
-    regular = lsr.worst_ns < _REGULAR * period
-    if regular:
+    if lsr.worst_ns < _REGULAR * period:
         places = lsr.numbers.astype(np.float64)
     else:
         places = ((lsr_mid_ns - lsr.origin_ns).astype(np.float64) - lsr.start_ns) / period
-    slots = places if regular else np.floor(places + 0.5 + _TIE)
-    found = _share(x, slots, m, period)
+    found = _share(x, places, m, period)
     if found is None:
         raise PairingError(_no_overlap(hsr_mid_ns, lsr_mid_ns))
     return replace(found, ratio=m if np.isnan(measured) else measured, missing_hsr=missing_hsr)
@@ -200,17 +199,17 @@ def pair_pulses(clock: ClockFit, hsr_after_ns: IntArray, lsr_after_ns: IntArray,
     period = clock.lsr_period_ns
     if not period > 0:
         raise PairingError("one frame in each stream says nothing about time; record longer")
-    slots = clock.lsr_pulses.astype(np.float64)
-    beside = np.interp(clock.hsr_pulses, slots, lsr_after_ns.astype(np.float64))
-    found = _share(clock.hsr_pulses + (hsr_after_ns - beside) / period, slots, ratio, period)
+    places = clock.lsr_pulses.astype(np.float64)
+    beside = np.interp(clock.hsr_pulses, places, lsr_after_ns.astype(np.float64))
+    found = _share(clock.hsr_pulses + (hsr_after_ns - beside) / period, places, ratio, period)
     if found is None:
         raise PairingError("no LSR frame was taken near an HSR frame; the recordings do not overlap")
     return replace(found, missing_hsr=clock.missing_hsr, clock=clock)
 
 
-def _share(x: FloatArray, slots: FloatArray, m: float, period: float) -> Pairing | None:
-    """Share the LSR frames at `slots`, whole numbers, among HSR frames at `x`; None when none is near."""
-    centre = np.floor(x + 0.5 + _TIE)
+def _share(x: FloatArray, places: FloatArray, m: float, period: float) -> Pairing | None:
+    """Share the LSR frames at `places` among the HSR frames at `x`, in periods; None when none is near."""
+    slots, centre = np.floor(places + 0.5 + _TIE), np.floor(x + 0.5 + _TIE)
     if abs(m - round(m)) < _WHOLE:
         last_slot = centre[:-1] + np.floor(np.diff(centre) / 2)
     else:
@@ -221,9 +220,26 @@ def _share(x: FloatArray, slots: FloatArray, m: float, period: float) -> Pairing
     gops = []
     for j in np.unique(owner[inside]):
         members = np.flatnonzero(inside & (owner == j)) if len(x) == 1 else _members(owner, inside, int(j))
-        at = slots[members].astype(np.int64) - int(centre[j])
-        gops.append((int(j), members, at))
-    return _assemble(gops, slots, last_slot, x - centre, m, period) if gops else None
+        gops.append((int(j), members, places[members] - x[j]))
+    return _assemble(gops, slots, last_slot, m, period) if gops else None
+
+
+def _distances(away: FloatArray) -> tuple[tuple[int, ...], float]:
+    """Distances of the frames of one GoP, and its subframe.
+
+    Args:
+        away: Places of its LSR frames from the HSR frame's, ascending [LSR periods].
+
+    """
+    nearest = int(np.argmin(np.abs(away)))
+    at = np.ceil(away - 0.5 - _TIE).astype(np.int64)
+    subframe = float(at[nearest] - away[nearest])
+    # Where a variable rate is fast, several frames lie in one step: those farther out give way.
+    order = np.arange(len(at)) - nearest
+    at -= order
+    at[nearest:] = np.maximum.accumulate(at[nearest:])
+    at[nearest::-1] = np.minimum.accumulate(at[nearest::-1])
+    return tuple(int(distance) for distance in at + order), subframe
 
 
 def _members(owner: IntArray, inside: np.ndarray[tuple[int], np.dtype[np.bool_]], j: int) -> IntArray:
@@ -234,25 +250,25 @@ def _members(owner: IntArray, inside: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 def _assemble(
-    parts: list[tuple[int, IntArray, IntArray]],
+    parts: list[tuple[int, IntArray, FloatArray]],
     slots: FloatArray,
     last_slot: FloatArray,
-    subframe: FloatArray,
     m: float,
     period: float,
 ) -> Pairing:
     first, stop = int(parts[0][1][0]), int(parts[-1][1][-1]) + 1
     gops = []
-    for j, members, at in parts:
+    for j, members, away in parts:
         low = slots[first] if j == parts[0][0] else last_slot[j - 1] + 1
         high = slots[stop - 1] if j == parts[-1][0] else last_slot[j]
         wanted = int(high - low) + 1
+        distances, subframe = _distances(away)
         gops.append(
             Gop(
                 hsr_index=j,
                 lsr_indices=tuple(int(i) for i in members),
-                distances=tuple(int(d) for d in at),
-                subframe=float(subframe[j]),
+                distances=distances,
+                subframe=subframe,
                 missing=max(0, wanted - len(members)),
             )
         )

@@ -14,12 +14,14 @@ from app.sync.picture_search import PictureSearch
 from app.sync.streams import SyncReport, sync_streams
 from calibration.sync import AUDIO_RATE, BELIEVABLE, NO_AUDIO, AudioSync, sync_audio
 from drivers import StreamPair, VideoClip
-from drivers.iphone import check_pair, open_clips
+from drivers.iphone import check_rates, open_clips
+from drivers.pairing import regular_times
 
 _REAL_TIME = 1.5  # an LSR clip this much faster than the HSR clip was not slowed down
 _FACTORS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _CLEAR = 0.75
 _MARGIN = 0.04
+_WHOLE = 0.02  # a factor this near to a whole number is one: tags and containers round their rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,10 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
     if lsr.info.frame_count == 1:
         return CaptureFactor(1.0, "it is one frame")
     declared = lsr.declared_rate
-    if declared is not None and declared > lsr.info.fps * _REAL_TIME:
-        factor = float(round(declared / lsr.info.fps))
+    slowed = 1.0 if declared is None else declared / _playback_rate(lsr)
+    if slowed > _REAL_TIME:
+        whole = float(round(slowed))
+        factor = whole if abs(slowed - whole) <= _WHOLE * whole else slowed
         return CaptureFactor(factor, f"its tags say that it was filmed at {declared:g} fps")
     if lsr.info.fps > hsr.info.fps * _REAL_TIME:
         return CaptureFactor(1.0, f"it plays at {lsr.info.fps:.2f} fps")
@@ -101,6 +105,11 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
             "not tell by how much it was slowed down; give --capture-factor (8 for 240 fps shown at 30)"
         )
     return CaptureFactor(ranked[0], f"its motion matches the HSR clip's (correlation {best:.2f})")
+
+
+def _playback_rate(clip: VideoClip) -> float:
+    """Frames per second as most steps of a clip show them: missing frames do not lower it."""
+    return 1e9 / float(np.median(np.diff(regular_times(clip.mid_exposure_ns))))
 
 
 def _sound(hsr: VideoClip, lsr: VideoClip) -> AudioSync:
@@ -158,7 +167,7 @@ def open_synced(
         CaptureFactorError: The capture factor cannot be found.
 
     """
-    hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor or 1.0)
+    hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor)
     try:
         return _synced(hsr, lsr, offset_ms, capture_factor, on_progress or (lambda _: None))
     except BaseException:
@@ -180,8 +189,8 @@ def _synced(
         capture = find_capture_factor(hsr, lsr, search)
         if capture.factor != 1.0:
             lsr.assume_capture_factor(capture.factor)
-            check_pair(hsr.info, lsr.info)
             search.read_times()
+        check_rates(hsr.info, lsr.info)
     else:
         capture = CaptureFactor(capture_factor, "given")
     if offset_ms is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -95,6 +96,17 @@ def test_a_picture_that_was_read_is_the_callers_own(tmp_path: Path) -> None:
         first = clip.read(0).image
         first[:] = 0
         np.testing.assert_array_equal(clip.read(0).image, picture(0))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_name_may_hold_the_time_of_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg reads what stands before a colon as the name of a protocol."""
+    whole = write_clip(tmp_path / "a.mkv", [picture(n) for n in range(3)])
+    name = whole.rename(tmp_path / "2026-11-27T10:30:15.mkv").name
+    monkeypatch.chdir(tmp_path)
+    with open_clip(name, Role.HSR) as clip:
+        assert clip.info.name == name
+        np.testing.assert_array_equal(clip.read(2).image, picture(2))
 
 
 def test_closing_ends_reading(tmp_path: Path) -> None:

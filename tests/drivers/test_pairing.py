@@ -36,6 +36,7 @@ def assert_each_once(found: Pairing) -> None:
     assert members == list(range(*found.lsr_range))
     assert [g.hsr_index for g in found.gops] == sorted({g.hsr_index for g in found.gops})
     assert all(len(g.lsr_indices) == len(g.distances) > 0 for g in found.gops)
+    assert all((np.diff(g.distances) > 0).all() for g in found.gops)
 
 
 def test_forty_frames_with_hsr_at_3_11_19_27_35() -> None:
