@@ -262,9 +262,10 @@ class RingBuffer:
         return self._pixels
 
     def _overwritten(self, index: int) -> OverwrittenError:
+        oldest = max(0, self._count - self._capacity)
         return OverwrittenError(
-            f"frame {index} is no longer in the ring buffer, the oldest is {max(0, self._count - self._capacity)}; "
-            "read sooner or use a larger ring"
+            f"frame {index} is no longer in the ring buffer, the oldest is {oldest}; read sooner or use a "
+            "larger ring"
         )
 
 

@@ -254,7 +254,7 @@ class ImportDialog(QDialog):
         dialog = OffsetDialog(
             Path(hsr).expanduser(),
             Path(lsr).expanduser(),
-            1.0 if self.find_factor.isChecked() else self.factor.value(),
+            None if self.find_factor.isChecked() else self.factor.value(),
             self.offset.value(),
             self._tasks,
             self,

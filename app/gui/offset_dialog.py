@@ -28,9 +28,8 @@ from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
 from app.gui.tasks import CancelToken, Tasks
 from app.gui.theme import set_chip
-from app.sync import TimerReading, TimerReadings, check_by_timer
+from app.sync import TimerReading, TimerReadings, check_by_timer, open_synced
 from drivers import StreamPair
-from drivers.iphone import open_clips
 
 _PICTURE_WIDTH = 1280
 
@@ -48,7 +47,7 @@ class OffsetDialog(QDialog):
     Args:
         hsr: The sharp, slow clip.
         lsr: The coarse, fast clip.
-        capture_factor: Of the LSR clip.
+        capture_factor: Of the LSR clip; None finds it.
         offset_ms: To begin with [ms].
         tasks: Where clips are opened and decoded.
 
@@ -61,7 +60,7 @@ class OffsetDialog(QDialog):
         self,
         hsr: Path,
         lsr: Path,
-        capture_factor: float,
+        capture_factor: float | None,
         offset_ms: float,
         tasks: Tasks,
         parent: QWidget | None = None,
@@ -98,7 +97,7 @@ class OffsetDialog(QDialog):
         self.shut.clicked.connect(self.close)
 
         def work(_: CancelToken) -> StreamPair:
-            return StreamPair(*open_clips(hsr, lsr, capture_factor=capture_factor), None)
+            return open_synced(hsr, lsr, offset_ms=offset_ms, capture_factor=capture_factor).pair
 
         tasks.start("open-clips", work, self._opened, self._failed)
 

@@ -13,6 +13,9 @@ _WORDS = (
     ("free some space and run again with --resume", "free some space and press Resume"),
     ("run with the same ones, or without --resume to start afresh", "start afresh under another name"),
     ("--codec ", "the format "),
+    ("give --capture-factor", "say by how much it was slowed down"),
+    ("give it with --offset-ms", "enter it"),
+    ("choose --start and --end inside it", "choose a part inside it"),
 )
 
 

@@ -6,6 +6,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -272,6 +273,36 @@ def test_a_capture_factor_that_nothing_tells_is_asked_for(
     dialog.factor.setValue(4)
     with qtbot.waitSignal(dialog.imported, timeout=60000):
         dialog.go.click()
+    dialog.close()
+
+
+def test_by_eye_slow_motion_counts_in_the_time_it_was_filmed_in(
+    idle_window: MainWindow, qtbot: QtBot, clips: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The LSR clip was filmed at 60 frames/s, as its tag says, and plays at 15."""
+    slow = tmp_path / "slow.mp4"
+    options = {"movflags": "use_metadata_tags"}
+    with av.open(str(clips[1])) as plain, av.open(str(slow), "w", options=options) as tagged:
+        tagged.metadata["com.android.capture.fps"] = "60"
+        stream = tagged.add_stream_from_template(plain.streams.video[0])
+        for packet in plain.demux(plain.streams.video[0]):
+            if packet.pts is not None and packet.dts is not None:
+                packet.pts, packet.dts, packet.duration = 4 * packet.pts, 4 * packet.dts, 4 * packet.duration
+                packet.stream = stream
+                tagged.mux(packet)
+    dialog = dialog_of(idle_window)
+    dialog.hsr.setText(str(clips[0]))
+    dialog.lsr.setText(str(slow))
+    assert dialog.find_factor.isChecked()
+    dialog.by_eye.click()
+    eye = dialog.findChild(OffsetDialog)
+    assert eye is not None
+    qtbot.waitUntil(eye.use.isEnabled, timeout=20000)
+    eye.sliders[0].setValue(10)
+    eye.sliders[1].setValue(43)
+    assert eye.offset_ms == pytest.approx(50, abs=0.1)
+    eye.close()
+    qtbot.waitUntil(lambda: not idle_window.tasks.running, timeout=20000)
     dialog.close()
 
 
