@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QMainWindow, QMenu, QToolBar
 
@@ -257,6 +258,8 @@ def first_keys() -> str:
 
 _REPEATED = frozenset({"exposure_down", "exposure_up", "gain_down", "gain_up", "undo", "redo"})
 """Actions that go on while their key is held."""
+_EVERYWHERE = frozenset({"record", "arm"})
+"""Actions whose keys also work while a window in front lets one go on: a take waits for no click."""
 
 
 class Actions:
@@ -297,6 +300,8 @@ class Actions:
                 action.setShortcut(QKeySequence(info.shortcut))
                 # A key that is held must not end what it has just begun.
                 action.setAutoRepeat(info.key in _REPEATED)
+                if info.key in _EVERYWHERE:
+                    action.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)
             # First: a handler may change what is so.
             action.triggered.connect(partial(self._correct, info.key))
             action.triggered.connect(handlers[info.key])

@@ -124,8 +124,7 @@ class BaselinePanel(QWidget):
             (self.distance, geometry.distance_m),
             (self.lens, geometry.lens_mm),
         ):
-            with signals_blocked(field):
-                field.setValue(value)
+            _show(field, value)
         overlap = presenter.overlap
         self.overlap.setText(f"{overlap:.0%} of the LSR view" if overlap is not None else "-")
         self.predicted.setText(f"{geometry.shift_px:.1f} px")
@@ -158,5 +157,11 @@ class BaselinePanel(QWidget):
         rail = self._controller.rail_mm
         self._form.setRowVisible(self.rail, rail is not None)
         if rail is not None:
-            with signals_blocked(self.rail):
-                self.rail.setValue(rail)
+            _show(self.rail, rail)
+
+
+def _show(field: QDoubleSpinBox, value: float) -> None:
+    """Show a value without acting on it; where it is shown already, what is being typed stays."""
+    if field.textFromValue(field.value()) != field.textFromValue(value):
+        with signals_blocked(field):
+            field.setValue(value)

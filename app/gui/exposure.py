@@ -13,6 +13,7 @@ from PyQt6.QtGui import QUndoCommand, QUndoStack
 from app.gui.auto_exposure import STEPS, next_exposure
 from app.gui.controller import STREAMING, SessionController
 from app.gui.preview import Preview
+from app.gui.undo import CameraStep
 from app.session import Alarm, SessionSettings, State
 from drivers import Applied, Limits, Role
 
@@ -34,6 +35,12 @@ class Quantity(Enum):
 
 
 BALANCE = (Quantity.RED, Quantity.BLUE)
+_ONE_A_TAKE = {
+    Quantity.BLACK_LEVEL: "black level",
+    Quantity.RED: "white balance",
+    Quantity.BLUE: "white balance",
+    Quantity.FRAME_RATE: "frame rate",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +70,25 @@ def log_value(position: int, limits: Limits, steps: int) -> float:
     return float(low * (high / low) ** (position / steps))
 
 
-class _SetValues(QUndoCommand):
+class _SetValues(CameraStep):
     """One change of one or, when linked, two controls; a slider's moves merge into one step."""
 
     def __init__(
         self,
         presenter: ExposurePresenter,
-        text: str,
+        controller: SessionController,
         before: dict[Control, float],
         after: dict[Control, float],
         gesture: int,
     ) -> None:
-        super().__init__(text)
+        quantity = next(iter(before)).quantity
+        changed = frozenset(control.role for control in before)
+        # A new black level stops the live view, and starting it again needs both cameras.
+        needed = frozenset(Role) if quantity is Quantity.BLACK_LEVEL else changed
+        text = f"{quantity.value} of the {' and the '.join(role.name for role in changed)} camera"
+        super().__init__(text, controller, needed, _ONE_A_TAKE.get(quantity, ""))
         self._presenter = presenter
+        self._free_only = quantity is Quantity.FRAME_RATE
         self._before = before
         self._after = after
         self._gesture = gesture
@@ -90,6 +103,13 @@ class _SetValues(QUndoCommand):
             return False
         self._after = other._after
         return True
+
+    def hindrance(self) -> str:
+        """Why not now; the pulses also hinder a change of a free rate."""
+        reason, settings = super().hindrance(), self._controller.settings
+        if not reason and self._free_only and settings is not None and not settings.free_running:
+            return "the frame rate follows the pulses, switch Free run on first"
+        return reason
 
     def redo(self) -> None:
         """Send the new values."""
@@ -207,8 +227,7 @@ class ExposurePresenter(QObject):
                     self.held.emit(f"the {name} camera's exposure is at its end; unlink to change one alone")
                     self.requested.emit(control, old)
                     return
-        text = f"{control.quantity.value} of the {str(control.role).upper()} camera"
-        self._undo.push(_SetValues(self, text, before, after, self._gesture))
+        self._undo.push(_SetValues(self, self._controller, before, after, self._gesture))
 
     def step(self, quantity: Quantity, up: bool) -> None:
         """One key press: a third of a stop of exposure, or 1 dB of gain, of the selected camera."""

@@ -84,9 +84,13 @@ class Field(QDoubleSpinBox):
     def show_requested(self, value: float) -> None:
         """Show what was asked for, without asking again."""
         self.requested = value
+        shown, step = value * self._factor, max(abs(value) * self._factor * 0.05, 10.0**-self._places)
+        # Either call writes the text anew, also over a number that is just being typed.
         with signals_blocked(self):
-            self.setSingleStep(max(abs(value) * self._factor * 0.05, 10.0**-self._places))
-            self.setValue(value * self._factor)
+            if self.singleStep() != step:
+                self.setSingleStep(step)
+            if self.textFromValue(self.value()) != self.textFromValue(shown):
+                self.setValue(shown)
 
     def show_applied(self, value: float) -> None:
         """Show what the camera made of it."""

@@ -22,7 +22,6 @@ from app.gui.theme import set_flag
 from app.session import SessionSettings
 from drivers import Role
 
-_BUTTON_WIDTH = 72
 _SLIDING = (
     (0, "Exposure", Quantity.EXPOSURE),
     (2, "Gain", Quantity.GAIN),
@@ -153,5 +152,4 @@ def _button(name: str, text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
     button.setObjectName(name)
     button.setToolTip(tip)
-    button.setMaximumWidth(_BUTTON_WIDTH)
     return button

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QCloseEvent, QResizeEvent, QUndoStack
+from PyQt6.QtGui import QCloseEvent, QResizeEvent
 from PyQt6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
 from app.gui.actions import CALM, CONNECTED, STREAMING, Actions, first_keys
@@ -40,6 +40,7 @@ from app.gui.take_page import TakePage
 from app.gui.tasks import Tasks
 from app.gui.theme import Theme, apply_theme
 from app.gui.trigger_panel import TriggerPanel, TriggerPresenter
+from app.gui.undo import CameraSteps
 from app.session import State
 from app.settings import Settings
 from drivers import CameraIdentity, Role
@@ -89,7 +90,7 @@ class MainWindow(QMainWindow):
         self._options = options
         self.messages = messages
         self.memory = Memory(options.settings, options.settings_path, messages, self)
-        self.undo = QUndoStack(self)
+        self.undo = CameraSteps(messages, self)
         self.controller = SessionController(messages, options.open_rig, self)
         self.exposure = ExposurePresenter(self.controller, self.undo, self)
         self.recording = RecordingPresenter(self.controller, messages, options.folder, self)
@@ -159,7 +160,8 @@ class MainWindow(QMainWindow):
             }
         )
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.side)
-        NumberKeys(self.side)
+        for part in (self.side, self.fused_pane):
+            NumberKeys(part)
 
     def _handlers(self) -> dict[str, Callable[[bool], None]]:
         presenter, controller, views, pages = self.exposure, self.controller, self.views, self.pages

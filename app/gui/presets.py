@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtGui import QUndoCommand, QUndoStack
+from PyQt6.QtGui import QUndoStack
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QInputDialog, QLabel, QPushButton, QWidget
 
 from app.gui.controller import SessionController
 from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
+from app.gui.undo import CameraStep
 from app.settings import Preset, Settings, save_settings
+from drivers import Role
 
 _LONGEST_NAME = 40
 
@@ -64,12 +66,12 @@ class Memory(QObject):
         self._lane.close()
 
 
-class _ApplyPreset(QUndoCommand):
+class _ApplyPreset(CameraStep):
     """Both cameras as a preset says, and back as they were before."""
 
     def __init__(self, controller: SessionController, name: str, before: Preset, after: Preset) -> None:
-        super().__init__(f"preset {name}")
-        self._controller, self._before, self._after = controller, before, after
+        super().__init__(f"preset {name}", controller, frozenset(Role), "preset")
+        self._before, self._after = before, after
 
     def redo(self) -> None:
         """Set the cameras as the preset says."""
@@ -108,12 +110,15 @@ class PresetBar(QWidget):
         self.save = QPushButton("Save ...")
         self.save.setObjectName("preset_save")
         self.forget = QPushButton("Forget")
+        self.forget.setObjectName("preset_forget")
+        self.forget.setEnabled(False)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.addWidget(QLabel("Preset"))
         layout.addWidget(self.names, 1)
         layout.addWidget(self.save)
         layout.addWidget(self.forget)
+        self.names.currentIndexChanged.connect(lambda chosen: self.forget.setEnabled(chosen >= 0))
         self.names.activated.connect(lambda _: self.apply(self.names.currentText()))
         self.save.clicked.connect(self._save)
         self.forget.clicked.connect(self._forget)
@@ -146,7 +151,6 @@ class PresetBar(QWidget):
         self.names.clear()
         self.names.addItems(list(self._memory.settings.presets))
         self.names.setCurrentIndex(self.names.findText(shown))
-        self.forget.setEnabled(self.names.count() > 0)
 
     def _save(self) -> None:
         settings = self._controller.settings

@@ -272,3 +272,19 @@ def test_panels_show_what_is_set_when_a_camera_is_away(
     before = window.controller.numbers(Role.LSR).received
     qtbot.waitUntil(lambda: window.controller.numbers(Role.LSR).received > before + 20, timeout=10000)
     assert exposure.value() == asked
+
+
+def test_undo_waits_for_the_camera_that_has_left(bench: tuple[MainWindow, VirtualRig], qtbot: QtBot) -> None:
+    window, rig = bench
+    gain = window.findChild(QDoubleSpinBox, "hsr_Gain_field")
+    assert gain is not None
+    with qtbot.waitSignal(window.controller.applied, timeout=10000):
+        gain.setValue(3.0)
+    pull(window, rig, qtbot, Role.HSR)
+    window.actions_table["undo"].trigger()
+    assert (window.undo.index(), gain.value()) == (1, 3.0)
+    assert "the HSR camera has left" in window.messages.log[-1].text
+    rig.replug(Role.HSR)
+    qtbot.waitUntil(lambda: window.panes[Role.HSR].state_chip.text() == "LIVE", timeout=20000)
+    window.actions_table["undo"].trigger()
+    assert (window.undo.index(), gain.value()) == (0, 0.0)
