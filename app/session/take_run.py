@@ -105,7 +105,8 @@ class TakeRun:
             now = time.monotonic()
             begun = any(received.values())
             if begun and not any(before.values()):
-                heard = dict.fromkeys(Role, now)
+                # Somebody may have taken his time on the way to the box.
+                self._began, heard = now, dict.fromkeys(Role, now)
             heard = {role: heard[role] if received[role] == before[role] else now for role in Role}
             if received != before and on_frame is not None:
                 on_frame(received[Role.LSR])
