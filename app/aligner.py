@@ -39,6 +39,13 @@ def camera_id(source: FrameSource) -> CameraId:
     )
 
 
+def rig_doubts(path: Path, rig: Rig) -> list[str]:
+    """What speaks against a rig file that fits the cameras: its calibration failed by its own figures."""
+    if rig.verdict != "redo":
+        return []
+    return [f"{path}: its calibration was judged 'redo', so the alignment may be wrong; calibrate again"]
+
+
 class Aligner:
     """Aligns HSR frames to LSR frames in one output view that is fixed by the first pair.
 
@@ -48,7 +55,8 @@ class Aligner:
 
     Attributes:
         same_view: True where the streams show one view already.
-        warnings: GoPs that could not be aligned on their own, one sentence each.
+        warnings: One sentence for each doubt about the rig file and for each GoP that could not be aligned on
+            its own.
 
     Raises:
         RigFileError: The rig file is missing or damaged.
@@ -64,6 +72,7 @@ class Aligner:
         if mode not in ("auto", "none"):
             self._rig = load_rig(Path(mode))
             self._rig.check(hsr=camera_id(pair.hsr), lsr=camera_id(pair.lsr))
+            self.warnings += rig_doubts(Path(mode), self._rig)
 
     def first(self, hsr: RgbImage, lsr: RgbImage) -> Alignment:
         """Align the pair that fixes the output view.

@@ -139,7 +139,7 @@ def _usb() -> tuple[Finding, ...]:
             )
         )
     rules = [rule for place in _UDEV_FOLDERS if place.is_dir() for rule in place.glob("*.rules")]
-    named = [rule.name for rule in rules if _FLIR_USB_VENDOR in rule.read_text(errors="replace").lower()]
+    named = [rule.name for rule in rules if _FLIR_USB_VENDOR in _text(rule).lower()]
     findings.append(
         Finding("USB rights", "ok", f"udev rule {named[0]}")
         if named
@@ -153,11 +153,27 @@ def _usb() -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def _text(path: Path) -> str:
+    """A file's text; none where it is a broken link, or another user's."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
 def _gpu() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        free, total = torch.cuda.mem_get_info()
+        try:
+            free, total = torch.cuda.mem_get_info()
+        except RuntimeError as error:
+            return Finding(
+                "GPU",
+                "problem",
+                f"torch {torch.__version__} sees one but cannot use it ({str(error).splitlines()[0]})",
+                "close other programs that hold it, or update its driver",
+            )
         return Finding(
             "GPU",
             "ok",

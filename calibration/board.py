@@ -39,7 +39,7 @@ class Board:
     dictionary: str = "DICT_5X5_100"
 
     def __post_init__(self) -> None:
-        if self.columns < 3 or self.rows < 3 or not self.square_mm > 0:
+        if self.columns < 3 or self.rows < 3 or not 0 < self.square_mm < np.inf:
             raise BoardError(
                 f"a board needs at least 3x3 inner corners and a square size, not {self.columns}x{self.rows} "
                 f"of {self.square_mm:g} mm"
@@ -100,7 +100,8 @@ def find_board(image: ImageU8, board: Board) -> BoardView | None:
         board: What to look for.
 
     Returns:
-        The corners; None when the board is not (wholly, for a chessboard) in the picture.
+        The corners; None when the picture does not show a chessboard wholly, or 8 corners of a ChArUco board
+        in more than one row and column.
 
     """
     luma = grey(image) if image.ndim == 3 else image
@@ -121,9 +122,16 @@ def _find_chessboard(luma: npt.NDArray[Any], board: Board) -> BoardView | None:
     return BoardView(np.arange(len(positions), dtype=np.int64), positions)
 
 
+def spans(ids: npt.NDArray[Any], board: Board) -> bool:
+    """Whether corners are enough to say how the board lies: those of a single line are not."""
+    if len(ids) < _MIN_CHARUCO:
+        return False
+    return bool(np.ptp(ids % board.columns) > 0 and np.ptp(ids // board.columns) > 0)
+
+
 def _find_charuco(luma: npt.NDArray[Any], board: Board) -> BoardView | None:
     corners, ids, _, _ = cv2.aruco.CharucoDetector(board.charuco()).detectBoard(luma)
-    if ids is None or corners is None or len(ids) < _MIN_CHARUCO:
+    if ids is None or corners is None or not spans(ids.ravel(), board):
         return None
     order = np.argsort(ids.ravel())
     return BoardView(

@@ -8,9 +8,12 @@ from datetime import datetime, timezone
 import numpy as np
 
 from calibration.board import Board
+from calibration.errors import BoardError
 from calibration.metric import BoardPair, CameraFit, StereoFit, calibrate_pair
 from calibration.quality import Quality, assess
 from calibration.rig import CameraId, CameraModel, Rig
+
+_LEAST_BASELINE_MM = 0.1
 
 
 def calibrate_rig(
@@ -33,11 +36,21 @@ def calibrate_rig(
         note: The operator's words.
 
     Raises:
-        CalibrationError: Too few or contradicting views.
+        CalibrationError: Too few or contradicting views, or views of one camera alone.
 
     """
+    if lsr.width > hsr.width or lsr.height > hsr.height:
+        raise BoardError(
+            f"the LSR pictures ({lsr.width}x{lsr.height}) are larger than the HSR pictures "
+            f"({hsr.width}x{hsr.height}); are they swapped?"
+        )
     fit, used = calibrate_pair(pairs, board, hsr_size=hsr.size, lsr_size=lsr.size)
     quality = assess(used, board, fit, hsr_size=hsr.size, lsr_size=lsr.size)
+    if quality.baseline_mm < _LEAST_BASELINE_MM:
+        raise BoardError(
+            f"the two cameras stand at the same place, to {quality.baseline_mm:.2f} mm; are the HSR and the "
+            "LSR pictures of one and the same camera?"
+        )
     return make_rig(fit, quality, hsr=hsr, lsr=lsr, reference_mm=reference_mm, note=note), quality
 
 

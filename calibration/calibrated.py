@@ -17,7 +17,14 @@ from calibration.grid import ImageF32, ImageU8, Matrix, check_view, homography_m
 from calibration.homography import local_scale
 from calibration.lens import distort, undistort
 from calibration.rectification import Rectification, disparity_range
-from calibration.refinement import RefinedMap, accept, refine_depth, require_likeness, to_output
+from calibration.refinement import (
+    MIN_LIKENESS,
+    RefinedMap,
+    accept,
+    refine_depth,
+    require_likeness,
+    to_output,
+)
 from calibration.rig import CameraId, CameraModel, Rig
 from calibration.views import equalise_views, plane_map
 
@@ -25,6 +32,7 @@ RigRefine: TypeAlias = Literal["plane", "dense"]
 
 _CONTRADICTION = 1.5  # [LSR px] median distance from epipolar lines that no good rig file has
 _MIN_MATCHES = 30
+_UNCHECKED_LIKENESS = 0.4  # a search along rows makes a fifth of any two pictures look alike
 _NEAREST, _FARTHEST = 0.5, 4.0  # of the reference distance, where no matches say better
 
 
@@ -143,7 +151,7 @@ def align_with_rig(
     else:
         refined = accept(plane_map(h, views), views, rig.hsr.id.size, "plane")
     if refine == "dense":
-        require_likeness(refined)
+        require_likeness(refined, MIN_LIKENESS if matches is not None else _UNCHECKED_LIKENESS)
     bent = _through_lenses(refined, views.work_to_lsr, rig)
     stats["seconds"] = time.perf_counter() - started
     return to_output(

@@ -19,6 +19,7 @@ _RATIO = 0.8
 _MIN_KEYPOINTS = 20
 _MOST_FEATURES = 4000
 _MOST_PIXELS = 700_000
+_FAINT, _USUAL, _MOST_GAIN = 40.0, 100.0, 8.0  # ranges of luma, and what is gained at most
 _EPIPOLAR_PX = 0.75
 """Largest distance from an epipolar line [LSR px]."""
 
@@ -139,6 +140,15 @@ def _mutual(
     return keep, best[keep]
 
 
+def _with_contrast(luma: ImageU8) -> ImageU8:
+    """Luma, of a faint view with more contrast: the search counts in levels, of which it has few."""
+    low, high = np.percentile(luma, [1, 99])
+    if high - low >= _FAINT:
+        return luma
+    gain = min(_USUAL / max(float(high - low), 1.0), _MOST_GAIN)
+    return np.asarray(np.clip((luma - np.float32(low)) * np.float32(gain), 0, 255), np.uint8)
+
+
 def match_features(hsr: ImageU8, lsr: ImageU8, *, magnify: float = 1.0) -> Matches:
     """Match blur-equalised RootSIFT features.
 
@@ -159,14 +169,14 @@ def match_features(hsr: ImageU8, lsr: ImageU8, *, magnify: float = 1.0) -> Match
     reduce = min(magnify, float(np.sqrt(_MOST_PIXELS / (h * w))))
     lw, lh = round(w * reduce), round(h * reduce)
     hw, hh = lsr_sampling((hsr.shape[1], hsr.shape[0]), (lw, lh))
-    sharp = grey(hsr)
+    sharp, coarse = _with_contrast(grey(hsr)), _with_contrast(grey(lsr))
     if reduce > 1.0:  # equal blur first, then equal sampling
         sharp = resize(sharp, round(hw / reduce), round(hh / reduce))
     found = find_features(sharp, sampling=(hw, hh), limit=_MOST_FEATURES)
     to_hsr = np.array([hsr.shape[1] / sharp.shape[1], hsr.shape[0] / sharp.shape[0]])
     return pair_features(
         Features((found.points + 0.5) * to_hsr - 0.5, found.descriptors),
-        find_features(lsr, sampling=(lw, lh), limit=_MOST_FEATURES),
+        find_features(coarse, sampling=(lw, lh), limit=_MOST_FEATURES),
     )
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.board import Board, BoardView, board_in_view, find_board, mirrored, turned
+from calibration.board import Board, BoardView, board_in_view, find_board, mirrored, spans, turned
 from calibration.errors import BoardError, MirroredViewError, RotatedViewError
 from calibration.grid import ImageU8, Matrix, Points
 
@@ -28,6 +28,7 @@ _SEED = 20
 _ROUNDS = 16
 _LOOKED_AT = 4
 _MAX_ANGLE = 60.0
+_MIN_TILT = 3.0  # [deg] between the boards of two views; less leaves the focal lengths open
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,11 +122,12 @@ def find_pairs(
         missing = [camera for camera, view in found.items() if view is None]
         h, v = found["HSR"], found["LSR"]
         if h is not None and v is not None:
-            if len(h.shared(v)[0]) >= 8:
+            if spans(h.shared(v)[0], board):
                 pairs.append(BoardPair(name, h, v))
                 continue
             missing = ["common part of both"]
-        left_out.append(f"{name}: the board is not wholly in the {' and '.join(missing)} view")
+        part = "wholly" if board.kind == "chessboard" else "far enough"
+        left_out.append(f"{name}: the board is not {part} in the {' and '.join(missing)} view")
     if len(pairs) < MIN_VIEWS:
         raise BoardError(_too_few(pairs, hsr, lsr, board, left_out))
     return pairs, left_out
@@ -144,14 +146,15 @@ def _too_few(
         sizes = Counter(size for size in found if size is not None)
         if sizes:
             seen = sizes.most_common(1)[0][0]
-            if seen != stated:
+            # Many a scene without a board holds three rows of points that look like corners.
+            if seen != stated and seen[1] > 3:
                 return (
                     f"the pictures show a chessboard of {seen[0]}x{seen[1]} inner corners, "
                     f"not {board.columns}x{board.rows}; state the board's inner corners"
                 )
     return (
         f"both cameras see the {board} in {len(pairs)} of {len(hsr)} pairs, {MIN_VIEWS} are needed "
-        f"({left_out[0] if left_out else 'no pictures'})"
+        f"({left_out[0] if left_out else 'take more'})"
     )
 
 
@@ -255,7 +258,8 @@ def calibrate_pair(
         The fit, and the pairs with their chessboard corners counted from the same end in both views.
 
     Raises:
-        BoardError: The two cameras contradict each other: not the same instant, or a board that bends.
+        BoardError: The two cameras contradict each other: not the same instant, or a board that bends; or the
+            board faced the cameras alike in all views, which leaves their focal lengths open.
         MirroredViewError: One of them is mirrored.
         RotatedViewError: One of them is turned by more than 60 degrees.
 
@@ -273,10 +277,15 @@ def calibrate_pair(
             raise MirroredViewError(
                 "one camera's pictures are mirrored against the other's; switch ReverseX off on it"
             )
+        _refuse_parallel(pairs, board, hsr)
+        each = fit.view_rms_px.max(axis=1)
+        worst = int(each.argmax())
         raise BoardError(
-            f"the two cameras contradict each other by {fit.rms_px:.1f} px; both pictures of a pair must "
-            "show the same, flat board at the same instant"
+            f"the two cameras contradict each other by {fit.rms_px:.1f} px, most in view {pairs[worst].name} "
+            f"({each[worst]:.1f} px); both pictures of a pair must show the same, flat board at the same "
+            "instant: leave out the views that do not"
         )
+    _refuse_parallel(pairs, board, hsr)
     angle = float(np.degrees(np.linalg.norm(cv2.Rodrigues(fit.rotation)[0])))
     if angle > _MAX_ANGLE:
         raise RotatedViewError(
@@ -284,6 +293,22 @@ def calibrate_pair(
             "possible; turn one upright, or switch its ReverseX and ReverseY"
         )
     return fit_stereo(ordered, board, hsr, lsr), ordered
+
+
+def _refuse_parallel(pairs: Sequence[BoardPair], board: Board, hsr: CameraFit) -> None:
+    normals = []
+    for pair in pairs:
+        view = pair.hsr
+        found, turn, _ = cv2.solvePnP(board.points[view.ids], view.corners, hsr.matrix, hsr.distortion)
+        if found:
+            normals.append(cv2.Rodrigues(np.asarray(turn, np.float64))[0][:, 2])
+    facing = np.array(normals)
+    tilt = float(np.degrees(np.arccos(np.clip((facing @ facing.T).min(initial=1.0), -1, 1))))
+    if tilt < _MIN_TILT:
+        raise BoardError(
+            f"the board faced the cameras alike in all views, to {tilt:.1f} degrees; take views in which it "
+            "is tilted by 20 to 40 degrees, to all sides"
+        )
 
 
 def _agreeing(pair: BoardPair) -> BoardPair:

@@ -27,7 +27,7 @@ _CREDIBLE = 0.5  # cost above which a place is not shown by the other camera
 _POLISH_GAIN = 0.1  # what flow must win by over the search it starts from
 _FLOW_GAIN = 0.3  # what free flow must win by over the row-constrained search
 _MARGIN = 1.0
-_MIN_LIKENESS = 0.2
+MIN_LIKENESS = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,18 +111,18 @@ def _finish(choice: Choice, confirmed: Mask | None, method: str) -> RefinedMap:
     return RefinedMap(choice.map_xy, np.asarray(credible), choice.cost, method)
 
 
-def require_likeness(refined: RefinedMap) -> None:
+def require_likeness(refined: RefinedMap, least: float = MIN_LIKENESS) -> None:
     """Refuse a map that hardly any pixel confirms.
 
     Raises:
-        NoOverlapError: Less than 20 % of the common field looks alike in both views.
+        NoOverlapError: Less than a share `least` of the common field looks alike in both views.
 
     """
     seen = refined.cost < 2.0
     share = float(refined.credible[seen].mean()) if seen.any() else 0.0
-    if share < _MIN_LIKENESS:
+    if share < least:
         raise NoOverlapError(
-            f"only {share:.0%} of the common field looks alike in both views, {_MIN_LIKENESS:.0%} are "
+            f"only {share:.0%} of the common field looks alike in both views, {least:.0%} are "
             "needed; check that both show the same instant, in focus and well exposed"
         )
 

@@ -46,13 +46,20 @@ def write_report(path: Path, quality: Quality, hsr: CameraId, lsr: CameraId) -> 
     """Write the report as a PNG; see `draw_report`.
 
     Raises:
-        CalibrationError: The file cannot be written.
+        CalibrationError: The picture cannot be encoded.
+        OSError: The disk refuses; nothing is left under a partial name.
 
     """
     done, data = cv2.imencode(".png", cv2.cvtColor(draw_report(quality, hsr, lsr), cv2.COLOR_RGB2BGR))
     if not done:
         raise CalibrationError(f"{path}: the report could not be encoded")
-    path.write_bytes(data.tobytes())
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_bytes(data.tobytes())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _text(page: ImageU8, text: str, x: int, y: int, size: float, colour: tuple[int, int, int] = _INK) -> None:

@@ -197,7 +197,9 @@ class Rig(_Part):
             *_differences("LSR", self.lsr.id, lsr),
         ]
         if wrong:
-            raise StaleRigError(f"the rig file is stale: {'; '.join(wrong)}; calibrate again")
+            swapped = self.hsr.id.size == lsr.size and self.lsr.id.size == hsr.size and hsr.size != lsr.size
+            advice = "are HSR and LSR swapped?" if swapped else "calibrate again"
+            raise StaleRigError(f"the rig file is stale: {'; '.join(wrong)}; {advice}")
 
     def rescaled(self, *, hsr_size: tuple[int, int], lsr_size: tuple[int, int]) -> Rig:
         """The rig at other samplings of the same regions; only on the operator's request.
@@ -219,11 +221,15 @@ class Rig(_Part):
         """
         temporary = path.with_name(path.name + ".part")
         text = json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def load_rig(path: Path) -> Rig:
@@ -234,14 +240,15 @@ def load_rig(path: Path) -> Rig:
 
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        # Editors on Windows put a mark in front.
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise RigFileError(f"{path}: there is no such rig file; make one with `calibrate board`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RigFileError(f"{path}: cannot be read as a rig file ({error})") from error
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RigFileError(f"{path}: damaged or not a rig file (no JSON in it)") from None
     if not isinstance(data, dict) or data.get("format") != "twinrate-rig":
         raise RigFileError(f"{path}: not a rig file")

@@ -94,6 +94,7 @@ def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
             "each HSR picture needs its LSR picture, in the same order of names"
         )
     names = [p.stem for p in files[0]]
+    _check_names(inputs, names, [p.stem for p in files[1]])
     with progress_bar("reading pictures", total=2 * len(names)) as bar:
         sides: list[dict[str, RgbImage]] = []
         for side in files:
@@ -106,6 +107,20 @@ def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
     return sides[0], sides[1], ids[0], ids[1]
 
 
+def _check_names(inputs: Sequence[Path], hsr: Sequence[str], lsr: Sequence[str]) -> None:
+    """Refuse names that pair pictures of two instants: order counts only where no name is in both folders."""
+    for folder, names in zip(inputs, (hsr, lsr), strict=True):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"{folder} holds two pictures {twice[0]} with different endings; remove one")
+    odd = sorted(set(hsr) ^ set(lsr))
+    if odd and set(hsr) & set(lsr):
+        raise InputError(
+            f"{', '.join(odd[:5])}: there is such a picture in one of {inputs[0]} and {inputs[1]} only; "
+            "remove it, or name the pictures alike in both folders"
+        )
+
+
 def _board_take(folder: Path) -> BoardPictures:
     from app.aligner import camera_id
     from app.inputs import open_inputs
@@ -114,6 +129,8 @@ def _board_take(folder: Path) -> BoardPictures:
     pair = open_inputs([folder])
     try:
         gops = pair_streams(pair).gops
+        if not gops:
+            raise InputError(f"{folder}: no HSR frame has an LSR frame of its moment")
         step = -(-len(gops) // _MAX_TAKE_VIEWS)
         hsr, lsr = {}, {}
         for gop in gops[::step]:

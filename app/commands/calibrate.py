@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from app.aligner import rig_doubts
 from app.commands._calibrate_pictures import board_pictures, moment
 from app.commands._common import JsonOption, OverwriteOption, emit, parse_size, say, warn
 from app.commands.sync import offset_option
@@ -31,6 +33,8 @@ from calibration import (
     relock,
     write_report,
 )
+
+_FAR_TURN_DEG = 5.0
 
 app = typer.Typer(no_args_is_help=True, help="From two views to one: make, check and refresh a rig file.")
 
@@ -71,6 +75,12 @@ def _check_outputs(paths: Sequence[Path | None], *, overwrite: bool, inputs: Seq
         check_output(path, overwrite=overwrite, inputs=inputs)
     if len({path.resolve() for path in given}) < len(given):
         raise typer.BadParameter(f"{given[0]} is given for two outputs; give each its own")
+
+
+def _check_finite(options: Mapping[str, float]) -> None:
+    for name, value in options.items():
+        if not math.isfinite(value):
+            raise typer.BadParameter(f"{name} {value} is not a length in mm")
 
 
 def describe(alignment: Alignment) -> dict[str, Any]:
@@ -117,6 +127,8 @@ def scene(
     elif refine in (Refinement.NONE, Refinement.DENSE):
         calibrated = load_rig(rig)
         calibrated.check(hsr=seen.hsr_id, lsr=seen.lsr_id)
+        for sentence in rig_doubts(rig, calibrated):
+            warn(sentence)
         found = align_with_rig(
             hsr,
             lsr,
@@ -130,8 +142,13 @@ def scene(
     if warped is not None:
         write_picture(warped, np.asarray(found.warp(hsr), np.uint8))
     height, width = found.valid.shape
+    agreeing = (
+        f"{found.inliers} points agree to {found.residual_px:.2f} px"
+        if found.inliers
+        else "too few points to check the rig file by"
+    )
     say(
-        f"{found.method}: {found.inliers} points agree to {found.residual_px:.2f} px, "
+        f"{found.method}: {agreeing}, "
         f"output {width}x{height} ({found.scale:.3f} px per LSR px), "
         f"{found.valid.mean():.0%} of it seen by both cameras, "
         f"{found.stats['seconds']:.2f} s",
@@ -175,6 +192,7 @@ def board(
     json: JsonOption = False,
 ) -> None:
     """Calibrate both cameras and their baseline from pictures of a board."""
+    _check_finite({"--square-mm": square_mm, "--reference-mm": reference_mm})
     columns, rows = parse_size(corners, "--corners", "9x6")
     target = Board(
         columns,
@@ -255,6 +273,7 @@ def relock_command(
 ) -> None:
     """Lock on again after the rail or a head moved, without a board."""
     where = _region(region)
+    _check_finite({"--baseline-mm": baseline_mm, "--distance-mm": distance_mm})
     if out is not None:
         _check_outputs([out], overwrite=overwrite, inputs=inputs)
     old = load_rig(rig)
@@ -273,6 +292,11 @@ def relock_command(
         f"shift predicted {shift.predicted_px:.1f} px, measured {shift.measured_px:.1f} px",
         quiet=json,
     )
+    if max(map(abs, result.turned_deg)) > _FAR_TURN_DEG:
+        warn(
+            f"a turn of more than {_FAR_TURN_DEG:g} degrees also comes from a wrong baseline or distance; "
+            "check both"
+        )
     emit(
         {
             "rig": str(target),

@@ -16,6 +16,7 @@ from calibration import (
     draw_report,
     find_board,
 )
+from calibration.board import spans
 from drivers import Frame, RgbImage, to_rgb8
 
 
@@ -43,7 +44,7 @@ def look(name: str, hsr: Frame, lsr: Frame, board: Board) -> BoardPair:
     """The board in both frames of one instant.
 
     Raises:
-        BoardNotSeenError: A camera does not see it.
+        BoardNotSeenError: A camera does not see it, or both see parts that hardly overlap.
 
     """
     views = []
@@ -54,6 +55,10 @@ def look(name: str, hsr: Frame, lsr: Frame, board: Board) -> BoardPair:
                 f"the {camera} camera does not see the {board}: bring all of it into view, flat and well lit"
             )
         views.append(view)
+    if not spans(views[0].shared(views[1])[0], board):
+        raise BoardNotSeenError(
+            "the cameras see unlike parts of the board: bring the same part into both views"
+        )
     return BoardPair(name, *views)
 
 

@@ -35,6 +35,7 @@ from calibration import Board, BoardPair, CalibrationError, CameraId
 from drivers import Frame
 
 _PAIR = Qt.ItemDataRole.UserRole
+_CAMERAS = Qt.ItemDataRole.UserRole + 1
 _VERDICTS = {"good": "good", "usable": "warn", "redo": "bad"}
 _HELP = (
     "Show the board to both cameras in many places and tilts, also in the corners of the picture, and add a "
@@ -141,15 +142,15 @@ class CalibrationDialog(QDialog):
     @property
     def pairs(self) -> list[BoardPair]:
         """The views that are ticked."""
+        return [item.data(_PAIR) for item in self._ticked]
+
+    @property
+    def _ticked(self) -> list[QListWidgetItem]:
         items = [self.list.item(i) for i in range(self.list.count())]
-        return [
-            item.data(_PAIR)
-            for item in items
-            if item is not None and item.checkState() is Qt.CheckState.Checked
-        ]
+        return [item for item in items if item is not None and item.checkState() is Qt.CheckState.Checked]
 
     def _add(self) -> None:
-        board, grab = self._board, self._grab
+        board, grab, cameras = self._board, self._grab, self._identify()
         self._count += 1
         name = f"view {self._count}"
 
@@ -160,12 +161,22 @@ class CalibrationDialog(QDialog):
             return look(name, *frames, board)
 
         self.add.setEnabled(False)
-        self._tasks.start("find board", work, self._added, self._failed)
 
-    def _added(self, pair: BoardPair) -> None:
+        def done(pair: BoardPair) -> None:
+            now = self._board
+            if (now.columns, now.rows, self._identify()) == (board.columns, board.rows, cameras):
+                self._added(pair, cameras)
+            else:
+                self.add.setEnabled(True)
+                self._say("the board or the cameras were changed meanwhile; add the view again", "warn")
+
+        self._tasks.start("find board", work, done, self._failed)
+
+    def _added(self, pair: BoardPair, cameras: tuple[CameraId, CameraId] | None) -> None:
         self.add.setEnabled(True)
         item = QListWidgetItem(pair.name)
         item.setData(_PAIR, pair)
+        item.setData(_CAMERAS, cameras)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(Qt.CheckState.Checked)
         self.list.addItem(item)
@@ -200,6 +211,11 @@ class CalibrationDialog(QDialog):
         cameras, pairs, board = self._identify(), self.pairs, self._board
         if cameras is None:
             self._say("connect the cameras first", "warn")
+            return
+        # A region that was moved since leaves no trace in the corners.
+        other = [item.text() for item in self._ticked if item.data(_CAMERAS) not in (None, cameras)]
+        if other:
+            self._say(f"{', '.join(other)}: of other cameras or regions; remove what is not of these", "warn")
             return
         self.run.setEnabled(False)
         self._say("calibrating ...", "info")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -125,6 +126,47 @@ def test_views_stay_until_another_board_is_agreed_to(qtbot: QtBot, monkeypatch: 
     assert (dialog.list.count(), dialog.columns.value()) == (0, COLUMNS + 1)
     assert not answers
     dialog.close()
+    tasks.close()
+
+
+def test_views_of_another_region_are_not_calibrated(qtbot: QtBot) -> None:
+    """Corners in pixels are worth nothing once the region has moved."""
+    messages = Messages()
+    tasks = Tasks(messages.error)
+    cameras = list(identify())
+    dialog = CalibrationDialog(lambda: frames(POSES[0]), lambda: (cameras[0], cameras[1]), tasks, messages)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.columns.setValue(COLUMNS)
+    dialog.rows.setValue(ROWS)
+    dialog.add.click()
+    qtbot.waitUntil(lambda: dialog.list.count() == 1, timeout=20000)
+    cameras[0] = cameras[0].model_copy(update={"offset_x": 64, "offset_y": 0})
+    dialog.run.click()
+    assert "view 1: of other cameras or regions" in dialog.text.text()
+    tasks.close()
+
+
+def test_a_view_that_was_looked_for_with_another_board_is_not_kept(qtbot: QtBot) -> None:
+    messages = Messages()
+    tasks = Tasks(messages.error)
+    go = threading.Event()
+
+    def grab() -> tuple[Frame, Frame]:
+        go.wait(20)
+        return frames(POSES[0])
+
+    dialog = CalibrationDialog(grab, identify, tasks, messages)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.columns.setValue(COLUMNS)
+    dialog.rows.setValue(ROWS)
+    dialog.add.click()
+    dialog.columns.setValue(COLUMNS + 1)
+    go.set()
+    qtbot.waitUntil(lambda: dialog.add.isEnabled(), timeout=20000)
+    assert dialog.list.count() == 0
+    assert "changed meanwhile" in dialog.text.text()
     tasks.close()
 
 
