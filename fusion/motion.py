@@ -64,7 +64,10 @@ class DisFlow:
     def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
         """See `FlowSource`."""
         # One searcher keeps its buffers from picture to picture, so no two threads may have the same.
-        dis = self._idle.pop() if self._idle else self._searcher()
+        try:
+            dis = self._idle.pop()
+        except IndexError:
+            dis = self._searcher()
         flow = self._search(dis, upscaled, reference)
         self._idle.append(dis)
         return flow

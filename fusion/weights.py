@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from fusion.errors import WeightsError
@@ -30,6 +31,8 @@ _FARTHEST_NOISE = 2.0
 _CLEAN = 5e-5
 """What a model made for clean frames can take."""
 _UNNAMED = "an unnamed layout"
+_WEIGHTS = ".safetensors"
+_FLOW_LAYOUTS = "flownet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +103,17 @@ def own(path: Path) -> ModelCard:
         path: The safetensors file.
 
     Raises:
-        WeightsError: The file or its card is missing, or the card is damaged.
+        WeightsError: The file or its card is missing or damaged, or it is a flow network.
 
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such weights file; give one written by twinrate train")
     card = path.with_suffix(".json")
-    if card == path or not card.is_file():
+    if path.suffix == _WEIGHTS and layout_of(path).startswith(_FLOW_LAYOUTS):
+        raise WeightsError(
+            f"{path}: a flow network, which finds motion and fuses nothing; give it with --flow"
+        )
+    if path.suffix != _WEIGHTS or not card.is_file():
         raise WeightsError(
             f"{path}: its model card {card.name} is not beside it; give the .safetensors file that "
             "twinrate train wrote and keep the two together"
@@ -215,7 +222,34 @@ def save_weights(path: Path, network: nn.Module, *, layout: str, half: bool = Fa
         name: (tensor.half() if half else tensor.float()).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
-    save_file(tensors, path, metadata={"layout": layout})
+    write_tensors(path, tensors, {"layout": layout})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file that gets its name when it is whole and on the disk.
+
+    Args:
+        path: The file; one that is there is replaced.
+        tensors: Contiguous, on the CPU.
+        metadata: Kept beside them.
+
+    Raises:
+        OSError: It cannot be written; what was there stays, and nothing is left beside it.
+
+    """
+    # The library's own way to files leaves one of an unknown name behind when it is killed, keeps others from
+    # reading what it wrote, and does not tell a full disk as the system does.
+    content = save(dict(tensors), dict(metadata))
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def save_card(path: Path, card: dict[str, Any]) -> None:
@@ -278,7 +312,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _read_card(path: Path) -> ModelCard:
-    weights = path.with_suffix(".safetensors")
+    weights = path.with_suffix(_WEIGHTS)
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         made = ModelCard(
@@ -293,7 +327,9 @@ def _read_card(path: Path) -> ModelCard:
             references=tuple(int(count) for count in card["references"]),
             default=bool(card["default"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not made.references or min(made.references) < 1 or not 0 < made.scale < math.inf:
+            raise ValueError(f"references {made.references}, scale {made.scale}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{path}: not a readable model card ({error!r}); install Twinrate or train the model again"
         ) from error

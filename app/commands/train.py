@@ -375,7 +375,7 @@ def _main() -> None:
 
     try:
         app()
-    except (FusionError, AppError) as error:
+    except (FusionError, AppError, OSError) as error:
         sys.exit(f"train: {error}")
 
 

@@ -84,7 +84,7 @@ def read_pairs(folder: Path) -> Iterator[Pair]:
         aside = (middle[0], columns[min(len(columns) // 2 + _VIEWS_APART, len(columns) - 1)])
         if middle == aside or middle not in views or aside not in views:
             raise TrainingError(f"{scene}: views are missing around its middle one; unpack it whole")
-        yield Pair(scene.name, read_picture(views[middle]), read_picture(views[aside]))
+        yield _pair(scene.name, views[middle], views[aside])
 
 
 def _kitti(left: Path, right: Path) -> Iterator[Pair]:
@@ -92,10 +92,14 @@ def _kitti(left: Path, right: Path) -> Iterator[Pair]:
     for path in find_pictures(left):
         # Of the multi-view set, the reference pictures alone.
         if path.name in there and path.stem.endswith("_10"):
-            target, reference = read_picture(path), read_picture(there[path.name])
-            if target.shape != reference.shape:
-                raise TrainingError(f"{path}: the right picture has another size; unpack the set again")
-            yield Pair(path.stem, target, reference)
+            yield _pair(path.stem, path, there[path.name])
+
+
+def _pair(name: str, target: Path, reference: Path) -> Pair:
+    pair = Pair(name, read_picture(target), read_picture(reference))
+    if pair.target.shape != pair.reference.shape:
+        raise TrainingError(f"{reference}: of another size than {target.name}; unpack the set again")
+    return pair
 
 
 def _views(folder: Path) -> dict[tuple[int, int], Path]:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from fusion.engine import TAKES_FLOW, Fuser
-from fusion.errors import FusionInputError
+from fusion.errors import FusionInputError, MethodError
 from fusion.evaluation.layouts import Pair, read_clips, read_pairs
 from fusion.evaluation.plain import Plain
 from fusion.evaluation.protocols import GOP, MULTIPLE, Figure, aside, ends, gops, septuplets, whole
-from fusion.gop import Synthesiser
+from fusion.gop import RECURSIONS, Synthesiser
 from fusion.inference import UpscalerSynthesiser
 from fusion.live import load_live
 from fusion.resample import ByteImage
@@ -132,12 +132,15 @@ def evaluate(
         One row for each method or weights file and number of references.
 
     Raises:
-        FusionInputError: Unknown protocol, clips too short for it, or nothing to judge.
+        FusionInputError: Unknown protocol, clips too short or too small for it, or nothing to judge.
+        MethodError: Unknown recursion.
         FusionError: As `Fuser`, `read_clips` and `read_pairs` say.
 
     """
     if protocol not in PROTOCOLS:
         raise FusionInputError(f"unknown protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
+    if recursion is not None and recursion not in RECURSIONS:
+        raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
     if max(references, default=1) > 1 and protocol not in _TWO_SIDED:
         raise FusionInputError(
             f"{protocol} has one reference; two are for the protocols {' and '.join(_TWO_SIDED)}"
@@ -170,6 +173,8 @@ def evaluate(
         if not (method == PLAIN and count > 1)
     ]
     candidates += [candidate(count, None, file) for count in references for file in weights]
+    if not candidates:
+        raise FusionInputError("nothing to judge: name a method; plain uses one reference only")
     if flow and not any(one.flow != "own" for one in candidates):
         raise FusionInputError(
             f"{flow}: none of the methods takes a flow network; judge {' or '.join(TAKES_FLOW)} with it"
@@ -204,13 +209,18 @@ def _upscaler(scale: float, noise_variance: float) -> _Candidate:
 
 def _scenes(folder: Path, cache: Path, protocol: str) -> Iterator[tuple[str, Pair | list[ByteImage]]]:
     if protocol == "aside":
-        yield from ((pair.name, pair) for pair in read_pairs(folder))
+        for pair in read_pairs(folder):
+            if 0 in whole(pair.target, MULTIPLE).shape:
+                raise FusionInputError(
+                    f"{folder}: {pair.name} has fewer than {MULTIPLE}x{MULTIPLE} pixels; leave it out"
+                )
+            yield pair.name, pair
         return
     for name, load in read_clips(folder, cache, width=_WIDTH[protocol], most=_MOST[protocol]):
         frames = [whole(frame, MULTIPLE) for frame in load().frames]
         if len(frames) < _FEWEST[protocol] or 0 in frames[0].shape:
             raise FusionInputError(
-                f"{folder / name}: needs at least {_FEWEST[protocol]} frames of {MULTIPLE}x{MULTIPLE} "
+                f"{folder}: {name}: needs at least {_FEWEST[protocol]} frames of {MULTIPLE}x{MULTIPLE} "
                 "pixels; leave it out"
             )
         yield name, frames

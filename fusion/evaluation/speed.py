@@ -6,6 +6,8 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import cv2
@@ -108,8 +110,14 @@ def measure(
             alone = method in (PEER, "bicubic", "awnet")
             for count in (1,) if alone else [n for n in references if method in runnable(n)]:
                 # A process of its own: memory that the one before took says nothing about this one.
-                with spawn.Pool(1) as pool:
-                    row = pool.apply(_cost, (method, width, height, scale, count, frames, device))
+                with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+                    work = pool.submit(_cost, method, width, height, scale, count, frames, device)
+                    try:
+                        row = work.result()
+                    except BrokenProcessPool:
+                        ended = "the system ended it, most likely for want of memory"
+                        left_out.append(f"{method} at {width}x{height}: {ended}")
+                        continue
                 rows.append(row)
                 if on_row:
                     on_row(row)

@@ -18,7 +18,9 @@ from fusion.resample import ByteImage, downscale, to_bytes
 
 _CLIPS = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
-_FEWEST = 3
+FEWEST = 3
+"""Frames that a clip must have."""
+
 _SEPTUPLETS = "sequences"
 _SEPTUPLET_LIST = "sep_trainlist.txt"
 
@@ -113,7 +115,7 @@ class PictureFrames:
         return len(self._pictures)
 
     def __iter__(self) -> Iterator[ByteImage]:
-        return (read_picture(path) for path in self._pictures)
+        return (self._read(path) for path in self._pictures)
 
     @overload
     def __getitem__(self, index: int, /) -> ByteImage: ...
@@ -122,8 +124,14 @@ class PictureFrames:
     def __getitem__(self, index: int | slice, /) -> ByteImage:
         """Read one picture (H, W, 3), or several (T, H, W, 3)."""
         if isinstance(index, slice):
-            return np.stack([read_picture(path) for path in self._pictures[index]])
-        return read_picture(self._pictures[index])
+            return np.stack([self._read(path) for path in self._pictures[index]])
+        return self._read(self._pictures[index])
+
+    def _read(self, path: Path) -> ByteImage:
+        picture = read_picture(path)
+        if picture.shape != self.shape[1:]:
+            raise TrainingError(f"{path}: of another size than those beside it; unpack the set again")
+        return picture
 
 
 def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
@@ -155,6 +163,8 @@ def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
     if missing:
         raise TrainingError(f"{folder}: no clip named {', '.join(sorted(missing))} to leave out")
     kept = [path for path, known in names.items() if known.isdisjoint(without)]
+    if not kept and names:
+        raise TrainingError(f"{folder}: all clips are left out, and none is left to learn from")
     if not kept:
         raise TrainingError(
             f"{folder}: no clips ({', '.join(sorted(_CLIPS))}) and no folders of pictures in it"
@@ -184,15 +194,18 @@ def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> 
         TrainingError: The clip cannot be decoded, has too few frames, or pictures of several sizes.
 
     """
-    if path.parent.parent.name == _SEPTUPLETS:
-        return Clip(_septuplet_name(path), PictureFrames(list(find_pictures(path))))
+    if path.is_dir() and _is_septuplet(path):
+        pictures = list(find_pictures(path))
+        if len(pictures) < FEWEST:
+            raise TrainingError(f"{path}: {len(pictures)} pictures; training needs at least {FEWEST}")
+        return Clip(_septuplet_name(path), PictureFrames(pictures))
     cache.mkdir(parents=True, exist_ok=True)
-    stamp = f"{path.resolve()}|{path.stat().st_mtime_ns}|{width}|{most}"
+    stamp = f"{path.resolve()}|{_stamp(path)}|{width}|{most}"
     stored = cache / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npy"
     if not stored.exists():
         frames = list(decode_clip(path, width=width, most=most))
-        if len(frames) < _FEWEST:
-            raise TrainingError(f"{path}: {len(frames)} frames; training needs at least {_FEWEST}")
+        if len(frames) < FEWEST:
+            raise TrainingError(f"{path}: {len(frames)} frames; training needs at least {FEWEST}")
         partial = stored.with_suffix(f".{os.getpid()}.npy")
         np.save(partial, np.stack(frames))
         partial.replace(stored)
@@ -252,6 +265,20 @@ def fit_width(frame: ByteImage, width: int) -> ByteImage:
         return frame
     height = max(1, round(frame.shape[0] * width / frame.shape[1]))
     return to_bytes(downscale(frame, height, width))
+
+
+def _stamp(path: Path) -> object:
+    """What changes with a clip's content: pictures written anew leave their folder's own time as it was."""
+    if not path.is_dir():
+        return path.stat().st_mtime_ns
+    told = [(picture.name, picture.stat()) for picture in find_pictures(path)]
+    return [(name, status.st_mtime_ns, status.st_size) for name, status in told]
+
+
+def _is_septuplet(path: Path) -> bool:
+    """Whether a folder belongs to Vimeo90K's layout; others may be called `sequences` too."""
+    above = path.parent.parent
+    return above.name == _SEPTUPLETS and (above.parent / _SEPTUPLET_LIST).is_file()
 
 
 def _septuplet_name(path: Path) -> str:

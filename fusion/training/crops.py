@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +20,8 @@ NOISE_PLACES = ("lsr", "upscaled")
 """Where noise is put: on the LSR frame, behind a real lens and mosaic, or on the upscaled one (paper 3.4)."""
 
 _NAMED_SCALE = 0.5
+_MOSAIC = 3
+"""Pixels of a colour mosaic, along one axis, that can be filled in from their neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class CropSampler:
 
     Raises:
         TrainingError: No clip has frames as large as the crop, the noise has no such place, the least scale
-            is no smaller one, or the greatest no greater one.
+            is no smaller one, the greatest no greater one, or a noisy crop is hardly an LSR pixel.
 
     """
 
@@ -122,6 +125,12 @@ class CropSampler:
                 f"greatest scale {options.most_scale:g}: give one above the scale {options.scale}"
             )
         height, width = options.crop
+        most = options.most_scale or options.scale
+        if options.noise_variance and min(height, width) < _MOSAIC * most:
+            raise TrainingError(
+                f"crops of {width}x{height} pixels leave nothing of a colour mosaic at scale {most:g}; take "
+                f"crops of at least {math.ceil(_MOSAIC * most)} pixels"
+            )
         self._clips = [c for c in clips if min(c.frames.shape[1:3]) >= min(height, width)]
         self._clips = [c for c in self._clips if c.frames.shape[1] >= height and c.frames.shape[2] >= width]
         if not self._clips:

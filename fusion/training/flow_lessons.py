@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fusion.errors import TrainingError
 from fusion.flownet import FLOW_UNIT, FlowNet
 from fusion.live import move_reference
+from fusion.padding import crop, pad_to_multiple
 from fusion.resample import ByteImage
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, SampleOptions, draw_scale
@@ -169,7 +170,7 @@ def judge_warp(
     values = []
     for clip in clips:
         middle = min(len(clip.frames) // 2, len(clip.frames) - 3)
-        rows, columns = (side - side % _MULTIPLE for side in clip.frames.shape[1:3])
+        rows, columns = (side - side % _MULTIPLE or side for side in clip.frames.shape[1:3])
         target, reference = (
             torch.from_numpy(clip.frames[k][:rows, :columns].copy()).permute(2, 0, 1)[None]
             for k in (middle, middle + 2)
@@ -177,7 +178,8 @@ def judge_warp(
         device = _device(network)
         pictures = degrade(Crops(target.to(device), [reference.to(device)], 0), samples)
         seen = pictures.matched if matched else pictures.references
-        warped, valid = backward_warp(pictures.references[0], network(pictures.lsr_up, seen[0]))
+        flow = network(*(pad_to_multiple(planes, _MULTIPLE) for planes in (pictures.lsr_up, seen[0])))
+        warped, valid = backward_warp(pictures.references[0], crop(flow, rows, columns))
         error = ((warped - pictures.target) ** 2 * valid).sum() / (3 * valid.sum()).clamp(min=1)
         values.append(float(-10 * torch.log10(error.clamp(min=1e-10))))
     return {"warp_psnr": sum(values) / len(values)} if values else {}

@@ -24,6 +24,7 @@ from fusion.training.schedule import Schedule
 from fusion.training.state import State, average, load_state, only_one, save_state
 
 _CURVE = "curve.csv"
+_COLUMNS = "step,seconds,loss,learning_rate,figures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class Trainer:
             if state:
                 self._resume(state)
             elif self.leads:
-                (folder / _CURVE).write_text("step,seconds,loss,learning_rate,figures\n", encoding="utf-8")
+                (folder / _CURVE).write_text(f"{_COLUMNS}\n", encoding="utf-8")
                 (folder / "run.json").write_text(
                     json.dumps({"identity": self._identity, "options": asdict(options)}, indent=1),
                     encoding="utf-8",
@@ -294,10 +295,17 @@ class Trainer:
         whole = self._optimizer.state_dict()
         whole["state"] = state.optimizer
         self._optimizer.load_state_dict(whole)
+        if not self.leads:
+            return
+        # A full disk or a power cut may have cost the curve, or part of a line: no reason to stop learning.
         curve = self._folder / _CURVE
-        lines = curve.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines[1:] if int(line.split(",", 1)[0]) <= self.step]
-        curve.write_text("\n".join([lines[0], *kept]) + "\n", encoding="utf-8")
+        lines = curve.read_text(encoding="utf-8", errors="replace").splitlines() if curve.exists() else []
+        cells = [line.split(",") for line in lines]
+        rows = [row for row in cells if len(row) == len(_COLUMNS.split(",")) and row[0].isdecimal()]
+        kept = [",".join(row) for row in rows if int(row[0]) <= self.step]
+        partial = curve.with_name(f"{_CURVE}.partial")
+        partial.write_text("\n".join([_COLUMNS, *kept]) + "\n", encoding="utf-8")
+        partial.replace(curve)
 
 
 def _settings(options: LoopOptions) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatch
@@ -20,7 +21,7 @@ import numpy as np
 
 from fusion.errors import TrainingError
 from fusion.resample import ByteImage
-from fusion.training.clips import decode_clip, find_clips, find_pictures, fit_width, read_picture
+from fusion.training.clips import FEWEST, decode_clip, find_clips, find_pictures, fit_width, read_picture
 
 MANIFEST = "pack.json"
 
@@ -87,7 +88,8 @@ def write_pack(
         on_clip: Told after each clip.
 
     Raises:
-        TrainingError: Nothing to pack, a folder that is not empty, or a name that is not there.
+        TrainingError: Nothing to pack, a folder that is not empty, a name that is not there, or a clip that
+            cannot be read or has too few frames. Nothing is left of the pack then.
 
     """
     options = options or PackOptions()
@@ -96,13 +98,28 @@ def write_pack(
     clips = [path for path in find_clips(data, without=validate) if _wanted(path, options)]
     if not clips:
         raise TrainingError(f"{data}: no clip is named {' or '.join(options.only)}; check the patterns")
+    try:
+        return _write(data, out, clips, validate, options, on_clip)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _write(
+    data: Path,
+    out: Path,
+    clips: Sequence[Path],
+    validate: Sequence[str],
+    options: PackOptions,
+    on_clip: Callable[[], object] | None,
+) -> Packed:
     budget = options.megabytes * 1e6 - _RESERVE
     origins = _origins(data)
     packed = Packed()
     _pack_stills(data, out, packed, budget * _STILLS_SHARE, origins, validate, options)
-    for index, path in enumerate(clips):
+    for index, (path, name) in enumerate(zip(clips, _names(clips), strict=True)):
         share = (budget - packed.bytes) / (len(clips) - index)
-        _pack_clip(path, out, packed, share, origins, options)
+        _pack_clip(path, out / "clips" / name, packed, share, origins, options)
         if on_clip:
             on_clip()
     if not any(item["kind"] == "run" for item in packed.items):
@@ -117,12 +134,18 @@ def write_pack(
     return packed
 
 
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Names without ending, or with it where they would be the same: one would replace the other."""
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [path.name for path in paths]
+
+
 def _pack_clip(
-    path: Path, out: Path, packed: Packed, share: float, origins: dict[str, Any], options: PackOptions
+    path: Path, named: Path, packed: Packed, share: float, origins: dict[str, Any], options: PackOptions
 ) -> None:
     coded = [_jpeg(frame, options) for frame in decode_clip(path, width=options.width, most=options.most)]
-    if not coded:
-        return
+    if len(coded) < FEWEST:
+        raise TrainingError(f"{path}: {len(coded)} frames; training needs at least {FEWEST}; leave it out")
     length = min(options.run, len(coded))
     mean = sum(map(len, coded)) / len(coded)
     runs = min(int(share / (mean * length)), len(coded) // length, options.runs or len(coded))
@@ -130,13 +153,13 @@ def _pack_clip(
         chosen = coded[first : first + length]
         if packed.bytes + sum(map(len, chosen)) > options.megabytes * 1e6 - _RESERVE:
             break
-        folder = out / "clips" / f"{path.stem}.{first:05d}"
+        folder = named.with_name(f"{named.name}.{first:05d}")
         for offset, picture in enumerate(chosen):
-            _write(folder / f"{first + offset:06d}.jpg", picture, packed)
+            _keep(folder / f"{first + offset:06d}.jpg", picture, packed)
         packed.items.append(
             {
                 "kind": "run",
-                "file": folder.relative_to(out).as_posix(),
+                "file": f"clips/{folder.name}",
                 "origin": path.name,
                 "frames": [first, length],
                 **origins.get(path.name, {}),
@@ -160,14 +183,12 @@ def _pack_stills(
         if folder.name not in validate and _wanted(folder, options)
         for mask in list(find_pictures(folder))[::_CUTOUT_STEP]
     ]
-    for path in photos:
+    for path, name in zip(photos, _names(photos), strict=True):
         picture = _jpeg(fit_width(read_picture(path), options.width), options)
         if packed.bytes + len(picture) > budget:
             break
-        _write(out / "photos" / f"{path.stem}.jpg", picture, packed)
-        packed.items.append(
-            {"kind": "photo", "file": f"photos/{path.stem}.jpg", **origins.get("photos/", {})}
-        )
+        _keep(out / "photos" / f"{name}.jpg", picture, packed)
+        packed.items.append({"kind": "photo", "file": f"photos/{name}.jpg", **origins.get("photos/", {})})
     for mask in cutouts:
         frame = next(
             (p for p in find_pictures(data / "clips" / mask.parent.name) if p.stem == mask.stem), None
@@ -176,7 +197,7 @@ def _pack_stills(
         if cutout is None or packed.bytes + len(cutout) > budget:
             continue
         name = f"cutouts/{mask.parent.name}_{mask.stem}.png"
-        _write(out / name, cutout, packed)
+        _keep(out / name, cutout, packed)
         packed.items.append({"kind": "cutout", "file": name, **origins.get(mask.parent.name, {})})
 
 
@@ -205,7 +226,7 @@ def _jpeg(frame: ByteImage, options: PackOptions) -> bytes:
     return bytes(cv2.imencode(".jpg", np.ascontiguousarray(frame[..., ::-1]), flags)[1])
 
 
-def _write(path: Path, content: bytes, packed: Packed) -> None:
+def _keep(path: Path, content: bytes, packed: Packed) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     packed.bytes += len(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from fusion.errors import TrainingError
+from fusion.weights import write_tensors
 
 FILE = "state.safetensors"
 
@@ -71,18 +70,14 @@ def save_state(folder: Path, state: State, identity: dict[str, Any]) -> None:
     tensors |= {f"averaged.{name}": tensor for name, tensor in state.averaged.items()}
     for index, moments in state.optimizer.items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
-    partial = folder / f"{FILE}.partial"
-    save_file(
+    write_tensors(
+        folder / FILE,
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        partial,
-        metadata={
+        {
             "identity": json.dumps(identity, sort_keys=True),
             "progress": json.dumps({"step": state.step, "seconds": state.seconds}),
         },
     )
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(folder / FILE)
 
 
 def load_state(folder: Path, identity: dict[str, Any]) -> State | None:

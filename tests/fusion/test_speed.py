@@ -1,9 +1,18 @@
 """What a fused frame costs: measured in processes of their own, compared within one run."""
 
+import os
+import signal
+
 import pytest
 
 from fusion import FusionError
+from fusion.evaluation import speed
 from fusion.evaluation.speed import PEER, measure
+
+
+def killed(*_):
+    """What a machine without enough memory does."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_more_work_costs_more_and_every_row_says_what_it_measured():
@@ -31,6 +40,15 @@ def test_a_network_that_would_not_fit_is_left_out_by_name():
     assert rows == []
     assert len(left_out) == 1
     assert left_out[0].startswith("awnet at 60000x40000 needs about 5141 GiB")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system that kills")
+@pytest.mark.timeout(60)
+def test_a_measurement_that_the_system_ends_is_left_out_and_the_others_go_on(monkeypatch):
+    monkeypatch.setattr(speed, "_cost", killed)
+    rows, left_out = measure(["bicubic", PEER], [(320, 240)], device="cpu")
+    assert rows == []
+    assert [text.split(":")[0] for text in left_out] == ["bicubic at 320x240", f"{PEER} at 320x240"]
 
 
 @pytest.mark.parametrize(
