@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from calibration._whole_file import write_whole
 from calibration.errors import CalibrationError
 from calibration.grid import ImageU8
 from calibration.quality import CELLS, Quality
@@ -53,13 +54,7 @@ def write_report(path: Path, quality: Quality, hsr: CameraId, lsr: CameraId) -> 
     done, data = cv2.imencode(".png", cv2.cvtColor(draw_report(quality, hsr, lsr), cv2.COLOR_RGB2BGR))
     if not done:
         raise CalibrationError(f"{path}: the report could not be encoded")
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(data.tobytes())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, data.tobytes())
 
 
 def _text(page: ImageU8, text: str, x: int, y: int, size: float, colour: tuple[int, int, int] = _INK) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from calibration._whole_file import write_whole
 from calibration.errors import RigFileError, StaleRigError
 from calibration.grid import Matrix, scaling
 
@@ -219,17 +219,8 @@ class Rig(_Part):
             OSError: The folder cannot be written.
 
         """
-        temporary = path.with_name(path.name + ".part")
         text = json.dumps(self.model_dump(mode="json"), indent=1) + "\n"
-        try:
-            with temporary.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, text.encode())
 
 
 def load_rig(path: Path) -> Rig:

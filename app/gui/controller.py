@@ -381,11 +381,8 @@ class SessionController(QObject):
             rig.session.stop_live()
         try:
             rig.session.configure(wanted)
-        except Exception:
-            # What worked before works again: the operator keeps the picture and sees the reason.
-            rig.session.configure(settings)
-            raise
         finally:
+            # A refusal leaves both as they were: the operator keeps the picture and sees the reason.
             self._tell_configured(rig)
             if live:
                 self._start_live(rig)
