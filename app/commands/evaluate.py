@@ -14,7 +14,7 @@ from app.commands._common import JsonOption, emit, progress_bar, say
 if TYPE_CHECKING:
     from fusion.evaluation import Row
 
-_TABLE_5_SCALE = 8
+_SCALE, _TABLE_5_SCALE = 4, 8
 _NOISES = (0.0, 0.001, 0.01)
 _NAME_WIDTH = 28
 
@@ -44,7 +44,10 @@ def command(
             "--data", help="Folder of clips or of folders of pictures; Vimeo90K, KITTI, light fields."
         ),
     ],
-    scale: Annotated[int, typer.Option(min=2, max=16, help="Output pixels per LSR pixel.")] = 4,
+    scale: Annotated[
+        int | None,
+        typer.Option(min=2, max=16, help="Output pixels per LSR pixel; 4 if left out, in table 5 it is 8."),
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,9 +97,15 @@ def command(
     references: Sequence[int] = refs or [1]
     noises: Sequence[float] = [noise_variance]
     if table is Table.FIVE:
-        protocol, scale, references = Protocol.ENDS, _TABLE_5_SCALE, refs or [1, 2]
+        if protocol not in (Protocol.SEPTUPLET, Protocol.ENDS):
+            raise typer.BadParameter(f"--protocol {protocol.value}: table 5 judges between two sharp frames")
+        protocol, references = Protocol.ENDS, refs or [1, 2]
+        scale = scale or _TABLE_5_SCALE
     elif table is Table.NOISE:
+        if noise_variance:
+            raise typer.BadParameter("--noise-variance: table noise has variances of its own; leave one out")
         noises = _NOISES
+    scale = scale or _SCALE
     methods = method or ([] if weights else runnable(max(references)))
     if table is Table.FOUR:
         methods = ["bicubic", *(name for name in method or [] if name != "bicubic")]

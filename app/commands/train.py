@@ -228,6 +228,10 @@ def command(
     )
     if upscaler is UpscalerName.LEARNED and model is not Model.AWNET:
         raise typer.BadParameter(f"--upscaler: {model.value} takes bicubic frames; it is for awnet")
+    if published and model is not Model.AWNET:
+        raise typer.BadParameter(f"--published: the paper says nothing of {model.value}; it is for awnet")
+    if stage is not Stages.ALL and model is Model.LIVE:
+        raise typer.BadParameter("--stage: live is trained in one step")
     learned = upscaler_for(scale, noise_variance) if upscaler is UpscalerName.LEARNED else None
     if clean and not noise_variance:
         raise typer.BadParameter("--clean is the share of noisy samples without noise; give --noise-variance")

@@ -101,6 +101,8 @@ def test_a_pack_is_made_and_awnet_s_flow_trained_on_it(twinrate, data, tmp_path)
         (["--data", "DATA", "--out", "OUT", "--seed", "-1"], 2, "--seed"),
         (["--data", "DATA", "--out", "OUT", "--seed", "2147483648"], 2, "--seed"),
         (["--data", "DATA", "--out", "OUT", "--model", "live-flow", "--stage", "3"], 2, "has steps 0 to 1"),
+        (["--data", "DATA", "--out", "OUT", "--stage", "1"], 2, "live is trained in one step"),
+        (["--data", "DATA", "--out", "OUT", "--published"], 2, "it is for awnet"),
         (
             ["--data", "DATA", "--out", "OUT", "--model", "awnet", "--stage", "2", "--steps", "1"],
             1,
@@ -113,6 +115,17 @@ def test_what_cannot_be_trained_is_said_in_one_line(arguments, code, says, twinr
     error = twinrate("train", *arguments, code=code)
     assert says in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--table", "noise", "--noise-variance", "0.01"], "variances of its own"),
+        (["--table", "5", "--protocol", "gop"], "between two sharp frames"),
+    ],
+)
+def test_options_that_a_table_does_not_follow_are_refused(arguments, says, twinrate, data):
+    assert says in twinrate("evaluate", "--data", data, *arguments, code=2)
 
 
 def test_footage_that_cannot_be_read_is_said_in_one_line(twinrate, data, tmp_path):
