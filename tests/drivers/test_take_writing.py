@@ -26,6 +26,7 @@ def test_a_full_disk_keeps_everything_before_it(tmp_path: Path) -> None:
         sys.path[:0] = {[str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]!r}
         from pathlib import Path
         import takes as t
+        from drivers import TakeError
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         writer = t.TakeWriter(Path({str(tmp_path / "t")!r}), t.make_metadata())
         resource.setrlimit(resource.RLIMIT_FSIZE, (10 * 96 + 40, resource.RLIM_INFINITY))
@@ -34,11 +35,11 @@ def test_a_full_disk_keeps_everything_before_it(tmp_path: Path) -> None:
             for number in range(24):
                 writer.append(t.make_frame(t.Role.LSR, number))
                 written += 1
-        except t.TakeError as error:
+        except TakeError as error:
             print(written, error)
         try:
             writer.append(t.make_frame(t.Role.LSR, 11))
-        except t.TakeError as error:
+        except TakeError as error:
             print("again", error)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         writer.close()
