@@ -175,13 +175,14 @@ def run(*command: str) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Style, types, arrows, behaviour; the first that fails decides."""
+    """Style, types, arrows, behaviour; the first that fails decides. A whole run takes several cores."""
+    workers = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
     checks = (
         ("style", ["-m", "ruff", "check", "."]),
         ("format", ["-m", "ruff", "format", "--check", "."]),
         ("types", ["-m", "mypy"]),
         ("arrows", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
-        ("tests", ["-m", "pytest", *arguments]),
+        ("tests", ["-m", "pytest", *(arguments or workers)]),
     )
     os.chdir(ROOT)
     for name, command in checks:
