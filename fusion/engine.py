@@ -14,6 +14,7 @@ from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsErr
 from fusion.flownet import load_flow
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
 from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
+from fusion.light import InLight
 from fusion.live import load_live
 from fusion.motion import FlowSource
 from fusion.resample import ByteImage, FloatImage, to_bytes
@@ -118,7 +119,8 @@ class Fuser:
         self.base: Path | None = None
         self.note = ""
         self.references = references or _most_references(method, card)
-        self._synthesiser = self._build(card, scale, noise_variance)
+        made = self._build(card, scale, noise_variance)
+        self._synthesiser: Synthesiser = made if method == "bicubic" else InLight(made)
         self.recursion = recursion or self._synthesiser.recursion
 
     @property

@@ -50,6 +50,7 @@ class Reference:
         fused: Whether the picture is itself a fused one (recursion), not what a camera saw.
         distance: Signed number of LSR frames from its instant to that of the frame to be made from it; None
             where that is not known.
+        unlit: The picture before it was brought into the frame's light; None where it was not.
 
     """
 
@@ -59,6 +60,7 @@ class Reference:
     lsr_size: tuple[int, int]
     fused: bool = False
     distance: float | None = None
+    unlit: FloatImage | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,7 +117,7 @@ class JointMotion:
 
     def _between(self, first: Reference, second: Reference) -> tuple[_Way, _Way]:
         """Motion from the first sharp picture into the second, and back; the frames of a GoP share both."""
-        images = [first.image, second.image]
+        images = [one.image if one.unlit is None else one.unlit for one in (first, second)]
         with self._lock:
             known = bool(self._pair) and all(
                 kept() is image for kept, image in zip(self._pair, images, strict=True)

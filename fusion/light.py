@@ -1,0 +1,130 @@
+"""Light that changes between a sharp picture and the frame made from it.
+
+Lamps on mains power brighten and dim a hundred times a second or more, which a camera at 240 fps films and
+one at 30 fps averages; a rolling shutter turns it into bands; exposure control and passing clouds do the same
+more slowly. To a fusion that compares values every such difference looks like wrong motion, and detail is
+lost. So a sharp picture is brought into the frame's light first: both are compared small, along a coarse
+motion, and what they differ by as a smooth gain is the light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fusion.gop import Mask, Reference, Synthesis, Synthesiser
+from fusion.motion import luma, search, side_by_side, warp_array
+from fusion.resample import ByteImage, FloatImage, to_bytes
+
+_SIDE = 160
+"""Longer side of the pictures compared [px]: motion within a GoP is a few of these pixels."""
+_REACH = 0.08
+"""Light changes as smoothly as over this share of the longer side."""
+_GLOBAL_SHARE = 0.02
+"""Weight of the whole picture's gain beside that of a place where half of it can be compared."""
+_LEAST_CHANGE = 0.01
+"""Smaller gains, of the largest, change no fused picture that can be seen."""
+_DARK, _CLIPPED = 4.0, 251.0
+_ROUNDS = 4
+_LEAST_PIXELS = 100
+_WITHIN = 0.99
+
+_Gain = npt.NDArray[np.float32]
+
+
+class InLight:
+    """A synthesiser that gets its references in the light of the frame.
+
+    Args:
+        inner: What makes the frame of them.
+
+    """
+
+    def __init__(self, inner: Synthesiser) -> None:
+        self._inner = inner
+        self.recursion = inner.recursion
+
+    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+        """See `fusion.gop.Synthesiser`."""
+        lit = side_by_side(lambda reference: in_light_of(upscaled, reference), references)
+        return self._inner.synthesise(lsr, upscaled, lit)
+
+
+def in_light_of(upscaled: FloatImage, reference: Reference) -> Reference:
+    """A sharp picture as it would be in the light of an enlarged frame; the same where the light is."""
+    gain = light_gain(upscaled, reference.matched, reference.valid)
+    if gain is None or np.abs(gain - 1).max() < _LEAST_CHANGE:
+        return reference
+    height, width = reference.image.shape[:2]
+    full = cv2.resize(gain, (width, height), interpolation=cv2.INTER_LINEAR)
+    # A camera clips what becomes too bright.
+    image, matched = (
+        np.minimum(picture * full, 255, dtype=np.float32) for picture in (reference.image, reference.matched)
+    )
+    return replace(reference, image=image, matched=matched, unlit=reference.image)
+
+
+def light_gain(upscaled: FloatImage, matched: FloatImage, valid: Mask | None = None) -> _Gain | None:
+    """How much brighter each part of a frame is than the reference shows it.
+
+    Args:
+        upscaled: (H, W, 3) float32 in 0..255, the enlarged frame.
+        matched: (H, W, 3) float32 in 0..255, the reference at equal sharpness: a softer one would look as if
+            the light had changed.
+        valid: (H, W) bool, where the reference shows the scene; None for everywhere.
+
+    Returns:
+        (rows, columns, 3) float32 factor per colour of display values, smooth, at most 160 px a side; None
+        where too little can be compared.
+
+    """
+    size = _small(*upscaled.shape[:2])
+    frame, still = (
+        np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+        for picture in (upscaled, matched)
+    )
+    there = np.ones(frame.shape[:2], np.float32)
+    if valid is not None:
+        there = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+    start = (np.median(frame, axis=(0, 1)) / np.maximum(np.median(still, axis=(0, 1)), 1)).astype(np.float32)
+    flow = search(_searcher(), to_bytes(luma(frame)), to_bytes(luma(start * still)))
+    moved = warp_array(still, flow)
+    usable = warp_array(there, flow) > _WITHIN
+    for picture in (frame, moved):
+        usable &= np.all((picture > _DARK) & (picture < _CLIPPED), axis=2)
+    if usable.sum() < _LEAST_PIXELS:
+        return None
+    return _smooth_gain(frame, moved, usable, start)
+
+
+def _small(height: int, width: int) -> tuple[int, int]:
+    share = min(_SIDE / max(height, width), 1.0)
+    return max(round(width * share), 1), max(round(height * share), 1)
+
+
+def _searcher() -> cv2.DISOpticalFlow:
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    dis.setFinestScale(0)
+    return dis
+
+
+def _smooth_gain(frame: FloatImage, moved: FloatImage, usable: Mask, start: npt.NDArray[np.float32]) -> _Gain:
+    """Gain (h, w, 3) by locally weighted least squares; what fits no gain counts little (Geman-McClure)."""
+    gain: _Gain = np.broadcast_to(start, frame.shape)
+    reach = _REACH * max(frame.shape[:2])
+    for _ in range(_ROUNDS):
+        misfit = np.abs(frame - gain * moved).mean(axis=2)
+        usual = max(1.5 * float(np.median(misfit[usable])), 1.0)
+        weight = (usable / (1 + (misfit / (2 * usual)) ** 2) ** 2).astype(np.float32)[..., None]
+        product, square = weight * frame * moved, weight * moved**2
+        prior = _GLOBAL_SHARE * square.mean(axis=(0, 1))
+        whole = product.sum(axis=(0, 1)) / np.maximum(square.sum(axis=(0, 1)), 1e-6)
+        product, square = (
+            cv2.GaussianBlur(part, (0, 0), reach, borderType=cv2.BORDER_REFLECT) for part in (product, square)
+        )
+        gain = ((product + prior * whole) / (square + prior)).astype(np.float32)
+    return gain
