@@ -77,9 +77,9 @@ def _driver() -> tuple[Finding, ...]:
     )
     try:
         pyspin = importlib.import_module("PySpin")
-    except ModuleNotFoundError:
-        return (Finding("camera driver", "note", "PySpin is not installed", wanted),)
-    except ImportError as error:
+    except (ImportError, AttributeError, RuntimeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "PySpin":
+            return (Finding("camera driver", "note", "PySpin is not installed", wanted),)
         return (
             Finding(
                 "camera driver",
@@ -105,9 +105,20 @@ def _driver() -> tuple[Finding, ...]:
     except CameraError as error:
         return (Finding("cameras", "problem", str(error)),)
     names = ", ".join(f"{camera.model} #{camera.serial}" for camera in cameras)
+    slow = tuple(
+        Finding(
+            "USB speed",
+            "problem",
+            f"camera {camera.serial} is connected at {camera.link}, as if to USB 2",
+            "use a USB 3 port and cable, plug it in again, and close programs that had it open",
+        )
+        for camera in cameras
+        if camera.link and not camera.link.startswith("SuperSpeed")
+    )
     if len(cameras) >= 2:
-        return (Finding("cameras", "ok", f"{len(cameras)} found: {names}"),)
+        return (Finding("cameras", "ok", f"{len(cameras)} found: {names}"), *slow)
     return (
+        *slow,
         Finding(
             "cameras",
             "note",

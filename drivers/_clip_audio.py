@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def read_audio(path: Path | str, *, rate: int) -> ClipAudio | None:
         stream = _sound_stream(container)
         if stream is None:
             return None
-        found = _decode(container, stream, "mono", rate, _MOST_S)
+        found = _decode(container, stream, "mono", rate, most_s=_MOST_S)
     return None if found is None else ClipAudio(found[0][0], found[1], rate)
 
 
@@ -92,7 +93,7 @@ def read_sound(path: Path | str, start_s: float, stop_s: float) -> ClipSound | N
             return None
         rate = int(stream.rate or 48000)
         layout = "mono" if stream.channels == 1 else "stereo"
-        found = _decode(container, stream, layout, rate, stop_s + 1.0)
+        found = _decode(container, stream, layout, rate, until_s=stop_s + 1.0)
     if found is None:
         return None
     samples, began = found
@@ -113,15 +114,21 @@ def _resampler(layout: str, rate: int) -> av.AudioResampler:
 
 
 def _decode(
-    container: InputContainer, stream: AudioStream, layout: str, rate: int, max_seconds: float
+    container: InputContainer,
+    stream: AudioStream,
+    layout: str,
+    rate: int,
+    *,
+    most_s: float = math.inf,
+    until_s: float = math.inf,
 ) -> tuple[npt.NDArray[np.float32], float] | None:
-    """Samples (channels, N) and the time of the first one [s]."""
+    """Samples (channels, N) and the time of the first one [s]; about `most_s`, none from `until_s` on [s]."""
     pieces: list[npt.NDArray[np.float32]] = []
     start: float | None = None
     length = 0
     resampler = _resampler(layout, rate)
     packets = container.demux(stream)
-    while length < max_seconds * rate:
+    while length < most_s * rate:
         try:
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError, OSError):
@@ -137,8 +144,9 @@ def _decode(
             time = float(frame.pts * frame.time_base)
             if start is None:
                 start = time
+                most_s = min(most_s, until_s - start)
             missing = round((time - start) * rate) - length
-            if missing > _GAP_S * rate and missing < max_seconds * rate:
+            if _GAP_S * rate < missing < most_s * rate:
                 pieces.append(np.zeros((1 if layout == "mono" else 2, missing), np.float32))
                 length += missing
             try:

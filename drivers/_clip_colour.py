@@ -61,6 +61,11 @@ def pose_of(frame: VideoFrame) -> Pose:
     return Pose(mirrored, (round(frame.rotation / 90) + (2 if mirrored else 0)) % 4)
 
 
+def is_interlaced(frame: VideoFrame) -> bool:
+    """Whether a picture is tagged as two of half the height, taken one after the other."""
+    return bool(frame.interlaced_frame)
+
+
 def is_hdr(frame: VideoFrame) -> bool:
     """Whether a picture is tagged as HLG or PQ and has to be brought to display colours."""
     return int(frame.color_trc) in (HLG, PQ)
@@ -71,11 +76,15 @@ class ColourConverter:
 
     Args:
         pose: What puts them upright.
+        first: Picture that has the clip's size; where others differ, as after a switch to another
+            resolution, they are scaled to it.
 
     """
 
-    def __init__(self, pose: Pose) -> None:
+    def __init__(self, pose: Pose, first: VideoFrame) -> None:
         self._pose = pose
+        self._stored = first.width, first.height
+        self._upright = pose.size(first)
         self._rgb = VideoReformatter()
         self._grey = VideoReformatter()
         self._hdr = HdrConverter()
@@ -94,8 +103,16 @@ class ColourConverter:
             untagged = int(frame.colorspace) == _UNSPECIFIED
             if untagged and not frame.format.is_rgb and min(frame.width, frame.height) >= _HD_ROWS:
                 matrix = Colorspace.ITU709
-        flags = Interpolation.POINT if source.format.is_rgb else _EXACT
-        shown = self._rgb.reformat(source, format="rgb24", src_colorspace=matrix, interpolation=flags)
+        width, height = self._stored
+        exact = source.format.is_rgb and (source.width, source.height) == self._stored
+        shown = self._rgb.reformat(
+            source,
+            width=width,
+            height=height,
+            format="rgb24",
+            src_colorspace=matrix,
+            interpolation=Interpolation.POINT if exact else _EXACT,
+        )
         image = shown.to_ndarray().astype(np.uint8, copy=False)
         return self._pose.upright(image)
 
@@ -110,7 +127,7 @@ class ColourConverter:
             width: Upright width to make [px]; the picture's own where that is smaller.
 
         """
-        across, along = self._pose.size(frame)
+        across, along = self._upright
         width = min(width, across)
         height = max(1, round(along * width / across))
         size = (height, width) if self._pose.turns % 2 else (width, height)

@@ -88,6 +88,8 @@ def open_container(path: Path) -> InputContainer:
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """Return the largest video stream that can be decoded; cover pictures and thumbnails do not count.
 
+    A still picture that lies beside the video as a track of its own counts only where there is nothing else.
+
     Raises:
         SourceError: There is none.
 
@@ -103,7 +105,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     usable = [s for s in streams if s.codec_context is not None]
     if not usable:
         raise SourceError(f"{path}: its video codec is not supported; convert it to H.264, HEVC or ProRes")
-    return max(usable, key=lambda s: s.width * s.height)
+    return max(usable, key=lambda s: (s.frames != 1, s.width * s.height))
 
 
 def build_index(path: Path) -> ClipIndex:

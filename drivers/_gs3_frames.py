@@ -15,6 +15,10 @@ from drivers.camera import CameraSettings
 from drivers.frame import Frame, FrameFlag, Image, Role
 
 _FRAME_ID_SPAN = 2**16
+_CYCLE_NS = 128 * 10**9
+"""The seconds of the camera's cycle timer wrap after this time; a stamp just before it can be a turn off."""
+_LAG_NS = 10 * 10**9
+"""Frames wait in the buffers for some seconds at most."""
 _PERIODS = 9
 _NEAR = 0.25
 """How far a damaged image's time may be from its place in the row to be believed, in frame periods."""
@@ -100,7 +104,7 @@ class FrameMaker:
             whole = not image.IsIncomplete()
             if whole:
                 pixels = self._pixels(image)
-                raw, start_ns = int(image.GetFrameID()), int(image.GetTimeStamp())
+                raw, start_ns = int(image.GetFrameID()), self._on_time(int(image.GetTimeStamp()), host_ns)
         except self._spin.SpinnakerException:
             # Nothing else is known of it: one frame is lost, not the stream.
             whole = False
@@ -163,6 +167,19 @@ class FrameMaker:
                 self._light = Light(float(chunk.GetExposureTime()), float(chunk.GetGain()))
         return self._light
 
+    def _on_time(self, start_ns: int, host_ns: int) -> int:
+        """The time stamp without the turns of the cycle timer that the host's clock knows nothing of."""
+        last = self._last
+        if last is None:
+            return start_ns
+        passed = start_ns - last.start_ns
+        ahead = passed - (host_ns - last.host_ns)
+        turns = round(ahead / _CYCLE_NS)
+        # A clock behind the host's that does not run backwards is a host that was slow.
+        if abs(ahead - turns * _CYCLE_NS) > _LAG_NS or (turns < 0 < passed):
+            return start_ns
+        return start_ns - turns * _CYCLE_NS
+
     def _counted(self, raw: int, start_ns: int, host_ns: int) -> tuple[int, int]:
         """Frame id without the wrap, and how many frames did not come at all before this one."""
         last, since = self._last, self._damaged_since
@@ -207,7 +224,8 @@ class FrameMaker:
             return 0, 0
         period = statistics.median(self._periods) if self._periods else 0.0
         with suppress(self._spin.SpinnakerException):
-            frame_id, start_ns = self._unwrapped(int(image.GetFrameID()))[0], int(image.GetTimeStamp())
+            frame_id = self._unwrapped(int(image.GetFrameID()))[0]
+            start_ns = self._on_time(int(image.GetTimeStamp()), host_ns)
             steps = frame_id - last.frame_id
             if steps > 0 and abs(start_ns - last.start_ns - steps * period) <= _NEAR * period:
                 return frame_id, start_ns

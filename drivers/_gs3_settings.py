@@ -12,6 +12,7 @@ _WATCHED = REAL_FEATURES | {"Width", "Height", "OffsetX", "OffsetY", "BinningVer
 _CHOICES = {"VideoMode": "Mode0", "TestPattern": "Off"}
 _SWITCHES = ("ReverseX", "ReverseY", "LUTEnable", "pgrHDRModeEnabled")
 _FACTORS = ("DecimationVertical", "DecimationHorizontal")
+_TOLD = ("OnBoardColorProcessEnabled",)
 _CHUNKS = ("FrameCounter", "Timestamp", "ExposureTime", "Gain")
 
 
@@ -33,6 +34,9 @@ def apply_settings(
     applied: list[Applied] = []
     nodes.choose("AcquisitionMode", "Continuous")
     # Locks the frame-rate group while on; a user set may have booted the camera in trigger mode.
+    nodes.choose("TriggerMode", "Off")
+    # Each of the triggers has a mode of its own.
+    nodes.choose("TriggerSelector", "FrameStart")
     nodes.choose("TriggerMode", "Off")
     _set_plain(nodes)
     # Before the rate: a low limit that another program has left bounds it.
@@ -76,7 +80,7 @@ def expected_values(
 
 def picture_features(nodes: Nodes) -> dict[str, str]:
     """Features that change the picture and have no setting here, as they are now; those that exist."""
-    found = {name: nodes.symbol(name) for name in (*_CHOICES, *_SWITCHES) if nodes.exists(name)}
+    found = {name: nodes.symbol(name) for name in (*_CHOICES, *_SWITCHES, *_TOLD) if nodes.exists(name)}
     return found | {name: str(nodes.integer(name)) for name in _FACTORS if nodes.exists(name)}
 
 
@@ -157,7 +161,6 @@ def _set_rate(nodes: Nodes, settings: CameraSettings, applied: list[Applied]) ->
 
 
 def _set_trigger(nodes: Nodes, settings: CameraSettings) -> None:
-    nodes.choose("TriggerSelector", "FrameStart")
     nodes.choose("TriggerSource", settings.trigger_source)
     nodes.choose("TriggerActivation", settings.trigger_activation)
     if nodes.exists("TriggerDelayEnabled"):
@@ -187,9 +190,10 @@ def _set_output(nodes: Nodes, settings: CameraSettings) -> None:
         nodes.set_boolean("LineInverter", False)
     if nodes.exists("StrobeEnabled"):
         nodes.set_boolean("StrobeEnabled", True)
+    for name in ("StrobeDelay", "StrobeDuration"):
         # A strobe of its own length would shift or merge the edges that the divider counts.
-        nodes.set_real("StrobeDelay", 0.0)
-        nodes.set_real("StrobeDuration", 0.0)
+        if nodes.writable(name):
+            nodes.set_real(name, 0.0)
 
 
 def _set_chunks(nodes: Nodes) -> frozenset[str]:
@@ -198,8 +202,11 @@ def _set_chunks(nodes: Nodes) -> frozenset[str]:
     for name in _CHUNKS:
         if nodes.offers("ChunkSelector", name):
             nodes.choose("ChunkSelector", name)
-            nodes.set_boolean("ChunkEnable", True)
-            enabled.add(name)
+            if nodes.writable("ChunkEnable"):
+                nodes.set_boolean("ChunkEnable", True)
+            # Some are always on, and some cannot be had.
+            if nodes.exists("ChunkEnable") and nodes.symbol("ChunkEnable") == "True":
+                enabled.add(name)
     return frozenset(enabled)
 
 

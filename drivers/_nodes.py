@@ -14,7 +14,7 @@ from drivers.errors import CameraDisconnectedError, CameraSettingError
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-GONE = frozenset({-1002, -1006, -1010, -1012, -1015})
+GONE = frozenset({-1002, -1006, -1010, -1012, -1015, -1024})
 """Spinnaker codes of a camera that has left; which one comes varies with the version."""
 
 _TOLERANCE = 0.02
@@ -25,6 +25,11 @@ def error_code(error: Exception) -> int:
     """Spinnaker's code from the exception's text `... [-1011]`; 0 when there is none."""
     found = re.search(r"\[(-?\d+)\]\s*$", str(error))
     return int(found.group(1)) if found else 0
+
+
+def unpinned(error: Exception) -> Exception:
+    """The same error without its traceback, whose frames would hold the camera while anybody keeps it."""
+    return error.with_traceback(None)
 
 
 def _translated(method: Callable[Concatenate[Nodes, _P], _T]) -> Callable[Concatenate[Nodes, _P], _T]:
@@ -38,8 +43,10 @@ def _translated(method: Callable[Concatenate[Nodes, _P], _T]) -> Callable[Concat
             if error_code(error) in GONE:
                 raise CameraDisconnectedError(
                     f"{self.owner} stopped answering, check its cable and power: {error}"
-                ) from error
-            raise CameraSettingError(f"{self.owner} refuses {' '.join(map(str, args))}: {error}") from error
+                ) from unpinned(error)
+            raise CameraSettingError(
+                f"{self.owner} refuses {' '.join(map(str, args))}: {error}"
+            ) from unpinned(error)
 
     return cast("Callable[Concatenate[Nodes, _P], _T]", call)
 
@@ -63,6 +70,11 @@ class Nodes:
     def drop(self) -> None:
         """Let go of the map, so that the camera can be released."""
         self._nodemap = None
+
+    @_translated
+    def refresh(self) -> None:
+        """Ask the camera itself from here on: GenApi answers from what was last read or written."""
+        self._map.InvalidateNodes()
 
     @property
     def _map(self) -> Any:

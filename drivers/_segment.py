@@ -6,9 +6,12 @@ costs a copy and the kernel's time for fresh memory, and now and then the kernel
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +20,34 @@ import numpy.typing as npt
 from drivers.frame import Image
 
 _PREALLOCATE_BYTES = 64 * 1024**2
-_FALLOCATE = getattr(os, "posix_fallocate", None)
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
 _BLOCK = 512
 _LEAST_DIRECT = 1024**2
 """Smaller frames stay with the page cache, which gathers them [bytes]."""
+
+
+def _find_fallocate() -> Callable[[int, int, int], None] | None:
+    """What reserves space of a file: given its descriptor, the first byte and the length; None without.
+
+    Where a file system cannot do that, as many of sticks and shares, the C library's `posix_fallocate` writes
+    zeros instead, all of which are written again: Linux itself says so at once.
+    """
+    if not sys.platform.startswith("linux"):
+        return getattr(os, "posix_fallocate", None)
+    library = ctypes.CDLL(None, use_errno=True)
+    call = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
+    if call is None:
+        return None
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+    def fallocate(handle: int, begin: int, length: int) -> None:
+        if call(handle, 0, begin, length):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    return fallocate
+
+
+_FALLOCATE = _find_fallocate()
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Image:

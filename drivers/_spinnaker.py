@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
-from drivers._nodes import Nodes
+from drivers._nodes import Nodes, unpinned
 from drivers.camera import CameraIdentity
 from drivers.errors import CameraError, DriverMissingError
 
 SIMULATED_MARK = "(simulated)"
+_held: tuple[Any, Any] | None = None
+"""The PySpin module and its System, held until the process ends."""
 
 
 def load_pyspin() -> Any:
@@ -25,12 +29,13 @@ def load_pyspin() -> Any:
     """
     try:
         module = importlib.import_module("PySpin")
-    except ModuleNotFoundError as error:
-        raise DriverMissingError(
-            "PySpin is not installed; install the Spinnaker SDK and its wheel for this Python from the "
-            "maker, or use the emulated rig (--emulate)"
-        ) from error
     except (ImportError, AttributeError, RuntimeError) as error:
+        # Of a wheel for another Python, a part of PySpin is not found.
+        if isinstance(error, ModuleNotFoundError) and error.name == "PySpin":
+            raise DriverMissingError(
+                "PySpin is not installed; install the Spinnaker SDK and its wheel for this Python from the "
+                "maker, or use the emulated rig (--emulate)"
+            ) from error
         raise DriverMissingError(
             f"PySpin cannot be loaded ({error}); its wheel must match this Python and NumPy {np.__version__}"
         ) from error
@@ -41,23 +46,56 @@ def load_pyspin() -> Any:
     return module
 
 
+def _system_of(spin: Any) -> Any:
+    """Spinnaker's system, held from now on.
+
+    When its last reference dies while anything still refers to a camera, Spinnaker throws in a destructor,
+    and that ends the process (https://github.com/jbhunt/parallel-pyspin/issues/3). The traceback of an
+    exception that somebody keeps is enough to hold a camera.
+    """
+    global _held
+    if _held is None or _held[0] is not spin:
+        _held = (spin, spin.System.GetInstance())
+    return _held[1]
+
+
+def release_system() -> None:
+    """Give Spinnaker's system back, if it was used; the end of the process does so. Safe to call twice."""
+    global _held
+    held, _held = _held, None
+    if held is None:
+        return
+    spin, system = held
+    # An error in a reference cycle may still hold a camera.
+    gc.collect()
+    try:
+        system.ReleaseInstance()
+    except spin.SpinnakerException:
+        # Whatever holds a camera still, its destructor must not try again and end the process.
+        system.thisown = False
+
+
+atexit.register(release_system)
+
+
 @contextmanager
-def searching(spin: Any) -> Iterator[tuple[Any, Any]]:
-    """Spinnaker's system and the list of its cameras, which is given back in the end.
+def searching(spin: Any) -> Iterator[Any]:
+    """The list of Spinnaker's cameras, which is given back in the end.
 
     Raises:
         CameraError: Spinnaker fails inside the block, as it may while a camera comes or goes.
 
     """
     try:
-        system = spin.System.GetInstance()
-        cameras = system.GetCameras()
+        cameras = _system_of(spin).GetCameras()
         try:
-            yield system, cameras
+            yield cameras
         finally:
-            cameras.Clear()
+            with suppress(spin.SpinnakerException):
+                # Some versions refuse while one of its cameras is in use; nothing is lost then.
+                cameras.Clear()
     except spin.SpinnakerException as error:
-        raise CameraError(f"Spinnaker cannot search for cameras, try again: {error}") from error
+        raise CameraError(f"Spinnaker cannot search for cameras, try again: {error}") from unpinned(error)
 
 
 def list_cameras() -> tuple[CameraIdentity, ...]:
@@ -69,7 +107,7 @@ def list_cameras() -> tuple[CameraIdentity, ...]:
 
     """
     spin = load_pyspin()
-    with searching(spin) as (_, cameras):
+    with searching(spin) as cameras:
         return tuple(identity_of(spin, cameras.GetByIndex(i)) for i in range(cameras.GetSize()))
 
 
@@ -83,4 +121,5 @@ def identity_of(spin: Any, pointer: Any) -> CameraIdentity:
         vendor=vendor,
         firmware=nodes.text("DeviceVersion", ""),
         simulated=SIMULATED_MARK in vendor,
+        link=nodes.symbol("DeviceCurrentSpeed") if nodes.exists("DeviceCurrentSpeed") else "",
     )

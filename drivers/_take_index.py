@@ -31,6 +31,19 @@ _HEAD = struct.Struct("<QqqqdfIQI")  # `ROW` without its last field
 Rows = npt.NDArray[np.void]
 
 
+def _crc_table() -> npt.NDArray[np.uint32]:
+    """The CRC-32 that zlib uses: what each value of a byte does to the sum."""
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0xEDB88320), table >> 1)
+    return table
+
+
+_CRC = _crc_table()
+_TOGETHER = 4096
+"""Rows whose checksums are made together: they stay in the processor's cache."""
+
+
 def frame_bytes(image: Image) -> npt.NDArray[np.uint8]:
     """Bytes of a picture as they lie on disk; a view where the picture is contiguous."""
     return np.ascontiguousarray(image).reshape(-1).view(np.uint8)
@@ -68,8 +81,7 @@ def decode_rows(data: bytes, *, stride: int, chosen: npt.NDArray[np.int64] | Non
     Args:
         data: Content of index.bin; a torn last row and a preallocated tail of zeros are allowed.
         stride: Bytes of one frame on disk.
-        chosen: Numbers of the rows that are wanted, ascending; those past the end are left out. All when
-            None: an hour of a fast camera takes seconds.
+        chosen: Numbers of the rows that are wanted, ascending, those past the end left out; None for all.
 
     Returns:
         Structured array of dtype `ROW`, shape (rows,), by ascending `seq`.
@@ -77,15 +89,21 @@ def decode_rows(data: bytes, *, stride: int, chosen: npt.NDArray[np.int64] | Non
     """
     count = len(data) // ROW_BYTES
     rows: Rows = np.frombuffer(data, ROW, count=count)
-    places = np.arange(count, dtype=np.uint64)
-    if chosen is not None:
-        chosen = chosen[chosen < count]
-        rows, places = rows[chosen], places[chosen]
-        data = rows.tobytes()
+    if chosen is None:
+        places = np.arange(count, dtype=np.uint64)
+    else:
+        rows, places = rows[chosen[chosen < count]], chosen[chosen < count].astype(np.uint64)
     sound = (rows["seq"] == places) & (rows["offset"] == places * np.uint64(stride))
-    view = memoryview(data)
-    checksums = rows["row_crc32"]
-    for place in np.flatnonzero(sound):
-        at = int(place) * ROW_BYTES
-        sound[place] = zlib.crc32(view[at : at + _CHECKED_BYTES]) == checksums[place]
+    sound &= rows["row_crc32"] == _checksums(rows)
     return rows if sound.all() else rows[sound]
+
+
+def _checksums(rows: Rows) -> npt.NDArray[np.uint32]:
+    """CRC-32 of the first 60 bytes of each row; one by one, those of an hour would take seconds."""
+    content = rows.view(np.uint8).reshape(len(rows), ROW_BYTES)[:, :_CHECKED_BYTES]
+    found = np.full(len(rows), 0xFFFFFFFF, np.uint32)
+    for begin in range(0, len(rows), _TOGETHER):
+        sums = found[begin : begin + _TOGETHER]
+        for column in content[begin : begin + _TOGETHER].T:
+            sums[:] = _CRC[(sums ^ column) & 0xFF] ^ (sums >> 8)
+    return ~found

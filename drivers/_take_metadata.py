@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveInt, model_validator
 
 from drivers.clock_latch import ClockLatch
 from drivers.frame import PixelFormat, Role
@@ -16,8 +16,8 @@ Version 2 came with packed frames and with pulses through a divider. A take is w
 that describes it, so that older programs read what they can.
 """
 
-SEGMENT_BYTES = 4 * 1024**3
-"""Upper bound of one frames_NNNN.raw file [bytes]."""
+SEGMENT_BYTES = 4 * 1024**3 - 1
+"""Upper bound of one frames_NNNN.raw file [bytes]: the largest that FAT32 takes."""
 
 
 class CameraMetadata(BaseModel):
@@ -37,6 +37,7 @@ class CameraMetadata(BaseModel):
         exposure_us: SFNC ExposureTime at the start [us]; the index has it for every frame.
         gain_db: SFNC Gain at the start [dB].
         frame_rate: Rate that the trigger plan or the camera was set to [1/s]; 0 when unknown.
+        pixel_aspect: Width of a pixel and its height as it is to be shown, as two whole numbers.
         nodes: Other GenICam nodes by name, as text.
 
     """
@@ -56,6 +57,7 @@ class CameraMetadata(BaseModel):
     exposure_us: float = Field(default=0.0, ge=0)
     gain_db: float = 0.0
     frame_rate: float = Field(default=0.0, ge=0)
+    pixel_aspect: tuple[PositiveInt, PositiveInt] = (1, 1)
     nodes: dict[str, str] = Field(default_factory=dict)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,11 @@ class TakeStream:
     def camera(self) -> CameraMetadata:
         """The camera's entry of take.json."""
         return self._camera
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel over its height as it is to be shown; 1 for all but some imported clips."""
+        return Fraction(*self._camera.pixel_aspect)
 
     @property
     def info(self) -> SourceInfo:

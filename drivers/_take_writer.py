@@ -53,8 +53,10 @@ class _StreamWriter:
         self._segment: Segment | None = None
         self._segment_from = 0
         self._index: BinaryIO = (folder / INDEX_NAME).open("xb", buffering=0)
+        # The folder may be moved while the take runs: by its name the index would not be found again.
+        self._index_again: BinaryIO = (folder / INDEX_NAME).open("rb", buffering=0)
         self._failed: str | None = None
-        self._handles = threading.Lock()
+        self._handles, self._reading = threading.Lock(), threading.Lock()
         self.frames = 0
 
     def append(self, frame: Frame) -> None:
@@ -125,9 +127,11 @@ class _StreamWriter:
 
     def rows(self, chosen: npt.NDArray[np.int64] | None) -> Rows:
         try:
-            data = (self._folder / INDEX_NAME).read_bytes()
-        except OSError as error:
-            raise TakeError(_cannot_write(self._folder, error)) from error
+            with self._reading:
+                self._index_again.seek(0)
+                data = self._index_again.read()
+        except (OSError, ValueError) as error:
+            raise TakeError(f"{self._folder / INDEX_NAME}: cannot be read back ({error})") from error
         return decode_rows(data, stride=self._stride, chosen=chosen)
 
     def close(self) -> None:
@@ -141,6 +145,8 @@ class _StreamWriter:
         finally:
             with self._handles:
                 self._index.close()
+            with self._reading:
+                self._index_again.close()
         sync_folder(self._folder)
 
 

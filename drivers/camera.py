@@ -75,13 +75,24 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CameraIdentity:
-    """Which device this is; `simulated` is True for the emulated rig and travels into every file."""
+    """Which device this is.
+
+    Attributes:
+        serial: Serial number.
+        model: Model name.
+        vendor: Who made it.
+        firmware: Version of its firmware.
+        simulated: True for the emulated rig; it travels into every file.
+        link: Speed of its USB link by its GenICam name, such as SuperSpeed; "" where nobody says.
+
+    """
 
     serial: str
     model: str
     vendor: str
     firmware: str
     simulated: bool
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,14 @@ class ClockReading:
         camera_ns: The clock that stamps the frames [ns].
         host_ns: Host monotonic clock at the same moment [ns].
         error_ns: How far apart the two moments may be [ns].
+        tick_ns: What the clock counts in when it is read; frames may be stamped finer [ns].
 
     """
 
     camera_ns: int
     host_ns: int
     error_ns: int
+    tick_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class ClockLatch:
         return cls(
             hsr_ns=hsr.camera_ns,
             lsr_ns=lsr.camera_ns + hsr.host_ns - lsr.host_ns,
-            error_us=(hsr.error_ns + lsr.error_ns) / 1e3,
+            error_us=(hsr.error_ns + hsr.tick_ns + lsr.error_ns + lsr.tick_ns) / 1e3,
         )
 
 

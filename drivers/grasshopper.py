@@ -17,7 +17,7 @@ from drivers._gs3_settings import (
     set_white_balance,
     white_balance,
 )
-from drivers._nodes import GONE, Nodes, error_code
+from drivers._nodes import GONE, Nodes, error_code, unpinned
 from drivers._spinnaker import identity_of, list_cameras, load_pyspin, searching
 from drivers.camera import Applied, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.clock_latch import ClockReading
@@ -54,7 +54,7 @@ def open_camera(serial: str, role: Role) -> Grasshopper3:
 
     """
     spin = load_pyspin()
-    with searching(spin) as (system, cameras):
+    with searching(spin) as cameras:
         pointer = cameras.GetBySerial(serial)
         if not pointer.IsValid():
             seen = [identity_of(spin, cameras.GetByIndex(i)).serial for i in range(cameras.GetSize())]
@@ -72,9 +72,9 @@ def open_camera(serial: str, role: Role) -> Grasshopper3:
         except spin.SpinnakerException as error:
             raise CameraInUseError(
                 f"camera {serial} cannot be opened, another program may hold it (close SpinView): {error}"
-            ) from error
+            ) from unpinned(error)
         try:
-            return Grasshopper3(spin, system, pointer, identity, role)
+            return Grasshopper3(spin, pointer, identity, role)
         except spin.SpinnakerException:
             with suppress(spin.SpinnakerException):
                 # Held on to, it could not be opened again.
@@ -87,16 +87,15 @@ class Grasshopper3:
 
     Args:
         spin: The PySpin module.
-        system: Its System, held so that the camera stays on the list.
         pointer: The initialised CameraPtr.
         identity: Who it is.
         role: Which stream it delivers.
 
     """
 
-    def __init__(self, spin: Any, system: Any, pointer: Any, identity: CameraIdentity, role: Role) -> None:
+    def __init__(self, spin: Any, pointer: Any, identity: CameraIdentity, role: Role) -> None:
         self.role = role
-        self._spin, self._system, self._pointer = spin, system, pointer
+        self._spin, self._pointer = spin, pointer
         self._identity = identity
         self._nodes = Nodes(spin, pointer.GetNodeMap(), f"camera {identity.serial}")
         self._host = Nodes(spin, pointer.GetTLStreamNodeMap(), f"stream of camera {identity.serial}")
@@ -125,6 +124,7 @@ class Grasshopper3:
             raise CameraSettingError(
                 f"camera {self._identity.serial} is streaming; stop it before configuring"
             )
+        self._nodes.refresh()
         applied, self._chunks = apply_settings(self._nodes, self._host, settings)
         self._expected = expected_values(self._nodes, settings, applied)
         self._settings = settings
@@ -162,11 +162,11 @@ class Grasshopper3:
             self._pointer.BeginAcquisition()
         except self._spin.SpinnakerException as error:
             if error_code(error) in GONE - {_NO_BUFFERS}:
-                raise self._failed(error, "cannot start its stream") from error
+                raise self._failed(error, "cannot start its stream") from unpinned(error)
             raise CameraError(
                 f"camera {self._identity.serial} cannot start its stream, often because usbfs_memory_mb is "
                 f"below 1000: {error}"
-            ) from error
+            ) from unpinned(error)
         self._streaming = True
         self._lost = 0
 
@@ -185,7 +185,7 @@ class Grasshopper3:
             image = self._pointer.GetNextImage(timeout_ms, 0)
         except spin.SpinnakerException as error:
             if error_code(error) != _TIMEOUT:
-                raise self._failed(error, "failed to deliver a frame") from error
+                raise self._failed(error, "failed to deliver a frame") from unpinned(error)
             image = None
         if image is None:
             # The client's block runs outside the handler, or every error in it would carry the time-out.
@@ -216,7 +216,9 @@ class Grasshopper3:
             self._pointer.EndAcquisition()
         except self._spin.SpinnakerException as error:
             if error_code(error) not in GONE:
-                raise CameraError(f"camera {self._identity.serial} cannot end its stream: {error}") from error
+                raise CameraError(
+                    f"camera {self._identity.serial} cannot end its stream: {error}"
+                ) from unpinned(error)
 
     def close(self) -> None:
         """Give the camera back. Safe to call twice."""
@@ -225,19 +227,26 @@ class Grasshopper3:
         with suppress(CameraError):
             # A camera that has left cannot say it any more.
             self.counters()
-        self.stop()
+        try:
+            self.stop()
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
         pointer, self._pointer = self._pointer, None
         try:
             if pointer.IsInitialized():
                 pointer.DeInit()
         except self._spin.SpinnakerException as error:
             if error_code(error) not in GONE:
-                raise CameraError(f"camera {self._identity.serial} cannot be given back: {error}") from error
+                raise CameraError(
+                    f"camera {self._identity.serial} cannot be given back: {error}"
+                ) from unpinned(error)
         finally:
             # Any reference left makes Spinnaker refuse to release the system (-1004).
             self._nodes.drop()
             self._host.drop()
-            self._system = None
+            del pointer
 
     # -- while streaming ------------------------------------------------------------------------------
 
@@ -245,13 +254,14 @@ class Grasshopper3:
         """Timestamp, latched between two looks at the host's clock; the quickest of some tries."""
         nodes = self._nodes
         name = "TimestampLatchValue" if nodes.exists("TimestampLatchValue") else "Timestamp"
+        tick = nodes.optional_integer("TimestampIncrement")
         readings = []
         for _ in range(_LATCHES):
             before = time.monotonic_ns()
             nodes.execute("TimestampLatch")
             after = time.monotonic_ns()
             readings.append(
-                ClockReading(nodes.integer(name), (before + after) // 2, (after - before + 1) // 2)
+                ClockReading(nodes.integer(name), (before + after) // 2, (after - before + 1) // 2, tick)
             )
         return min(readings, key=lambda reading: reading.error_ns)
 
@@ -277,6 +287,7 @@ class Grasshopper3:
 
     def settled_white_balance(self) -> tuple[Applied, Applied] | None:
         """Both ratios once the camera has found them; None while it still looks."""
+        self._nodes.refresh()
         if self._nodes.symbol("BalanceWhiteAuto") != "Off":
             return None
         self._expected["BalanceWhiteAuto"] = "Off"
@@ -324,6 +335,7 @@ class Grasshopper3:
 
     def region(self) -> tuple[int, int, int, int]:
         """OffsetX, OffsetY, Width and Height as they are now [px]."""
+        self._nodes.refresh()
         offset_x, offset_y, width, height = (
             self._nodes.integer(n) for n in ("OffsetX", "OffsetY", "Width", "Height")
         )
@@ -331,10 +343,12 @@ class Grasshopper3:
 
     def picture_features(self) -> dict[str, str]:
         """What else changes the picture; see `Camera.picture_features`."""
+        self._nodes.refresh()
         return picture_features(self._nodes)
 
     def deviations(self) -> tuple[str, ...]:
         """Features that no longer have the value that `configure` or a later change gave them."""
+        self._nodes.refresh()
         found = []
         for name, wanted in self._expected.items():
             now: float | str

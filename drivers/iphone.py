@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers._clip_audio import ClipAudio, ClipSound, read_audio, read_sound
-from drivers._clip_colour import ColourConverter, is_hdr, pose_of
+from drivers._clip_colour import ColourConverter, is_hdr, is_interlaced, pose_of
 from drivers._clip_decoder import ClipDecoder
 from drivers._clip_index import ClipIndex, build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
@@ -42,8 +42,7 @@ class VideoClip:
         index = build_index(path)
         self._decoder = ClipDecoder(path, index)
         try:
-            first = self._decoder.decodable(_FIRST_FRAMES)
-            if index.suspicious or first != sorted(first):
+            if index.suspicious or self._comes_otherwise(self._decoder.decodable(_FIRST_FRAMES)):
                 index = self._reread(index)
             self._index = index
             picture = self._decoder.read(0)
@@ -54,8 +53,8 @@ class VideoClip:
         pose = pose_of(picture)
         self._size = pose.size(picture)
         self._pixel_aspect = 1 / index.pixel_aspect if pose.turns % 2 else index.pixel_aspect
-        self._hdr = is_hdr(picture)
-        self._colour = ColourConverter(pose)
+        self._hdr, self._interlaced = is_hdr(picture), is_interlaced(picture)
+        self._colour = ColourConverter(pose, picture)
         self._ahead = ReadAhead(self._picture, len(index.pts))
 
     def assume_capture_factor(self, factor: float) -> None:
@@ -69,6 +68,16 @@ class VideoClip:
             raise SourceError(f"{self._path}: a capture factor of {factor:g} is impossible; give 1 or more")
         self._capture_factor = factor
         self._times = np.rint(self._index.times_ns / factor).astype(np.int64)
+
+    def _comes_otherwise(self, first: list[int]) -> bool:
+        """Whether the first frames that decode say that the packets are not the frames, one by one.
+
+        So it is where a clip begins in the middle of a group of pictures, or where each field of a frame
+        has a packet. Single damaged frames are no such sign.
+        """
+        if first != sorted(first) or first[:1] != [0]:
+            return True
+        return first != list(range(len(first))) and self._decoder.damaged_packets == 0
 
     def _reread(self, index: ClipIndex) -> ClipIndex:
         """Decode the whole file once: what comes out, in the order in which it comes, are its frames."""
@@ -165,6 +174,11 @@ class VideoClip:
     def hdr(self) -> bool:
         """Whether the file is HDR (HLG or PQ); `read` brings it to BT.709 display colours."""
         return self._hdr
+
+    @property
+    def interlaced(self) -> bool:
+        """Whether the file says that the lines of each frame were taken at two moments."""
+        return self._interlaced
 
     @property
     def pixel_aspect(self) -> Fraction:

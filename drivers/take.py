@@ -24,7 +24,14 @@ from drivers._take_metadata import (
     TriggerMetadata,
 )
 from drivers._take_stream import TakeStream
-from drivers._take_writer import DONE_NAME, METADATA_NAME, TakeWriter, remove_empty_take, write_clip_take
+from drivers._take_writer import (
+    DONE_NAME,
+    INDEX_NAME,
+    METADATA_NAME,
+    TakeWriter,
+    remove_empty_take,
+    write_clip_take,
+)
 from drivers.errors import TakeError
 from drivers.frame import Role
 from drivers.iphone import open_clip
@@ -151,6 +158,13 @@ class Take:
     def metadata(self) -> TakeMetadata:
         """What take.json says."""
         return self._metadata
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files and folders that are as they were as long as the take is: frames change none without them."""
+        places = [Path(self.stream(role).info.name) for role in Role]
+        indexes = [place / INDEX_NAME for place in places if place.is_dir()]
+        return (self._path, self._path / METADATA_NAME, self._path / DONE_NAME, *places, *indexes)
 
     @property
     def recovered(self) -> bool:

@@ -113,7 +113,8 @@ class TriggerPlan:
                 f"Output of the divider, {self.hsr_fps:g} pulses per second -> HSR camera {pin}.\n"
                 f"Ground of the divider -> pin 5 (GND) of the LSR camera and {ground} of the HSR camera.\n"
                 f"The HSR camera sees the {edge} edge: let the divider give it together with the exposure "
-                "that it counts.\n"
+                "that it counts, as a pulse shorter than the HSR camera's exposure; a square wave makes the "
+                "camera run by itself.\n"
                 "The program arms the HSR camera first and then lets the LSR camera run."
             )
         return (
@@ -123,6 +124,8 @@ class TriggerPlan:
             f"Ground of both outputs -> {ground} of each camera's 8-pin connector.\n"
             f"Both cameras see the {edge} edge; "
             "use the same kind of line on both, because opto inputs are late by some tens of microseconds.\n"
+            "Each pulse must be shorter than the shortest exposure: with its input still active at the end "
+            "of one, a camera takes the next frame at once.\n"
             "Start both cameras before the first pulse; stop the pulses first at the end."
         )
 
@@ -227,7 +230,12 @@ def judge_rate(role: Role, seen_hz: float, planned: Mapping[Role, float]) -> str
             f"{seen}, half of the planned {wanted:g}: shorten the exposure or the region, or set the box "
             "to the plan"
         )
-    return f"{seen} instead of {wanted:g}; set the box to the plan, or the plan to the box"
+    if seen_hz > wanted:
+        hint = "make the pulses shorter than the exposure, "
+    else:
+        # Pulses that come while the camera still reads begin late, and some of them never.
+        hint = "use fewer rows, " if seen_hz > wanted / 2 else ""
+    return f"{seen} instead of {wanted:g}; {hint}set the box to the plan, or the plan to the box"
 
 
 class PulseSource(Protocol):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.commands._common import JsonOption, emit, progress_bar, say
+from app.errors import AppError
 
 
 def command(
@@ -26,10 +27,10 @@ def command(
         say(f"{mark[finding.state]}  {finding.subject}: {finding.text}", quiet=json)
         if finding.advice:
             say(f"         -> {finding.advice}", quiet=json)
-    problems = sum(finding.state == "problem" for finding in findings)
+    problems = [finding.subject for finding in findings if finding.state == "problem"]
     emit(
         {
-            "problems": problems,
+            "problems": len(problems),
             "findings": [
                 {"subject": f.subject, "state": f.state, "text": f.text, "advice": f.advice} for f in findings
             ],
@@ -37,4 +38,4 @@ def command(
         as_json=json,
     )
     if problems:
-        raise typer.Exit(1)
+        raise AppError(f"{len(problems)} of {len(findings)} checks found a problem: {', '.join(problems)}")

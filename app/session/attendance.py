@@ -20,6 +20,8 @@ from drivers.ring_buffer import RingBuffer
 _STEP_S = 5.0
 """When a camera that came back and has not shown which pulses it follows is worth an alarm [s]."""
 _LOOK_EVERY_S = 0.5
+_LOOK_LATER_S = 5.0
+"""Looking reads the take's index, that of an hour in a tenth of a second [s]."""
 _ENDS = 64
 
 
@@ -112,7 +114,8 @@ class Attendance:
         """
         told: list[Alarm] = []
         now = time.monotonic()
-        if now - self._looked < _LOOK_EVERY_S:
+        hurried = any(late < math.inf for late in self._seeking.values())
+        if now - self._looked < (_LOOK_EVERY_S if hurried else _LOOK_LATER_S):
             return told
         for role, late in tuple(self._seeking.items()):
             shift = self._find_shift(role, trigger)

@@ -323,8 +323,11 @@ class Crew:
     def let_go(self, role: Role) -> None:
         """Close a camera that gave up; the other one is not touched."""
         channel = self.channel(role)
-        channel.join()
-        channel.camera.close()
+        # Whatever it says: it has left, and only one that is let go of is looked for.
+        with suppress(DriverError):
+            channel.join()
+        with suppress(DriverError):
+            channel.camera.close()
 
     def reopen(self, role: Role) -> Channel:
         """Open one camera again by its serial number and give it its settings back.

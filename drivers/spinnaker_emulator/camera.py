@@ -52,12 +52,12 @@ class Device:
     ) -> None:
         self.world, self.serial, self.role = world, serial, role
         self.clock, self.wiring = clock, wiring
-        self.nodes = NodeState(table)
+        self.nodes = NodeState(table, caching=True)
         self.transport = NodeState(gs3.transport_table(serial, str(self.nodes.raw("DeviceModelName"))))
         self.host = NodeState(gs3.stream_table())
         self.stream: Stream | None = None
         self.shots: OrderedDict[int, Shot] = OrderedDict()
-        self.initialized = False
+        self.initialized = self.initialized_when_pulled = False
         self.plugged = True
         self.generation = 0
         self.faults = Faults()
@@ -98,7 +98,9 @@ class Device:
                 self.world.keeper.changed.notify_all()
 
     def _latch(self) -> None:
-        reading = self.clock.reading(self.world.keeper.now_ns())
+        # The clock is read in whole ticks, other than the frames' time stamps.
+        tick = int(self.nodes.raw("TimestampIncrement")) if "TimestampIncrement" in self.nodes.specs else 1
+        reading = self.clock.reading(self.world.keeper.now_ns()) // tick * tick
         for name in ("Timestamp", "TimestampLatchValue"):
             if name in self.nodes.specs:
                 self.nodes.force(name, reading)
@@ -137,7 +139,7 @@ class Device:
                 self.end()
             self.generation += 1
             self._references = 0
-            self.initialized = False
+            self.initialized_when_pulled, self.initialized = self.initialized, False
             self.nodes.reset()
             self.host.reset()
 
@@ -184,8 +186,8 @@ class Device:
             self.world.keeper.changed.notify_all()
 
 
-def fetch(stream: Stream, world: World, timeout_ms: int) -> Arrival:
-    """Wait for the next frame.
+def fetch(stream: Stream, world: World, timeout_ms: int, removal: ErrorCode | None = None) -> Arrival:
+    """Wait for the next frame; `removal` is the code when the camera has left meanwhile.
 
     Raises:
         SpinnakerException: -1011 when none came in time, -1012 when the acquisition ended meanwhile.
@@ -196,7 +198,7 @@ def fetch(stream: Stream, world: World, timeout_ms: int) -> Arrival:
         while True:
             if not stream.open:
                 text = "Device has been disconnected." if stream.gone else "Stream has been aborted."
-                raise SpinnakerException(text, ErrorCode.ABORT)
+                raise SpinnakerException(text, (stream.gone and removal) or ErrorCode.ABORT)
             arrival = stream.take()
             if arrival is not None:
                 return arrival
@@ -225,7 +227,8 @@ class CameraPtr:
         if self._device is None:
             raise SpinnakerException("Camera pointer is not valid", ErrorCode.INVALID_HANDLE)
         if not self.IsValid():
-            raise SpinnakerException("Camera has been removed from the list.", ErrorCode.INVALID_ADDRESS)
+            code = self._device.faults.removal or ErrorCode.INVALID_ADDRESS
+            raise SpinnakerException("Camera has been removed from the list.", code)
         return self._device
 
     def _ready(self) -> Device:
@@ -255,7 +258,11 @@ class CameraPtr:
         return device is not None and device.plugged and device.generation == self._generation
 
     def IsInitialized(self) -> bool:
-        return self._device is not None and self.IsValid() and self._device.initialized
+        # It says so of a camera that has left, too: https://github.com/samuelpowell/Spinnaker.jl/pull/74.
+        device = self._device
+        if device is None:
+            return False
+        return device.initialized if self.IsValid() else device.initialized_when_pulled
 
     def IsStreaming(self) -> bool:
         return self._device is not None and self.IsValid() and self._device.stream is not None
@@ -276,6 +283,8 @@ class CameraPtr:
                 "Failed to open device handle. The device is controlled by another application.",
                 ErrorCode.ACCESS_DENIED,
             )
+        if not device.initialized:
+            device.nodes.invalidate()
         device.initialized = True
 
     def DeInit(self) -> None:
@@ -306,7 +315,7 @@ class CameraPtr:
         stream = device.stream
         if stream is None:
             raise SpinnakerException("Camera is not streaming.", ErrorCode.NOT_INITIALIZED)
-        arrival = fetch(stream, device.world, min(grab_timeout, _LONGEST_WAIT_MS))
+        arrival = fetch(stream, device.world, min(grab_timeout, _LONGEST_WAIT_MS), device.faults.removal)
         device.remember(arrival)
         return stream.paint(arrival)
 

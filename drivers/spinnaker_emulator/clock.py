@@ -121,6 +121,7 @@ class TriggerBox:
         divider: How many exposures of the fast camera make one pulse of the slow line.
         divider_phase: Where the divider stands: exposures before its first pulse.
         before_start: Told rate and ratio before the first pulse.
+        pulse_us: How long each pulse lasts [us].
 
     """
 
@@ -132,6 +133,7 @@ class TriggerBox:
         self.divider_phase = 3
         self.runs: list[PulseRun] = []
         self.before_start: list[Callable[[float, int], None]] = []
+        self.pulse_us = 5.0
 
     @property
     def counts_pulses(self) -> bool:
@@ -195,6 +197,16 @@ class TriggerBox:
                 ticks = given if run.ticks is None else min(given, run.ticks)
                 self.runs[-1] = replace(run, ticks=ticks)
             self._keeper.changed.notify_all()
+
+    def holds(self, time_ns: int, *, slow: bool) -> bool:
+        """Whether a pulse is on the slow or the fast line at a moment of virtual time [ns]."""
+        if not self.runs:
+            return False
+        run = self.runs[-1]
+        divider = run.ratio if slow else 1
+        pulse = (run.ticks_until(time_ns) - 1 - (run.phase if slow else 0)) // divider
+        began = run.time_of(pulse, divider) if pulse >= 0 else None
+        return began is not None and time_ns - began < self.pulse_us * 1000
 
     def ticks_given(self) -> int | None:
         """Ticks on the fast line in the last run."""

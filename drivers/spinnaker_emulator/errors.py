@@ -8,6 +8,7 @@ from enum import IntEnum
 class ErrorCode(IntEnum):
     """Values of Spinnaker's `Error` enumeration that the emulator can raise."""
 
+    ERROR = -1001
     NOT_INITIALIZED = -1002
     NOT_IMPLEMENTED = -1003
     RESOURCE_IN_USE = -1004
@@ -22,6 +23,8 @@ class ErrorCode(IntEnum):
     NOT_AVAILABLE = -1014
     INVALID_ADDRESS = -1015
     PARSING_CHUNK_DATA = -1018
+    REMOVED = -1024
+    """What Spinnaker 4 says of a camera that has left."""
     GENICAM_INVALID_ARGUMENT = -2001
     GENICAM_OUT_OF_RANGE = -2002
     GENICAM_ACCESS = -2006

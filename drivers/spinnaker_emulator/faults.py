@@ -9,6 +9,8 @@ from drivers.frame import Image
 from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 from drivers.spinnaker_emulator.image import Header
 
+_CYCLE_TIMER_NS = 128 * 10**9
+
 
 @dataclass(slots=True, eq=False)
 class Faults:
@@ -31,8 +33,14 @@ class Faults:
         id_bits: Width of the frame counter; it wraps to 0.
         timestamp_step_ns: Resolution of the time stamps [ns].
         jitter_ns: Time stamps are off by up to this much, in a fixed pattern [ns].
+        ahead_frames: Frame ids whose time stamps come out 128 s ahead. The seconds of a GS3's cycle timer
+            wrap after 128 s, and a frame just before that was seen with the next turn's stamp: "Hardware
+            quirks" in CLAUDE.md of https://github.com/NeLy-EPFL/octacam.
         refuse_buffers: BeginAcquisition fails as with too little usbfs memory.
         held_elsewhere: Init fails as while another program has the camera.
+        removal: Code of every call once the cable was pulled; None for what the call itself would say. Of
+            Spinnaker 4 it is -1024: docs/incident_20260403_oom_crash.md of
+            https://github.com/BCM-Neurosurgery/MultiCameraTracking.
 
     """
 
@@ -50,14 +58,18 @@ class Faults:
     id_bits: int = 64
     timestamp_step_ns: int = 1
     jitter_ns: int = 0
+    ahead_frames: set[int] = field(default_factory=set)
     refuse_buffers: bool = False
     held_elsewhere: bool = False
+    removal: ErrorCode | None = None
 
     def stamp(self, reading_ns: int, frame_id: int) -> int:
         """A clock reading as the camera puts it on a frame [ns]."""
         if self.jitter_ns:
             # The golden ratio spreads the pattern evenly without a random generator.
             reading_ns += round((frame_id * 0.6180339887 % 1.0 - 0.5) * 2 * self.jitter_ns)
+        if frame_id in self.ahead_frames:
+            reading_ns += _CYCLE_TIMER_NS
         return reading_ns // self.timestamp_step_ns * self.timestamp_step_ns
 
     def as_sent(self, pixels: Image, header: Header) -> tuple[Image, Header]:

@@ -147,7 +147,7 @@ def device_table(serial: str, model: str = "Grasshopper3 GS3-U3-51S5C") -> tuple
             locked_if=f"{_TRIGGERED} or AcquisitionFrameRateEnabled == 0 or AcquisitionFrameRateAuto != 0",
         ),
         choice("TriggerSelector", "FrameStart", symbols("FrameStart", "ExposureActive"), category=acq),
-        choice("TriggerMode", "Off", symbols("Off", "On"), category=acq),
+        choice("TriggerMode", "Off", symbols("Off", "On"), selector="TriggerSelector", category=acq),
         command("TriggerSoftware", category=acq, hidden_if="TriggerMode == 0 or TriggerSource != 16"),
         choice("TriggerSource", "Line0", (("Software", 16), *_LINES), category=acq),
         choice("TriggerActivation", "FallingEdge", symbols("FallingEdge", "RisingEdge"), category=acq),

@@ -17,6 +17,7 @@ from drivers.frame import PixelFormat
 from drivers.packing import unpack
 from drivers.spinnaker_emulator.errors import ErrorCode, SpinnakerException
 from drivers.spinnaker_emulator.gs3 import PIXEL_FORMATS
+from drivers.spinnaker_emulator.nodemap import NodeState
 
 # PySpin's spelling (N802) is the interface emulated here; docstrings stay with the idea of each class.
 # ruff: noqa: N802, D102
@@ -67,6 +68,14 @@ class Header:
     def complete(self) -> bool:
         """Whether nothing was lost on the way."""
         return self.status == STATUS_OK
+
+
+def enabled_chunks(nodes: NodeState) -> frozenset[str] | None:
+    """Names of the chunks that the camera adds to its images; None where it adds none."""
+    if not nodes.raw("ChunkModeActive"):
+        return None
+    numbers = nodes.entries("ChunkSelector")
+    return frozenset(name for name, number in numbers.items() if nodes.raw("ChunkEnable", number))
 
 
 class ChunkData:

@@ -121,9 +121,9 @@ def build(instance: system.System) -> types.ModuleType:
         """PySpin.System: only GetInstance() makes sense on the class."""
 
         @staticmethod
-        def GetInstance() -> system.System:  # noqa: N802
-            """Return the singleton."""
-            return instance
+        def GetInstance() -> system.SystemPtr:  # noqa: N802
+            """Return a reference to the singleton."""
+            return system.SystemPtr(instance)
 
     exported: dict[str, Any] = {
         "System": System,

@@ -16,6 +16,8 @@ from drivers.spinnaker_emulator.specs import Access, Kind, NodeSpec, Scalar, eva
 
 Key = tuple[str, int]
 
+_NEVER_KEPT = frozenset({"TLParamsLocked", "Timestamp", "TimestampLatchValue"})
+
 
 class _Numbers(Mapping[str, float]):
     """What formulas see: every node's value as a number."""
@@ -39,10 +41,15 @@ class NodeState:
     Args:
         specs: The table.
         lock: Shared with whoever else changes the device's state.
+        caching: Keep what a client has read or written, as GenApi does for every register that is not marked
+            otherwise (https://docs.baslerweb.com/cpp/struct_gen_api_1_1_i_node.html): what the device
+            changes by itself is not seen, nor that it has left, until the client invalidates the nodes.
 
     """
 
-    def __init__(self, specs: tuple[NodeSpec, ...], lock: threading.RLock | None = None) -> None:
+    def __init__(
+        self, specs: tuple[NodeSpec, ...], lock: threading.RLock | None = None, *, caching: bool = False
+    ) -> None:
         self.specs: dict[str, NodeSpec] = {spec.name: spec for spec in specs}
         self.lock = lock or threading.RLock()
         self.on_write: list[Callable[[str], None]] = []
@@ -54,11 +61,18 @@ class NodeState:
         self._numbers = _Numbers(self)
         self.unplugged = False
         self._values: dict[Key, Scalar] = {}
+        self._caching = caching
+        self._kept: dict[Key, Scalar] = {}
         self.reset()
 
     def reset(self) -> None:
         """Factory values everywhere (UserSetLoad of the default set)."""
         self._values = {(name, 0): spec.value for name, spec in self.specs.items()}
+
+    def invalidate(self, name: str | None = None) -> None:
+        """Ask the device again when the client reads this feature next, or any."""
+        with self.lock:
+            self._kept = {key: value for key, value in self._kept.items() if name not in (None, key[0])}
 
     def snapshot(self) -> dict[Key, Scalar]:
         """All values, as UserSetSave keeps them."""
@@ -121,13 +135,23 @@ class NodeState:
 
         """
         with self.lock:
+            key = self._key(self.specs[name])
+            if key in self._kept:
+                return self._kept[key]
             self._need_device()
             if self.before_read is not None:
                 self.before_read(name)
             mode = self.access(name)
             if mode not in (Access.RO, Access.RW):
                 raise access_error(name, call, "available" if mode in (Access.NA, Access.NI) else "readable")
-            return self.raw(name)
+            value = self.raw(name)
+            self._keep(key, value)
+            return value
+
+    def _keep(self, key: Key, value: Scalar) -> None:
+        spec = self.specs[key[0]]
+        if self._caching and not (spec.computed or spec.name in _NEVER_KEPT or spec.name in self.live):
+            self._kept[key] = value
 
     def write(self, name: str, value: Scalar, call: str = "SetValue") -> None:
         """Write as the client does: access, type, range and increment are checked.
@@ -148,7 +172,9 @@ class NodeState:
     def store(self, name: str, value: Scalar) -> None:
         """Take a value that GenApi has checked, with what the device itself changes because of it."""
         with self.lock:
-            self._values[self._key(self.specs[name])] = value
+            key = self._key(self.specs[name])
+            self._values[key] = value
+            self._keep(key, value)
             self._clip_dependents(name)
         for listener in tuple(self.on_write):
             listener(name)
@@ -166,6 +192,8 @@ class NodeState:
         action = self.on_command.get(name)
         if action is not None:
             action()
+        # The description of a camera says what its commands change.
+        self.invalidate()
 
     def _need_device(self) -> None:
         if self.unplugged:
@@ -234,3 +262,4 @@ class NodeState:
                     continue
                 if not low <= value <= high:
                     self._values[self._key(spec)] = min(max(value, low), high)
+                    self.invalidate(name)

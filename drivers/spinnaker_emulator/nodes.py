@@ -77,7 +77,7 @@ class IValue:
         self._features.on_write.remove(handle)
 
     def InvalidateNode(self) -> None:
-        self._features.specs.get(self._name)
+        self._features.invalidate(self._name)
 
     def ToString(self) -> str:
         value = self._features.read(self._name, "ToString")
@@ -340,7 +340,7 @@ class NodeMap:
         return len(self._state.specs)
 
     def InvalidateNodes(self) -> None:
-        self._state.specs.keys()
+        self._state.invalidate()
 
     def Poll(self, elapsed_ms: int) -> None:
         del elapsed_ms

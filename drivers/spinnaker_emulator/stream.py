@@ -8,11 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from drivers.frame import Image, PixelFormat, Role
-from drivers.spinnaker_emulator import painter, sensor
+from drivers.spinnaker_emulator import painter
+from drivers.spinnaker_emulator.balance import BLUE, RED, balance_step
 from drivers.spinnaker_emulator.clock import CameraClock, PulseRun
 from drivers.spinnaker_emulator.faults import Faults
 from drivers.spinnaker_emulator.gs3 import ROW_TIME_US
-from drivers.spinnaker_emulator.image import STATUS_MISSING_PACKETS, STATUS_OK, Header, ImagePtr
+from drivers.spinnaker_emulator.image import (
+    STATUS_MISSING_PACKETS,
+    STATUS_OK,
+    Header,
+    ImagePtr,
+    enabled_chunks,
+)
 from drivers.spinnaker_emulator.left_on import alter
 from drivers.spinnaker_emulator.loop import PictureLoop
 from drivers.spinnaker_emulator.nodemap import NodeState
@@ -23,8 +30,6 @@ from drivers.spinnaker_emulator.world import World
 
 _LEAD_SLOW_PERIODS = 2
 _OUTPUT = 2  # entry of LineSelector: Line2, the one that is wired to the divider
-_RED, _BLUE = 0, 1  # entries of BalanceRatioSelector
-_SETTLED = 0.01  # a step of the white balance below this part is the last
 _UNLIMITED_RATE = 30.0
 """Frames per second of a free-running camera whose rate nobody set, as long as its region allows them."""
 
@@ -84,7 +89,7 @@ class Stream:
         self._binning = binning
         self._format = PixelFormat(str(nodes.raw("PixelFormat")))
         self._readout_ns = round((self._height * binning * ROW_TIME_US + 50) * 1000)
-        self._chunks = _enabled_chunks(nodes)
+        self._chunks = enabled_chunks(nodes)
         count = int(host.number("StreamBufferCountManual"))
         self._buffers: list[Image | None] = [None] * count
         self._free = deque(range(count))
@@ -97,6 +102,7 @@ class Stream:
         self._next_id = 0
         self._pulses_seen = 0
         self._exposure_end = self._readout_end = -(2**62)
+        self._again_ns: int | None = None
         self.fetched = 0
         self.lost = 0
         self.incomplete = 0
@@ -132,6 +138,8 @@ class Stream:
         line = self._nodes.entries("LineSelector").get(source)
         if source not in self._wiring.inputs or self._nodes.raw("LineMode", line) == "Output":
             return None
+        if self._again_ns is not None:
+            return self._again_ns
         runs = self._world.box.runs
         while self._run_index < len(runs):
             run = runs[self._run_index]
@@ -183,29 +191,47 @@ class Stream:
         now = self._world.keeper.now_ns()
         self._software.append(max(now, self._exposure_end, self._readout_end))
 
+    def _retrigger(self, exposure_us: float) -> None:
+        """A pulse that outlasts the exposure is taken for the next one, as soon as the sensor is ready.
+
+        Measured on a GS3: "Hardware quirks" in CLAUDE.md of https://github.com/NeLy-EPFL/octacam.
+        """
+        nodes, end = self._nodes, self._exposure_end
+        waits = self.triggered and nodes.raw("TriggerSource") != "Software"
+        if waits and nodes.raw("TriggerOverlap") == "ReadOut":
+            held = self._world.box.holds(end, slow=self._wiring.slow)
+            self._again_ns = max(end, self._readout_end - round(exposure_us * 1000)) if held else None
+
     def _consume(self) -> None:
         if self.triggered and self._nodes.raw("TriggerSource") == "Software":
             self._software.popleft()
+        elif self._again_ns is not None:
+            self._again_ns = None
         else:
             self._pulse += 1
 
     # -- exposures ------------------------------------------------------------------------------------
 
     def _expose(self, at_ns: int) -> Shot | None:
-        """Take the pulse; None when the sensor was busy and ignored it."""
+        """Take the pulse; None when the sensor was busy and ignored it.
+
+        With overlap it is ignored during an exposure only; during a read-out the exposure begins so late that
+        it ends with it: https://www.manualslib.com/manual/1790613/Flir-Grasshopper-3-Series.html?page=59.
+        """
         exposure_us = self._nodes.number("ExposureTime")
-        end = at_ns + round(exposure_us * 1000)
         overlap = not self.triggered or self._nodes.raw("TriggerOverlap") == "ReadOut"
-        busy = at_ns < self._exposure_end or (end if overlap else at_ns) < self._readout_end
-        if busy:
+        if at_ns < (self._exposure_end if overlap else self._readout_end):
             return None
-        self._exposure_end = end
-        self._readout_end = end + self._readout_ns
+        exposure_ns = round(exposure_us * 1000)
+        at_ns = max(at_ns, self._readout_end - exposure_ns)
+        self._exposure_end = at_ns + exposure_ns
+        self._readout_end = self._exposure_end + self._readout_ns
+        self._retrigger(exposure_us)
         return self._shot(at_ns, exposure_us)
 
     def _shot(self, at_ns: int, exposure_us: float) -> Shot:
         number = self._nodes.number
-        red, blue = (float(self._nodes.raw("BalanceRatio", colour)) for colour in (_RED, _BLUE))
+        red, blue = (float(self._nodes.raw("BalanceRatio", colour)) for colour in (RED, BLUE))
         exposure = Exposure(exposure_us, number("Gain"), number("BlackLevel"), red, blue)
         binning = self._binning
         region = Region(
@@ -325,22 +351,9 @@ class Stream:
             # Packets that never came leave the buffer as it was; here, without light.
             out[out.shape[0] * 2 // 3 :] = 0
         if self._nodes.raw("BalanceWhiteAuto") == "Once":
-            self._balance(arrival.shot, out)
+            balance_step(self._nodes, arrival.shot, out)
         self.fetched += 1
         return ImagePtr(*self._faults.as_sent(out, arrival.header), arrival.slot, self.release)
-
-    def _balance(self, shot: Shot, picture: Image) -> None:
-        """One step of what the camera does by itself while BalanceWhiteAuto is Once, until it has settled."""
-        found = sensor.grey_world(picture, shot.exposure, shot.pixel_format)
-        if found is None:
-            return
-        low, high, _ = self._nodes.limits("BalanceRatio")
-        ratios = [min(max(ratio, low), high) for ratio in found]
-        for colour, ratio in zip((_RED, _BLUE), ratios, strict=True):
-            self._nodes.force("BalanceRatio", ratio, colour)
-        before = (shot.exposure.red, shot.exposure.blue)
-        if all(abs(now / old - 1) < _SETTLED for now, old in zip(ratios, before, strict=True)):
-            self._nodes.force("BalanceWhiteAuto", "Off")
 
     def _buffer(self, slot: int) -> Image:
         out = self._buffers[slot]
@@ -391,10 +404,3 @@ class Stream:
             self._world.box.stop()
         self.open = False
         self._ready.clear()
-
-
-def _enabled_chunks(nodes: NodeState) -> frozenset[str] | None:
-    if not nodes.raw("ChunkModeActive"):
-        return None
-    numbers = nodes.entries("ChunkSelector")
-    return frozenset(name for name, number in numbers.items() if nodes.raw("ChunkEnable", number))

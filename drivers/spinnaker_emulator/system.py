@@ -16,6 +16,8 @@ from drivers.spinnaker_emulator.specs import Kind, fixed
 # PySpin's spelling (N802) is the interface emulated here; docstrings stay with the idea of each class.
 # ruff: noqa: N802, D102
 
+_STILL_HELD = "Can't clear a camera because something still holds a reference to the camera"
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryVersion:
@@ -62,9 +64,12 @@ class SystemEventHandler(EventHandler):
 class CameraList:
     """What GetCameras() returns."""
 
-    def __init__(self, cameras: list[CameraPtr], quick: dict[str, Kind]) -> None:
+    def __init__(
+        self, cameras: list[CameraPtr], quick: dict[str, Kind], *, refuses_to_clear: bool = False
+    ) -> None:
         self._cameras = cameras
         self._quick = quick
+        self._refuses_to_clear = refuses_to_clear
 
     def GetSize(self) -> int:
         return len(self._cameras)
@@ -94,6 +99,8 @@ class CameraList:
         self._cameras = self._cameras + other._cameras
 
     def Clear(self) -> None:
+        if self._refuses_to_clear and any(camera.IsInitialized() for camera in self._cameras):
+            raise SpinnakerException(_STILL_HELD, ErrorCode.RESOURCE_IN_USE)
         self._cameras = []
 
     def __len__(self) -> int:
@@ -167,6 +174,9 @@ class System:
 
     Attributes:
         failing_lists: How often the bus still cannot be searched.
+        lists_refuse_to_clear: Lists are not cleared while one of their cameras is in use, as
+            https://github.com/NeLy-EPFL/octacam met it (src/octacam/cameras/flir.py).
+        aborted: What the real library would have ended the process with.
 
     """
 
@@ -177,6 +187,19 @@ class System:
         self._pointers: weakref.WeakSet[CameraPtr] = weakref.WeakSet()
         self._known = [d.serial for d in devices if d.plugged]
         self.failing_lists = 0
+        self.lists_refuse_to_clear = False
+        self.references = 0
+        self.aborted: list[str] = []
+
+    def let_go(self) -> None:
+        """A reference died; with the last one the library is released, in a destructor.
+
+        An error there is `terminate called after throwing an instance of 'Spinnaker::Exception'`:
+        https://github.com/jbhunt/parallel-pyspin/issues/3.
+        """
+        self.references -= 1
+        if self.references == 0 and self.IsInUse():
+            self.aborted.append(f"Spinnaker: {_STILL_HELD} [{int(ErrorCode.RESOURCE_IN_USE)}]")
 
     def pointer(self, device: Device) -> CameraPtr:
         """A new CameraPtr that counts as a reference."""
@@ -197,7 +220,11 @@ class System:
         if self.failing_lists:
             self.failing_lists -= 1
             raise SpinnakerException("Could not enumerate devices.", ErrorCode.IO)
-        return CameraList([self.pointer(d) for d in self.devices if d.plugged], self._quick)
+        return CameraList(
+            [self.pointer(d) for d in self.devices if d.plugged],
+            self._quick,
+            refuses_to_clear=self.lists_refuse_to_clear,
+        )
 
     def GetInterfaces(self, update: bool = True) -> InterfaceList:
         del update
@@ -228,7 +255,32 @@ class System:
 
     def ReleaseInstance(self) -> None:
         if self.IsInUse():
-            raise SpinnakerException(
-                "Can't clear a camera because something still holds a reference to the camera",
-                ErrorCode.RESOURCE_IN_USE,
-            )
+            raise SpinnakerException(_STILL_HELD, ErrorCode.RESOURCE_IN_USE)
+
+
+class SystemPtr:
+    """What System.GetInstance() returns: a reference, which has all that the System has.
+
+    Args:
+        instance: The System.
+
+    """
+
+    def __init__(self, instance: System) -> None:
+        self._instance = instance
+        instance.references += 1
+        self._finalizer = weakref.finalize(self, instance.let_go)
+        self._finalizer.atexit = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._instance, name)
+
+    @property
+    def thisown(self) -> bool:
+        """SWIG's: whether the destructor runs when the reference dies."""
+        return self._finalizer.alive
+
+    @thisown.setter
+    def thisown(self, value: bool) -> None:
+        if not value:
+            self._finalizer.detach()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from app import doctor
+from drivers import CameraError, Role
+from drivers.grasshopper import list_cameras
+from drivers.spinnaker_emulator import install
 
 
 def test_a_gpu_that_cannot_be_used_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +33,33 @@ def test_a_dangling_udev_rule_does_not_end_the_examination(
     (tmp_path / "40-flir.rules").write_text('ATTRS{idVendor}=="1e10", GROUP="flirimaging"')
     monkeypatch.setattr(doctor, "_UDEV_FOLDERS", (tmp_path,))
     assert any(finding.text == "udev rule 40-flir.rules" for finding in doctor._usb())
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("import _PySpin", "No module named '_PySpin'"), ("raise AttributeError('_ARRAY_API')", "_ARRAY_API")],
+)
+def test_a_pyspin_of_another_python_or_numpy_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str
+) -> None:
+    (tmp_path / "PySpin.py").write_text(source)
+    monkeypatch.delitem(sys.modules, "PySpin", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (found,) = doctor._driver()
+    assert found.state == "problem"
+    assert f"installed but cannot be loaded ({reason}" in found.text
+    with pytest.raises(CameraError, match="must match this Python and NumPy"):
+        list_cameras()
+
+
+def test_a_camera_on_usb_2_is_a_finding() -> None:
+    """A link that trains badly falls back: https://github.com/NeLy-EPFL/octacam met it."""
+    rig = install()
+    try:
+        assert [finding.state for finding in doctor._driver()] == ["ok"]
+        rig.devices[Role.LSR].transport.force("DeviceCurrentSpeed", "HighSpeed")
+        found = doctor._driver()
+    finally:
+        rig.uninstall()
+    assert [finding.state for finding in found] == ["ok", "problem"]
+    assert f"camera {rig.serials[Role.LSR]} is connected at HighSpeed" in found[1].text

@@ -16,6 +16,7 @@ def rig() -> Iterator[VirtualRig]:
     rig = install()
     yield rig
     rig.uninstall()
+    assert not rig.system.aborted
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from drivers.spinnaker_emulator.nodes import (  # noqa: E402
     IFloat,
     IInteger,
     IValue,
+    NodeMap,
     make_node,
 )
 from drivers.spinnaker_emulator.specs import Access, Kind, NodeSpec, Scalar  # noqa: E402
@@ -183,3 +184,31 @@ def test_the_comparison_notices_a_wrong_rule() -> None:
     width = pair.ours.specs["Width"]
     assert pair.limits(width)[0] != pair.limits(width)[1]
     assert pair.write(width, 20) == (None, "OutOfRange")
+
+
+def test_genapi_and_the_emulator_keep_what_was_read() -> None:
+    """A register whose description says nothing else is cached, and a device that changes it is not heard."""
+    table = gs3.device_table("16290001")
+    pair = Pair(table)
+    pair.ours = NodeState(table, caching=True)
+    pair.map = genapi.NodeMap()
+    pair.map.load_xml_from_string(genapi_xml(pair.registers).replace("<Cachable>NoCache</Cachable>", ""))
+    pair.map.connect(pair.registers, "Device")
+    specs = {name: pair.ours.specs[name] for name in ("BalanceWhiteAuto", "Width", "ReverseX", "BlackLevel")}
+
+    def values() -> list[object]:
+        both = [pair.read(spec) for spec in specs.values()]
+        assert all(ours == theirs for ours, theirs in both)
+        return [ours for ours, _ in both]
+
+    factory = values()
+    for side in (pair.ours, pair.registers.state):
+        for name, value in zip(specs, ("Off", 640, True, 2.5), strict=True):
+            side.force(name, value)
+    assert values() == factory
+    pair.write(pair.ours.specs["TestPattern"], "TestImage1")
+    pair.write(specs["ReverseX"], False)
+    assert values() == factory
+    pair.map._invalidate_nodes()
+    NodeMap(pair.ours).InvalidateNodes()
+    assert values() == ["Off", 640, False, 2.5]

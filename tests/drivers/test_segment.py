@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +60,33 @@ def test_a_device_that_takes_a_part_or_nothing_directly(
         monkeypatch.setattr("drivers._segment._O_DIRECT", 0)
     monkeypatch.setattr(os, "write", picky)
     assert write(tmp_path / "a", pictures) == b"".join(p.tobytes() for p in pictures)
+
+
+_ON_RAMFS = """
+import os, subprocess, sys
+import numpy as np
+from drivers._segment import Segment
+from pathlib import Path
+folder = Path(sys.argv[1])
+if subprocess.run(["mount", "-t", "ramfs", "ramfs", folder], stderr=subprocess.DEVNULL).returncode:
+    sys.exit("cannot mount")
+segment = Segment(folder / "a", stride=1000, room=1 << 30)
+for number in range(3):
+    segment.append(np.full(1000, number, np.uint8), number * 1000)
+print(os.fstat(segment.fileno()).st_size)
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux")
+def test_a_disk_that_reserves_nothing_gets_no_zeros_instead(tmp_path: Path) -> None:
+    # Mounted where no other process sees it, and gone with the program.
+    command = ["unshare", "--mount", sys.executable, "-c", _ON_RAMFS, str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode and ("cannot mount" in done.stderr or "unshare" in done.stderr):
+        pytest.skip("only root may mount")
+    assert done.stdout.split() == ["3000"], done.stderr
 
 
 def test_a_full_disk_can_be_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

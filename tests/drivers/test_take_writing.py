@@ -149,3 +149,22 @@ def test_kill_leaves_every_whole_frame(tmp_path: Path, after_frames: int) -> Non
     assert take.lsr.info.frame_count >= announced
     for number, frame in enumerate(take.lsr.frames()):
         assert_same(frame, make_frame(Role.LSR, number))
+
+
+def test_a_damaged_byte_of_the_index_costs_the_frame_of_its_row(tmp_path: Path) -> None:
+    index = write_take(tmp_path / "t") / "lsr" / "index.bin"
+    (tmp_path / "t" / "done.json").unlink()
+    sound = index.read_bytes()
+    for at in range(64):
+        rows = bytearray(sound)
+        rows[5 * 64 + at] ^= 0x10
+        index.write_bytes(rows)
+        with Take.open(tmp_path / "t") as take:
+            assert list(take.lsr.frame_ids) == [1000 + n for n in range(24) if n != 5], at
+
+
+def test_no_file_of_frames_is_larger_than_fat32_takes() -> None:
+    camera = {"serial": "1", "width": 1024, "height": 1024, "pixel_format": "BayerRG8", "frame_rate": 30}
+    metadata = make_metadata(hsr=camera)
+    for role in Role:
+        assert metadata.frames_per_segment(role) * metadata.camera(role).stride < 2**32
