@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +13,9 @@ from pydantic import JsonValue
 
 from app import __version__
 from app.damage import nearest_readable, stand_in
-from app.errors import CancelledError
+from app.errors import CancelledError, InputError
+from app.export import pixel_aspect
+from app.import_folder import whole_or_nothing
 from app.inputs import nudged
 from app.outputs import write_picture
 from app.sync import SyncedClips, TimerCheck, TimerReadings, check_by_timer, open_synced
@@ -30,14 +29,12 @@ from drivers import (
     Role,
     SourceError,
     StreamPair,
-    TakeError,
     TakeMetadata,
     TakeWriter,
     VideoClip,
     pair_streams,
     write_clip_take,
 )
-from drivers.durable import give_name
 
 _THUMBNAIL_WIDTH = 320
 
@@ -137,11 +134,14 @@ def import_clips(
         CancelledError: Stopped by the operator.
         SourceError: A clip cannot be read, or they are swapped.
         OffsetError: Nothing tells the offset; or it was not found surely, and `sure` asks for that.
-        InputError: The capture factor cannot be found, or the timer was read in a frame that there is not.
+        InputError: The capture factor cannot be found, the timer was read in a frame that there is not, or a
+            name is no text.
         PairingError: The clips do not overlap in time.
         TakeError: The folder exists or cannot be written.
 
     """
+    for text in (*map(str, (hsr_path.absolute(), lsr_path.absolute(), out.absolute())), notes):
+        _check_text(text)
     if out.exists():
         raise SourceError(f"{out}: already exists; choose another folder for the take")
 
@@ -170,7 +170,7 @@ def import_clips(
         pictures = _thumbnails(pair, found)
         if on_write is not None:
             on_write()
-        with _whole_or_nothing(out) as folder:
+        with whole_or_nothing(out) as folder:
             if transcode:
                 result = _write_frames(folder, describe, pair, result, found, tell)
             else:
@@ -223,6 +223,22 @@ def _result(
     )
 
 
+def _check_text(text: str) -> None:
+    """Refuse what take.json cannot hold, such as a name in the bytes of an old Windows.
+
+    Raises:
+        InputError: So it is.
+
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        readable = text.encode(errors="backslashreplace").decode()
+        raise InputError(
+            f"{readable}: holds characters that are no UTF-8, which a take cannot keep; rename it"
+        ) from None
+
+
 def _camera(source: FrameSource) -> CameraMetadata:
     info = source.info
     return CameraMetadata(
@@ -232,6 +248,7 @@ def _camera(source: FrameSource) -> CameraMetadata:
         height=info.height,
         pixel_format=info.pixel_format,
         frame_rate=info.fps,
+        pixel_aspect=pixel_aspect(source).as_integer_ratio(),
     )
 
 
@@ -240,6 +257,12 @@ def _reference(source: FrameSource, out: Path) -> ClipReference | None:
         return None
     path = source.path.resolve()
     try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise SourceError(
+            f"{path}: has gone while it was imported ({error.strerror}); put it back and import it again"
+        ) from error
+    try:
         relative = os.path.relpath(path, out.resolve())
     except ValueError:
         # Another drive on Windows: there is no way from one to the other.
@@ -247,7 +270,7 @@ def _reference(source: FrameSource, out: Path) -> ClipReference | None:
     return ClipReference(
         path=str(path),
         relative=relative,
-        size=path.stat().st_size,
+        size=size,
         capture_factor=source.capture_factor,
     )
 
@@ -271,34 +294,6 @@ def _metadata(
         lsr_clip=None if transcode else _reference(pair.lsr, out),
         extra={"rig": "scene", "import": result.to_json()},
     )
-
-
-@contextmanager
-def _whole_or_nothing(out: Path) -> Iterator[Path]:
-    """Gives the path of a folder to make, which becomes `out` in the end; after an error nothing is left.
-
-    Raises:
-        TakeError: The disk refuses, or `out` has been made by somebody else meanwhile.
-
-    """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix="import-", suffix=".partial", dir=out.parent))
-    except OSError as error:
-        raise TakeError(f"{out}: cannot be made ({error.strerror}); choose a writable place") from error
-    try:
-        yield work / out.name
-        give_name(work / out.name, out)
-    except (TakeError, OSError) as error:
-        # A writer's own words name another folder, and frames that are kept.
-        cause = error if isinstance(error, OSError) else error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
-        raise TakeError(
-            f"{out}: cannot be written ({reason}); nothing of it is left, free some space or choose another "
-            "place, and import the clips again"
-        ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write_frames(

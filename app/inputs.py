@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 from app.errors import InputError
 from app.sync import open_synced
 from drivers import StreamPair, Take, VideoClip
+
+_FARTHEST_MS = 7 * 24 * 3600e3
 
 
 def open_inputs(
@@ -53,15 +54,16 @@ def nudged(pair: StreamPair, nudge_ms: float) -> StreamPair:
     """The same streams, the HSR frames later by so much on the LSR clock [ms].
 
     Raises:
-        InputError: No finite number, or both cameras followed one trigger, which leaves nothing to correct.
+        InputError: No number, more than a week, or both cameras followed one trigger, which leaves nothing to
+            correct.
 
     """
     if nudge_ms == 0:
         return pair
-    if not math.isfinite(nudge_ms):
+    if not abs(nudge_ms) <= _FARTHEST_MS:
         pair.hsr.close()
         pair.lsr.close()
-        raise InputError(f"--nudge-ms {nudge_ms} is no number of milliseconds")
+        raise InputError(f"--nudge-ms {nudge_ms:g} is no number of milliseconds within a week")
     if pair.clock_offset_ns is None:
         pair.hsr.close()
         pair.lsr.close()

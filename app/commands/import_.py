@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, emit, interrupts, progress_bar, say, warn
+from app.commands._common import JsonOption, emit, progress_bar, say, warn
 from app.commands.sync import (
     TimerHsrOption,
     TimerLsrOption,
@@ -18,6 +18,7 @@ from app.commands.sync import (
     offset_option,
     timer_readings,
 )
+from app.signals import interrupts
 
 
 def command(

@@ -19,6 +19,9 @@ from drivers.pairing import regular_times
 
 _REAL_TIME = 1.5  # an LSR clip this much faster than the HSR clip was not slowed down
 _FACTORS = (1.0, 2.0, 4.0, 8.0, 16.0)
+_FILMED = (120, 240, 480, 960)  # rates of slow motion [1/s]; shown at 24, 25 or 50 they give other factors
+_SHOWN = (24, 25, 30, 50, 60)
+_NTSC = 0.005  # 29.97 is 30 here: cameras slow both rates down by 1.001
 _CLEAR = 0.75
 _MARGIN = 0.04
 _WHOLE = 0.02  # a factor this near to a whole number is one: tags and containers round their rates
@@ -80,7 +83,7 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
     """Propose how much slower the LSR clip plays than it was filmed, and verify it by the motion in both.
 
     Phones save 240 fps slow motion as an ordinary 30 fps video without a mark. A clip that is not clearly
-    faster than its partner is tried at 2 to 16 times its rate.
+    faster than its partner is tried at 2 to 16 times its rate, and at the rates that cameras film at.
 
     Raises:
         CaptureFactorError: No factor makes both clips move alike; the operator must say it.
@@ -96,8 +99,9 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
         return CaptureFactor(factor, f"its tags say that it was filmed at {declared:g} fps")
     if lsr.info.fps > hsr.info.fps * _REAL_TIME:
         return CaptureFactor(1.0, f"it plays at {lsr.info.fps:.2f} fps")
-    scores = search.correlations(_FACTORS)
-    ranked = sorted(_FACTORS, key=lambda f: -scores[f])
+    factors = _possible_factors(_playback_rate(lsr))
+    scores = search.correlations(factors)
+    ranked = sorted(factors, key=lambda f: -scores[f])
     best, second = scores[ranked[0]], scores[ranked[1]]
     if search.is_still() or best < _CLEAR or best - second < _MARGIN:
         raise CaptureFactorError(
@@ -105,6 +109,12 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
             "not tell by how much it was slowed down; give --capture-factor (8 for 240 fps shown at 30)"
         )
     return CaptureFactor(ranked[0], f"its motion matches the HSR clip's (correlation {best:.2f})")
+
+
+def _possible_factors(shown: float) -> list[float]:
+    """Capture factors worth a try for a clip that plays at so many frames per second."""
+    usual = [rate for rate in _SHOWN if abs(shown / rate - 1) < _NTSC]
+    return sorted({*_FACTORS, *(filmed / rate for rate in usual for filmed in _FILMED)})
 
 
 def _playback_rate(clip: VideoClip) -> float:
@@ -136,13 +146,19 @@ def _created_warning(hsr: VideoClip, lsr: VideoClip, offset_ms: float) -> tuple[
     return (f"the clips were made {told} apart by their dates; check that they show the same event",)
 
 
-def _hdr_warning(hsr: VideoClip, lsr: VideoClip) -> tuple[str, ...]:
-    if hsr.hdr == lsr.hdr:
-        return ()
-    clip = hsr if hsr.hdr else lsr
-    return (
-        f"{clip.path} is HDR and was brought to ordinary colours; film with HDR switched off for best match",
-    )
+def _picture_warnings(hsr: VideoClip, lsr: VideoClip) -> tuple[str, ...]:
+    found = [
+        f"{clip.path} is interlaced, every other line of a frame shows another moment; deinterlace it "
+        "first, or film progressive frames"
+        for clip in (hsr, lsr)
+        if clip.interlaced
+    ]
+    if hsr.hdr != lsr.hdr:
+        found.append(
+            f"{(hsr if hsr.hdr else lsr).path} is HDR and was brought to ordinary colours; film with HDR "
+            "switched off for best match"
+        )
+    return tuple(found)
 
 
 def open_synced(
@@ -194,8 +210,8 @@ def _synced(
     else:
         capture = CaptureFactor(capture_factor, "given")
     if offset_ms is not None:
-        return SyncedClips(pair.at_offset(offset_ms), capture, None, _hdr_warning(hsr, lsr))
+        return SyncedClips(pair.at_offset(offset_ms), capture, None, _picture_warnings(hsr, lsr))
     report = sync_streams(pair, audio=_sound(hsr, lsr), search=search)
     warnings = report.warnings + _created_warning(hsr, lsr, report.offset_ms)
-    warnings += _hdr_warning(hsr, lsr)
+    warnings += _picture_warnings(hsr, lsr)
     return SyncedClips(pair.at_offset(report.offset_ms, report.drift_ppm), capture, report, warnings)

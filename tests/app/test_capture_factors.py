@@ -72,6 +72,16 @@ def test_slow_motion_shown_slower_than_the_sharp_clip(
     assert found["ratio"] == pytest.approx(4, rel=1e-3)
 
 
+@pytest.mark.parametrize(("filmed_at", "shown_at"), [(240, 25), (120, 24), (120, 50), (200, 25), (240, 30)])
+def test_untagged_slow_motion_of_any_usual_rates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], filmed_at: int, shown_at: int
+) -> None:
+    hsr = write(tmp_path / "hsr.mp4", filmed(60, 2.0), 60)
+    lsr = write(tmp_path / "lsr.mp4", filmed(filmed_at, 2.0, factor=2), shown_at)
+    assert twinrate("import", hsr, lsr, "--out", tmp_path / "take", *GIVEN, "--json") == 0
+    assert told(capsys)["capture_factor"] == pytest.approx(filmed_at / shown_at)
+
+
 @pytest.mark.parametrize(
     ("said", "message"), [((), "does not tell"), (("--capture-factor", 1.5), "higher frame rate")]
 )
