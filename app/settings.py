@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -195,6 +196,27 @@ def _drop(content: dict[str, Any], error: ValidationError, path: Path) -> list[s
             del holder[key]
             said.append(f"{path}: {'.'.join(place)} is left out ({problem['msg']})")
     return said
+
+
+def renewed(
+    settings: Settings, path: Path, changed: Collection[str], presets: Mapping[str, Preset | None]
+) -> Settings:
+    """The settings of a window together with what another one has written meanwhile.
+
+    Args:
+        settings: As this window has them.
+        path: Where all windows write them.
+        changed: Names of those that were changed in this window.
+        presets: Presets that were saved in this window; None of those that were forgotten.
+
+    """
+    loaded = load_settings(path)
+    if loaded.warnings or not path.exists():
+        return settings
+    ours = {name: getattr(settings, name) for name in changed if name != "presets"}
+    all_presets = {**loaded.settings.presets, **presets}
+    kept = {name: preset for name, preset in sorted(all_presets.items()) if preset is not None}
+    return loaded.settings.model_copy(update={**ours, "presets": kept})
 
 
 def save_settings(settings: Settings, path: Path) -> None:

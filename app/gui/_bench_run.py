@@ -22,6 +22,7 @@ from app.gui.main_window import MainWindow, WindowOptions
 from app.gui.messages import Messages
 from app.session import RigSetup, State, TakeReport
 from app.settings import Settings
+from app.signals import interrupts
 from drivers import Role
 
 WATCH_MS = 10
@@ -65,6 +66,7 @@ class BenchRun:
         self._baselines: list[float] = []
         self._reports: list[TakeReport] = []
         self._finishing = False
+        self._stopped = threading.Event()
         self._memory: list[float] = []
         self._window.recording.finished.connect(self._on_take)
 
@@ -73,11 +75,13 @@ class BenchRun:
 
         Raises:
             AppError: The window did not come to life.
+            KeyboardInterrupt: A signal that ends programs came.
 
         """
         self._window.show()
         try:
-            return self._measure(seconds)
+            with interrupts(self._stopped):
+                return self._measure(seconds)
         finally:
             self._watch.stop()
             self._window.shut_down()
@@ -87,15 +91,18 @@ class BenchRun:
     def _wait(self, seconds: float, until: Callable[[], bool] | None = None) -> bool:
         """Let the window live for a while, or until something has happened."""
         end = time.perf_counter() + seconds
+
+        def over() -> bool:
+            done = time.perf_counter() >= end or self._stopped.is_set()
+            return done or (until is not None and until())
+
         poll = QTimer()
-        poll.timeout.connect(
-            lambda: (
-                self._loop.quit() if time.perf_counter() >= end or (until is not None and until()) else None
-            )
-        )
+        poll.timeout.connect(lambda: self._loop.quit() if over() else None)
         poll.start(20)
         self._loop.exec()
         poll.stop()
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
         return until is None or until()
 
     def _measure(self, seconds: float) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import queue
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
@@ -13,8 +15,11 @@ from pathlib import Path
 from app.errors import OutputError
 from app.gui._qt_environment import prepare_qt
 from app.session import RigSetup
+from app.signals import interrupts
 
 _LONGEST_START_S = 20.0
+_LARGEST_LOG_BYTES = 4_000_000
+_SIGNALS_MS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +72,27 @@ def run(options: GuiOptions) -> int:
     from app.gui.theme import Theme, apply_theme
     from app.settings import load_settings
 
-    stop_logging = log_to(options.log_file)
+    loaded = load_settings(options.settings_path)
+    warnings = list(loaded.warnings)
+    try:
+        stop_logging = log_to(options.log_file)
+    except OSError as error:
+        stop_logging = _nothing
+        reason = error.strerror or error
+        warnings.append(
+            f"{options.log_file}: messages are kept in no file ({reason}); check folder and free space"
+        )
     app = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(app, QApplication):
         raise TypeError("another kind of Qt application runs in this process")
     app.setApplicationName("Twinrate")
-    loaded = load_settings(options.settings_path)
     settings = loaded.settings
     theme = Theme(options.theme or settings.theme)
     apply_theme(app, theme)
     setup = replace(options.setup, serials=options.setup.serials or settings.serials)
     messages = Messages()
     restore = install_excepthook(messages)
-    with undisturbed():
+    with undisturbed(), interrupts(threading.Event()) as stopped:
         window = MainWindow(
             WindowOptions(
                 open_rig=lambda chosen: open_rig(replace(setup, serials=chosen or setup.serials)),
@@ -93,7 +106,7 @@ def run(options: GuiOptions) -> int:
             ),
             messages,
         )
-        for warning in loaded.warnings:
+        for warning in warnings:
             messages.warning(warning)
         window.resize(*(options.size or settings.window))
         screen = window.screen()
@@ -119,6 +132,18 @@ def run(options: GuiOptions) -> int:
             # Cameras need their time to open; without any the picture is made all the same.
             waiting.start(int((options.after_s + _LONGEST_START_S) * 1000))
             window.controller.live_started.connect(lambda: waiting.start(int(options.after_s * 1000)))
+
+        def end_if_told() -> None:
+            if stopped.is_set():
+                # From a closed terminal or a system that shuts down nobody answers questions.
+                window.shut_down()
+                window.close()
+                app.exit()
+
+        # Python hears of a signal when it next runs, and Qt alone may not let it for long.
+        listening = QTimer(window)
+        listening.timeout.connect(end_if_told)
+        listening.start(_SIGNALS_MS)
         try:
             code = app.exec()
         finally:
@@ -131,14 +156,24 @@ def run(options: GuiOptions) -> int:
     return code
 
 
+def _nothing() -> None:
+    pass
+
+
 def log_to(path: Path) -> Callable[[], None]:
     """Write the program's messages to a file, on a thread of its own; returns what ends that.
 
     Args:
-        path: The file; its folder is made.
+        path: The file; its folder is made. One that has become large is kept beside it as path.1.
+
+    Raises:
+        OSError: It cannot be written.
 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        if path.stat().st_size > _LARGEST_LOG_BYTES:
+            path.replace(path.with_name(f"{path.name}.1"))
     to_file = logging.FileHandler(path, encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()

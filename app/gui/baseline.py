@@ -65,7 +65,7 @@ class BaselinePresenter(QObject):
         self._lock: Lock | None = None
         self._before: Lock | None = None
         self._residuals: deque[float] = deque(maxlen=_RESIDUALS)
-        self._busy = False
+        self._busy = self._overlaid = False
         self._box: Box | None = None
         self.pairs = LivePairs(self.rings, lambda: controller.settings, controller.latch, controller.first_id)
         self.overlay = OverlayWorker(self.pairs)
@@ -101,6 +101,13 @@ class BaselinePresenter(QObject):
             return None
         # Moving things pull single measurements about; their median stays with the scene.
         return median(self._residuals) * self._lock.alignment.scale
+
+    @property
+    def unmeasured(self) -> str:
+        """What is missing for a measurement of the shift."""
+        if self._lock is None:
+            return "align the views"
+        return "not certain yet" if self._overlaid else "switch the overlay on"
 
     @property
     def measured_shift_px(self) -> float | None:
@@ -162,7 +169,9 @@ class BaselinePresenter(QObject):
 
     def show_overlay(self, mode: OverlayMode | None) -> None:
         """Switch the overlay on or off."""
+        self._overlaid = mode is not None
         self.overlay.set_mode(mode)
+        self.changed.emit()
 
     def set_box(self, box: Box | None) -> None:
         """Let the next alignments make this part of the LSR view coincide; None for the main plane."""

@@ -130,7 +130,7 @@ class BaselinePanel(QWidget):
         self.predicted.setText(f"{geometry.shift_px:.1f} px")
         measured, residual = presenter.measured_shift_px, presenter.residual_px
         if measured is None or residual is None:
-            self.measured.setText("- (switch the overlay on)")
+            self.measured.setText(f"- ({presenter.unmeasured})")
         else:
             self.measured.setText(f"{measured:.1f} px, off by {residual:+.1f} px")
         self.undo.setEnabled(presenter.can_undo)

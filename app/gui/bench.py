@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from app.errors import InputError
 from app.gui._qt_environment import prepare_qt
 from app.session import RigSetup
 
@@ -79,9 +80,12 @@ def run_bench(
         take_seconds: Length of a take [s]; it is removed then and the next one begins. None for one take.
 
     Raises:
-        AppError: There is no screen, or the window did not come to life.
+        AppError: There is no screen, no such folder, or the window did not come to life.
+        KeyboardInterrupt: A signal that ends programs came.
 
     """
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder to record into")
     prepare_qt(picture_only=True)
     from PyQt6.QtWidgets import QApplication
 

@@ -84,13 +84,19 @@ class Combined(QObject):
 
     def drain(self) -> None:
         """Show what is new; called by the display timer."""
-        overlay = self._baseline.overlay.mailbox.take()
-        if overlay is not None:
+        together = self._baseline.rings() is not None
+        overlay, fused = self._baseline.overlay.mailbox.take(), self.fusion.mailbox.take()
+        if together != self._together:
+            self._together = together
+            if not together:
+                # What stands still must not be taken for live.
+                self._pane.clear()
+            self._hint()
+        if overlay is not None and together:
             self._pane.show_overlay(overlay)
             if overlay.residual_px is not None:
                 self._baseline.take_residual(overlay.residual_px)
-        fused = self.fusion.mailbox.take()
-        if fused is not None:
+        if fused is not None and together:
             self._pane.show_fused(fused)
 
     def make_way(self, status: Status) -> None:
@@ -98,12 +104,8 @@ class Combined(QObject):
         fill = status.queue_fill or 0.0
         self.fusion.load = 0.0 if fill > _PAUSE_AT else 0.5 if fill > _SLOWER_AT else 1.0
         paused = self.fusion.load == 0.0
-        together = self._baseline.rings() is not None
-        if not together and self._together:
-            # What stands still must not be taken for live.
-            self._pane.clear()
-        if (paused, together) != (self._paused, self._together):
-            self._paused, self._together = paused, together
+        if paused != self._paused:
+            self._paused = paused
             self._hint()
 
     def close(self) -> None:

@@ -54,6 +54,8 @@ class SessionController(QObject):
     """tuple[CameraIdentity, ...]: the operator must say which of these is which."""
     alarmed = pyqtSignal(object)
     """Alarm: something the operator must know at once."""
+    _answered = pyqtSignal()
+    """A take that was asked for has begun or was refused."""
     _entered = pyqtSignal(object)
     """State, on its way from the worker thread."""
 
@@ -75,6 +77,8 @@ class SessionController(QObject):
         self._regions: dict[Role, tuple[int, int, int, int]] = {}
         self._lane = Lane("session", messages.error)
         self._entered.connect(self._announce)
+        self._asked = 0
+        self._answered.connect(self._on_answered)
 
     # -- what is known now ----------------------------------------------------------------------------
 
@@ -82,6 +86,11 @@ class SessionController(QObject):
     def state(self) -> State:
         """Where the session stands, as last announced: what the window shows."""
         return self._state
+
+    @property
+    def take_asked(self) -> bool:
+        """Whether a take was asked for that has neither begun nor been refused yet."""
+        return self._asked > 0
 
     @property
     def settings(self) -> SessionSettings | None:
@@ -246,7 +255,15 @@ class SessionController(QObject):
 
     def start_recording(self, request: TakeRequest) -> None:
         """Begin a take, from the first pulse when idle, from now on when live."""
-        self._lane.submit(lambda: self._with_rig(lambda rig: self._takes.start(rig, request)))
+
+        def start() -> None:
+            try:
+                self._with_rig(lambda rig: self._takes.start(rig, request))
+            finally:
+                self._answered.emit()
+
+        self._asked += 1
+        self._lane.submit(start)
 
     def fire(self) -> None:
         """Start the pulses of an armed take."""
@@ -276,6 +293,9 @@ class SessionController(QObject):
                 return False
             written = status.bytes_written
         return True
+
+    def _on_answered(self) -> None:
+        self._asked -= 1
 
     def _announce(self, state: State) -> None:
         self._state = state

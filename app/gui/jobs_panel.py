@@ -47,6 +47,7 @@ class JobRow(QFrame):
     def __init__(self, job: Job, queue: JobQueue, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.job = job
+        self._shown: tuple[object, ...] = ()
         self.state = chip()
         self.name = QElidingLabel(f"{job.number}  {job.out.name}")
         self.name.setToolTip(str(job.out))
@@ -77,6 +78,11 @@ class JobRow(QFrame):
         """Show where the job stands."""
         job = self.job
         running = job.state is JobState.RUNNING
+        now = (job.state, job.text, job.part)
+        if now == self._shown and not running:
+            # Of a day's jobs all but one stand as they stood.
+            return
+        self._shown = now
         self.state.setText(job.state.value)
         set_chip(self.state, _CHIPS[job.state])
         self.bar.setVisible(running)
@@ -141,11 +147,12 @@ class JobsPanel(QFrame):
 
     def refresh(self) -> None:
         """Follow the queue."""
-        for job in [j for j in self._rows if j not in self._queue.jobs]:
+        jobs = self._queue.jobs
+        for job in self._rows.keys() - set(jobs):
             row = self._rows.pop(job)
             self._list.removeWidget(row)
             row.deleteLater()
-        for job in self._queue.jobs:
+        for job in jobs:
             if job not in self._rows:
                 self._rows[job] = JobRow(job, self._queue)
                 self._list.insertWidget(self._list.count() - 1, self._rows[job])

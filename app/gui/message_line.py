@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from app.gui.messages import Message, Messages, Severity
+from app.gui.messages import KEPT, Message, Messages, Severity
 from app.gui.raw_pane import chip
 from app.gui.theme import set_chip
 
@@ -74,8 +74,14 @@ class LogWindow(QDialog):
         item = QTreeWidgetItem([message.time, _WORDS[message.severity][0], message.text])
         item.setToolTip(2, message.text)
         item.setData(0, 0x0100, message)
+        bar = self.list.verticalScrollBar()
+        at_end = bar is None or bar.value() == bar.maximum()
         self.list.addTopLevelItem(item)
-        self.list.scrollToItem(item)
+        if self.list.topLevelItemCount() > KEPT:
+            self.list.takeTopLevelItem(0)
+        if at_end:
+            # Whoever reads what was before is not led away from it.
+            self.list.scrollToItem(item)
 
     def _show_details(self, item: QTreeWidgetItem | None) -> None:
         message = item.data(0, 0x0100) if item is not None else None

@@ -48,11 +48,15 @@ class Pages(QStackedWidget):
 
     def show_takes(self, shown: bool, select: Path | None = None) -> None:
         """Show the take browser instead of the live views, and this take in it."""
+        if shown:
+            # The side column goes first: beside it the browser would make the window wider.
+            self.takes_shown.emit(True)
         self.setCurrentWidget(self._takes if shown else self._live)
         self.updateGeometry()
-        self.takes_shown.emit(shown)
         if shown:
             self._takes.refresh(self._folder(), select)
+        else:
+            self.takes_shown.emit(False)
 
     def show_take(self, path: Path) -> None:
         """Look at one take."""

@@ -12,7 +12,7 @@ from app.gui.controller import SessionController
 from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
 from app.gui.undo import CameraStep
-from app.settings import Preset, Settings, save_settings
+from app.settings import Preset, Settings, renewed, save_settings
 from drivers import Role
 
 _LONGEST_NAME = 40
@@ -35,6 +35,8 @@ class Memory(QObject):
     ) -> None:
         super().__init__(parent)
         self._settings, self._path = settings, path
+        self._changed: frozenset[str] = frozenset()
+        self._presets: dict[str, Preset | None] = {}
         self._lane = Lane("settings", messages.error)
 
     @property
@@ -48,9 +50,13 @@ class Memory(QObject):
         if changed == self._settings:
             return
         self._settings = changed
-        path = self._path
+        self._changed |= values.keys()
+        path, names, presets = self._path, self._changed, dict(self._presets)
         if path is not None:
-            self._lane.submit(lambda: save_settings(changed, path), latest="settings")
+            # Another window may have written its own meanwhile.
+            self._lane.submit(
+                lambda: save_settings(renewed(changed, path, names, presets), path), latest="settings"
+            )
 
     def set_preset(self, name: str, preset: Preset | None) -> None:
         """Remember a preset; None forgets it."""
@@ -58,6 +64,7 @@ class Memory(QObject):
         presets.pop(name, None)
         if preset is not None:
             presets[name] = preset
+        self._presets[name] = preset
         self.change(presets=dict(sorted(presets.items())))
         self.presets_changed.emit()
 

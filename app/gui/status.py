@@ -37,10 +37,13 @@ class Gpu:
 
 
 def measure_gpu() -> Gpu | None:
-    """What the CUDA device does now; None without one."""
+    """What the CUDA device does now; None without one, or where its driver has failed, as after a suspend."""
     if not torch.cuda.is_available():
         return None
-    free, total = torch.cuda.mem_get_info()
+    try:
+        free, total = torch.cuda.mem_get_info()
+    except RuntimeError:
+        return None
     percent = None
     with suppress(ImportError, RuntimeError):
         percent = float(torch.cuda.utilization())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from app.gui.camera_rig import CameraRig
 from app.gui.messages import Messages
@@ -32,6 +33,7 @@ class TakeCommands:
         self._messages = messages
         self._started, self._finished, self._live = started, finished, live
         self._live_after = False
+        self._folders: set[Path] = set()
 
     def start(self, rig: CameraRig, request: TakeRequest) -> None:
         """Open a take: from now on when live, otherwise, or where it shall wait, from the first pulse.
@@ -50,7 +52,13 @@ class TakeCommands:
             raise SessionError("a take is armed or running already; end it first")
         for role in rig.session.away:
             raise SessionError(f"camera {rig.serials[role]} has left; plug it in before the take")
-        request.path.parent.mkdir(parents=True, exist_ok=True)
+        folder = request.path.parent
+        if folder in self._folders and not folder.exists():
+            self._messages.warning(
+                f"{folder} was gone and is made anew; if it was on a disk that was pulled, plug that in again"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folders.add(folder)
         wanted, request = request, request.on_free_name()
         if request is not wanted:
             self._messages.info(f"there is a take {wanted.name} already: this one is {request.name}")

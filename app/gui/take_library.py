@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class TakeEntry:
         notes: The operator's notes.
         problem: Why it cannot be read; "" when it can.
         thumbnail: (h, w, 3) uint8 from the middle; None when there is none.
+        stamps: When its files were written, and how large they are; empty for one that has not ended.
 
     """
 
@@ -51,6 +53,7 @@ class TakeEntry:
     notes: str = ""
     problem: str = ""
     thumbnail: RgbImage | None = None
+    stamps: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -74,6 +77,24 @@ class TakeEntry:
         """Differs once the take on disk is not what it was when this was read."""
         frames = self.hsr_frames, self.lsr_frames
         return self.path, self.changed, frames, self.recording, self.recovered, self.problem
+
+    @property
+    def still_true(self) -> bool:
+        """Whether its files are what they were when this was read; asks the disk."""
+        return bool(self.stamps) and _stamps(self.stamps) == self.stamps
+
+
+def _stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Time of the last change [ns] and size [bytes] of each file; -1 of one that is not there."""
+    found = {}
+    for file in files:
+        try:
+            known = file.stat()
+        except FileNotFoundError:
+            found[file] = (-1, -1)
+        else:
+            found[file] = (known.st_mtime_ns, known.st_size)
+    return found
 
 
 def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
@@ -108,21 +129,38 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
                 findings=() if take.recovered else take.findings,
                 notes=take.metadata.notes,
                 thumbnail=thumbnail,
+                # One without an end may go on growing.
+                stamps={} if take.recovered else _stamps(take.files),
             )
     except (DriverError, OSError) as error:
         problem = " ".join(str(error).split())
         return TakeEntry(path=path, name=path.name, recording=recording, problem=problem)
 
 
-def scan(folder: Path, running: Path | None = None) -> list[TakeEntry]:
+def scan(
+    folder: Path,
+    running: Path | None = None,
+    *,
+    known: Mapping[Path, TakeEntry] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[TakeEntry]:
     """All takes directly in `folder`, the newest first; empty when there is no such folder.
 
     Args:
         folder: Where to look.
         running: The take that is recorded now.
+        known: What was read before, by path: a take that has not changed since is not read again.
+        cancelled: Asked before each take; once True, those so far are returned.
 
     """
     if not folder.is_dir():
         return []
-    entries = [read_entry(path, running) for path in folder.iterdir() if is_take(path)]
+    entries = []
+    for path in folder.iterdir():
+        if cancelled():
+            break
+        if is_take(path):
+            old = known.get(path) if known is not None else None
+            same = old is not None and old.recording == (path == running) and old.still_true
+            entries.append(old if old is not None and same else read_entry(path, running))
     return sorted(entries, key=lambda entry: -entry.changed)

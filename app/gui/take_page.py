@@ -36,7 +36,7 @@ from app.gui.raw_pane import TITLES
 from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, read_entry, scan
 from app.gui.take_playback import Playback
 from app.gui.take_player import Moment, OpenTake, TakePlayer
-from app.gui.tasks import Newest, Tasks
+from app.gui.tasks import CancelToken, Newest, Tasks
 from app.gui.theme import set_flag
 from drivers import RgbImage, Role
 
@@ -82,6 +82,7 @@ class TakePage(QWidget):
         self._scans = Newest(tasks, "scan takes")
         self._running: Path | None = None
         self._shown: tuple[object, ...] | None = None
+        self._known: dict[Path, TakeEntry] = {}
         self._open: OpenTake | None = None
         self._select: Path | None = None
         self._guest: Path | None = None
@@ -217,9 +218,10 @@ class TakePage(QWidget):
         self._select = select or (chosen.path if chosen is not None else None)
         self._guest = select or self._guest
         folder, guest, running = self._folder, self._guest, self._running
+        known = self._known
 
-        def work(_: object) -> list[TakeEntry]:
-            entries = scan(folder, running)
+        def work(token: CancelToken) -> list[TakeEntry]:
+            entries = scan(folder, running, known=known, cancelled=lambda: token.cancelled)
             if guest is not None and guest.exists() and all(entry.path != guest for entry in entries):
                 entries.insert(0, read_entry(guest, running))
             return entries
@@ -234,6 +236,7 @@ class TakePage(QWidget):
             self.refresh()
 
     def _fill(self, entries: list[TakeEntry]) -> None:
+        self._known = {entry.path: entry for entry in entries}
         with signals_blocked(self.list):
             self.list.clear()
             for entry in entries:

@@ -43,7 +43,7 @@ class Playback(QObject):
         space = QShortcut(Qt.Key.Key_Space, page)
         space.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         space.setAutoRepeat(False)
-        space.activated.connect(self.play.click)
+        space.activated.connect(self._press)
         page.installEventFilter(self)
 
     def stop(self) -> None:
@@ -61,6 +61,11 @@ class Playback(QObject):
             event.accept()
             return True
         return super().eventFilter(page, event)
+
+    def _press(self) -> None:
+        # A list that has popped up has the keys to itself.
+        if QApplication.activePopupWidget() is None:
+            self.play.click()
 
     def _switch(self, on: bool) -> None:
         self.play.setText("Pause" if on else "Play")

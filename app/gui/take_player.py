@@ -125,7 +125,8 @@ class TakePlayer:
                         take, owner = self._open(path, opening)
                 if index is not None and take is not None and index < len(owner):
                     self.mailbox.put(self._moment(take, owner, index, opening))
-            except (DriverError, OSError) as error:
+            except Exception as error:
+                # Whatever it is, other takes can be shown.
                 self._on_error(error)
         if take is not None:
             take.close()

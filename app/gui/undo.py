@@ -35,7 +35,7 @@ class CameraStep(QUndoCommand):
                 return f"the {role.name} camera has left, plug it in again"
         if controller.state is State.DISCONNECTED:
             return "no camera is connected, press Connect first"
-        if self._fixed and controller.state not in CALM:
+        if self._fixed and (controller.state not in CALM or controller.take_asked):
             return f"the {self._fixed} is fixed until the take has ended"
         return ""
 

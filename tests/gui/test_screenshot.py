@@ -82,6 +82,12 @@ def test_picture_without_any_screen(tmp_path: Path) -> None:
     assert said == ""
 
 
+def test_the_window_opens_where_its_messages_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "window.log").mkdir()
+    said = _picture(tmp_path, {"DISPLAY": None, "QT_QPA_PLATFORM": None, "WAYLAND_DISPLAY": None})
+    assert f"{tmp_path / 'window.log'}: messages are kept in no file" in said
+
+
 def test_only_size_hints_are_kept_back() -> None:
     program = """
 from app.gui._qt_environment import prepare_qt
