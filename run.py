@@ -25,6 +25,9 @@ OLDEST_PYTHON = (3, 10)
 TYPED_PYTHON = (3, 11)
 TEST_EXTRAS = "test,train"
 TEST_STAMP = VENV / ".twinrate-test"
+PLACE = VENV / ".twinrate-place"
+# From any folder this program, whatever lies there or in PYTHONPATH under the names of its packages.
+PROGRAM = f"import sys; sys.path[0] = {str(ROOT)!r}; from app.__main__ import main; main()"
 
 # Shared libraries that the PyQt6, OpenCV and xcb parts load, and the Debian/Ubuntu packages that hold them.
 LIBRARIES = {
@@ -116,6 +119,7 @@ def venv_python() -> Path:
 def fingerprint(extras: str) -> str:
     """Changes when the set-up has to be done again."""
     digest = hashlib.sha256(f"{sys.version_info[:3]} {extras}".encode())
+    digest.update(os.fsencode(ROOT))
     for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
@@ -137,11 +141,14 @@ def set_up(*, for_tests: bool) -> None:
     install = [*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[{extras}]"]
     if subprocess.run(install, stdout=sys.stderr, check=False).returncode != 0:
         fail("packages could not be installed; pip says why above. Is the network there? Then run this again")
+    PLACE.write_bytes(os.fsencode(ROOT))
     stamp.write_text(done[stamp])
 
 
 def works() -> bool:
-    """Whether .venv can be used: a killed set-up or a newer system Python leaves one that cannot."""
+    """Whether .venv can be used: a killed set-up, a newer system Python or a move leaves one that cannot."""
+    if PLACE.is_file() and PLACE.read_bytes() != os.fsencode(ROOT):
+        return False
     command = [str(venv_python()), "-c", "import pip"]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -211,8 +218,11 @@ def main() -> int:
         return 0
     if word == "test":
         return test(arguments)
-    return run("-m", "app", *([] if word == "cli" else [word]), *arguments)
+    return run("-c", PROGRAM, *([] if word == "cli" else [word]), *arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        fail("stopped; run this again to go on")

@@ -5,9 +5,11 @@ Exit codes: 0 done, 1 failed (one line on standard error), 2 wrong usage.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Annotated, NoReturn
 
@@ -19,6 +21,7 @@ from app.commands import bench, calibrate, capture, demo, doctor, evaluate, fuse
 from app.commands._common import LastLine, emit, err
 from app.errors import AppError
 from app.logs import log_folder
+from app.signals import end_as_by_ctrl_c
 from calibration.errors import CalibrationError
 from drivers.errors import DriverError
 
@@ -68,7 +71,8 @@ def _keep_traceback() -> str:
     """Append the traceback to the log file; return where it is, or why it could not be kept."""
     try:
         log = log_folder() / "errors.log"
-        with log.open("a", encoding="utf-8") as stream:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(f"{datetime.now(timezone.utc).isoformat()} {' '.join(sys.argv)}\n")
             stream.write(traceback.format_exc() + "\n")
     except OSError as error:
@@ -93,11 +97,21 @@ def _command_of(error: TyperException) -> str:
 
 def _fail(message: str, arguments: list[str], code: int = 1) -> NoReturn:
     sentence = " ".join(message.split())
-    err.print(f"twinrate: {sentence}", markup=False)
-    # A script that reads the last line finds the reason there, unless the command has its figures there.
-    emit({"error": sentence, "exit_code": code}, as_json="--json" in arguments and not LastLine.written)
-    sys.stdout.flush()
+    with suppress(OSError):
+        err.print(f"twinrate: {sentence}", markup=False)
+    try:
+        # A script that reads the last line finds the reason there, unless the command has its figures there.
+        emit({"error": sentence, "exit_code": code}, as_json="--json" in arguments and not LastLine.written)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _mute_output()
     sys.exit(code)
+
+
+def _mute_output() -> None:
+    """Nobody takes what is still in the buffer: neither is it worth a word when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -121,7 +135,7 @@ def run(arguments: list[str]) -> NoReturn:
         _fail("stopped", arguments)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing is left to say to anyone.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute_output()
         sys.exit(1)
     except OSError as error:
         if verbose:
@@ -143,4 +157,9 @@ def run(arguments: list[str]) -> NoReturn:
 
 def main() -> NoReturn:
     """Entry point of `twinrate` and `python -m app`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            # A name that this terminal has no letters for is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    end_as_by_ctrl_c()
     run(sys.argv[1:])

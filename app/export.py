@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.sinks import Codec, PictureSink, VideoSink
-from drivers import ClipSound, FrameSource, RgbImage, VideoClip
+from drivers import ClipSound, FrameSource, RgbImage, TakeStream, VideoClip
 
 
 class Sink(Protocol):
@@ -86,7 +86,7 @@ def open_sink(
 
 def pixel_aspect(source: FrameSource) -> Fraction:
     """Width of a stream's pixels over their height, as they are to be shown."""
-    return source.pixel_aspect if isinstance(source, VideoClip) else Fraction(1)
+    return source.pixel_aspect if isinstance(source, VideoClip | TakeStream) else Fraction(1)
 
 
 def aspect_warning(codec: Codec, aspect: Fraction) -> tuple[str, ...]:

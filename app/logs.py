@@ -8,7 +8,5 @@ import platformdirs
 
 
 def log_folder() -> Path:
-    """Folder for logs of this user, made when missing."""
-    folder = Path(platformdirs.user_log_dir("twinrate", appauthor=False))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    """Folder for logs of this user; whoever writes there makes it."""
+    return Path(platformdirs.user_log_dir("twinrate", appauthor=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 import time
@@ -148,17 +147,19 @@ def run_capture_bench(
         raise InputError(f"{folder}: there is no such folder to record into")
     stage = on_stage or _ignore_stage
     second = on_second or _ignore_second
-    scratch = Path(tempfile.mkdtemp(prefix="twinrate-bench-", dir=folder))
-    rig = install(real_time=True)
     setup = RigSetup(emulate=True, real_time=True, hsr_size=hsr_size, lsr_size=lsr_size)
-    job = CaptureJob(setup, scratch / "take", seconds)
-    short = CaptureJob(setup, scratch / "none", peer_seconds)
     missing = tuple(name for name in ("EasyPySpin", "simple_pyspin") if find_spec(name) is None)
+    rig = install(real_time=True)
     try:
-        stage("recording with previews", round(seconds))
-        rows = [_ours(rig, job, record=True, on_second=second)]
+        with tempfile.TemporaryDirectory(
+            prefix="twinrate-bench-", dir=folder, ignore_cleanup_errors=True
+        ) as scratch:
+            stage("recording with previews", round(seconds))
+            job = CaptureJob(setup, Path(scratch) / "take", seconds)
+            rows = [_ours(rig, job, record=True, on_second=second)]
         if peer_seconds > 0:
             stage("live", round(peer_seconds))
+            short = CaptureJob(setup, Path(scratch) / "none", peer_seconds)
             rows.append(_ours(rig, short, record=False, on_second=second))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -169,7 +170,6 @@ def run_capture_bench(
                         rows.append(measure(rig, setup, peer_seconds, threads=threads, on_second=second))
     finally:
         rig.uninstall()
-        shutil.rmtree(scratch, ignore_errors=True)
     return CaptureBench(tuple(rows), round(1000 / (setup.hsr_fps * setup.ratio), 3), missing)
 
 

@@ -1,11 +1,10 @@
-"""What all subcommands share: the `--json` line, sizes, progress bars, Ctrl-C and the way errors end."""
+"""What all subcommands share: the `--json` line, sizes, progress bars and warnings."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
@@ -54,10 +53,21 @@ class LastLine:
     written = False
 
 
+def _finite(value: object) -> object:
+    """The same with None for infinities and what is no number, which JSON has no words for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
 def emit(result: Mapping[str, object], *, as_json: bool) -> None:
     """Write `result` as the last line of standard output when `--json` was given."""
     if as_json:
-        typer.echo(json.dumps(result))
+        typer.echo(json.dumps(_finite(result)))
         LastLine.written = True
 
 
@@ -110,29 +120,3 @@ def progress_bar(text: str, total: float | None = None) -> Iterator[Bar]:
     )
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
         yield Bar(progress, text, total)
-
-
-@contextmanager
-def interrupts(flag: threading.Event, *, insist: bool = False) -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set `flag`, so that work ends between two frames and not at any instruction.
-
-    Args:
-        flag: What is set; also what the context gives.
-        insist: The second time they end the work at once.
-
-    """
-
-    def told(*_: object) -> None:
-        if insist and flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-    old = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -17,13 +17,13 @@ from app.commands._common import (
     JsonOption,
     LsrSizeOption,
     emit,
-    interrupts,
     parse_size,
     progress_bar,
     say,
     warn,
 )
 from app.session import SessionError
+from app.signals import interrupts
 from drivers import PixelFormat, Role
 
 
@@ -152,7 +152,8 @@ def command(
             f"{report.path}: {counts} frames in {report.seconds:.2f} s, {report.frames_lost} lost", quiet=json
         )
     incomplete = tuple(map(str, report.left)) if report.stop_reason is None and report.kept else ()
-    for warning in report.recording.warnings:
+    # That a take which was stopped before its first frame lacks frames is no news.
+    for warning in report.recording.warnings if report.kept else ():
         if warning not in (f"recording stopped: {report.stop_reason}", *incomplete):
             warn(warning)
     emit(report.to_json(), as_json=json)

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, OverwriteOption, emit, interrupts, progress_bar, say, warn
+from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say, warn
 from app.commands.sync import factor_option, offset_option
+from app.signals import interrupts
 
 
 class Method(str, Enum):

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from app.commands._common import HSR_SIZE, LSR_SIZE, HsrSizeOption, LsrSizeOption, parse_size
+from app.commands._common import (
+    HSR_SIZE,
+    LSR_SIZE,
+    HsrSizeOption,
+    JsonOption,
+    LsrSizeOption,
+    emit,
+    parse_size,
+)
 
 
 class Look(str, Enum):
@@ -52,6 +60,7 @@ def command(
     after: Annotated[
         float, typer.Option(min=0, help="Time from the first live pictures to the picture in s.")
     ] = 3.0,
+    json: JsonOption = False,
 ) -> None:
     """Open the window: both live views, exposure, recording."""
     from app.gui.application import GuiOptions, run
@@ -90,3 +99,4 @@ def command(
     )
     if code:
         raise typer.Exit(code)
+    emit({"screenshot": str(screenshot) if screenshot else None}, as_json=json)
