@@ -77,7 +77,7 @@ def main() -> None:
     rows = {(name, follow): [] for name in makers for follow in (False, True)}
     with tempfile.TemporaryDirectory() as cache:
         for name, load in read_clips(options.data, Path(cache), width=WIDTH, most=FRAMES):
-            frames = [whole(frame, 4 * scale) for frame in list(load())[:FRAMES]]
+            frames = [whole(frame, 4 * scale) for frame in list(load().frames)[:FRAMES]]
             for (method, follow), figures in rows.items():
                 maker = InLight(makers[method]) if follow else makers[method]
                 figures.append([mean_psnr(maker, frames, scale, lamp) for lamp in LAMPS.values()])
