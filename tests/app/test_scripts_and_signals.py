@@ -30,6 +30,11 @@ def _start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(line, text=True, env=environment, **pipes)
 
 
+def _without_nohup() -> None:
+    # These tests may run under it themselves, and what runs under it is right to ignore a closed terminal.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def _until(happened: Callable[[], object], process: subprocess.Popen[str]) -> None:
     while not happened():
         assert process.poll() is None, process.communicate()
@@ -126,7 +131,8 @@ def test_a_name_that_the_terminal_has_no_letters_for(tmp_path: Path, encoding: s
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_take_ends_in_order_when_its_terminal_does(tmp_path: Path, name: str) -> None:
     take = tmp_path / "take"
-    process = _start("capture", "--emulate", "--real-time", *SMALL, "--seconds", "600", "--out", str(take))
+    line = ["capture", "--emulate", "--real-time", *SMALL, "--seconds", "600", "--out", str(take)]
+    process = _start(*line, preexec_fn=_without_nohup)
     index = take / "lsr" / "index.bin"
     _until(lambda: index.is_file() and index.stat().st_size > 1000, process)
     process.send_signal(getattr(signal, name))

@@ -24,6 +24,8 @@ from app.gui.main_window import MainWindow
 from app.session import RigSetup, State
 from drivers import Role
 folder, number = Path(sys.argv[1]), getattr(signal, sys.argv[2])
+# The tests may run under nohup themselves.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 setup = RigSetup(emulate=True, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4)
 app = QApplication(sys.argv[:1])
 def windows():
