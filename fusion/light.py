@@ -28,6 +28,8 @@ _GLOBAL_SHARE = 0.02
 """Weight of the whole picture's gain beside that of a place where half of it can be compared."""
 _LEAST_CHANGE = 0.01
 """Smaller gains, of the largest, change no fused picture that can be seen."""
+_LEAST_EXPLAINED = 0.03
+"""Share of the mismatch that a change of light has to explain: noise and wrong motion look like a little."""
 _DARK, _CLIPPED = 4.0, 251.0
 _ROUNDS = 4
 _LEAST_PIXELS = 100
@@ -57,7 +59,7 @@ class InLight:
 def in_light_of(upscaled: FloatImage, reference: Reference) -> Reference:
     """A sharp picture as it would be in the light of an enlarged frame; the same where the light is."""
     gain = light_gain(upscaled, reference.matched, reference.valid)
-    if gain is None or np.abs(gain - 1).max() < _LEAST_CHANGE:
+    if gain is None:
         return reference
     height, width = reference.image.shape[:2]
     full = cv2.resize(gain, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -79,7 +81,7 @@ def light_gain(upscaled: FloatImage, matched: FloatImage, valid: Mask | None = N
 
     Returns:
         (rows, columns, 3) float32 factor per colour of display values, smooth, at most 160 px a side; None
-        where too little can be compared.
+        where too little can be compared, or no change of light is to be seen.
 
     """
     size = _small(*upscaled.shape[:2])
@@ -98,7 +100,11 @@ def light_gain(upscaled: FloatImage, matched: FloatImage, valid: Mask | None = N
         usable &= np.all((picture > _DARK) & (picture < _CLIPPED), axis=2)
     if usable.sum() < _LEAST_PIXELS:
         return None
-    return _smooth_gain(frame, moved, usable, start)
+    gain = _smooth_gain(frame, moved, usable, start)
+    if np.abs(gain - 1).max() < _LEAST_CHANGE:
+        return None
+    left, before = (np.abs(frame - factor * moved)[usable].mean() for factor in (gain, np.float32(1)))
+    return gain if left < (1 - _LEAST_EXPLAINED) * before else None
 
 
 def _small(height: int, width: int) -> tuple[int, int]:
