@@ -58,7 +58,9 @@ def test_a_wire_that_comes_off_during_a_live_take(
     assert received_more(session, other, 20)
     report = session.stop_recording()
     assert not report.recording.ok
-    assert any(f"{role.name}: its frames end" in text for text in report.recording.warnings)
+    # On a slow machine they may begin late as well.
+    told = [text for text in report.recording.warnings if text.startswith(f"{role.name}: its frames ")]
+    assert any(" end " in text for text in told)
     hsr, lsr = report.expected(Role.HSR), report.expected(Role.LSR)
     assert abs(hsr * 8 - lsr) <= 3 * 8
     frames, expected = part(report, role)
