@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
 import os
@@ -75,33 +74,14 @@ def _driver() -> tuple[Finding, ...]:
         f"{platform.python_version_tuple()[0]}.{platform.python_version_tuple()[1]} from the camera vendor "
         "(never the unrelated PyPI package of a similar name); until then use the emulated rig"
     )
-    try:
-        pyspin = importlib.import_module("PySpin")
-    except (ImportError, AttributeError, RuntimeError) as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == "PySpin":
-            return (Finding("camera driver", "note", "PySpin is not installed", wanted),)
-        return (
-            Finding(
-                "camera driver",
-                "problem",
-                f"PySpin is installed but cannot be loaded ({error}); NumPy here is {np.__version__}",
-                wanted,
-            ),
-        )
-    if not hasattr(pyspin, "System"):
-        return (
-            Finding(
-                "camera driver",
-                "problem",
-                "a package named PySpin is installed that is not the SDK's",
-                wanted,
-            ),
-        )
-    from drivers import CameraError
+    from drivers import CameraError, DriverMissingError
     from drivers.grasshopper import list_cameras
 
     try:
         cameras = list_cameras()
+    except DriverMissingError as error:
+        state: Literal["note", "problem"] = "problem" if importlib.util.find_spec("PySpin") else "note"
+        return (Finding("camera driver", state, str(error), wanted),)
     except CameraError as error:
         return (Finding("cameras", "problem", str(error)),)
     names = ", ".join(f"{camera.model} #{camera.serial}" for camera in cameras)

@@ -10,7 +10,8 @@ from app.errors import InputError
 from app.sync import open_synced
 from drivers import StreamPair, Take, VideoClip
 
-_FARTHEST_MS = 7 * 24 * 3600e3
+FARTHEST_MS = 7 * 24 * 3600e3
+"""No two clips of one event are farther apart than a week [ms]."""
 
 
 def open_inputs(
@@ -60,7 +61,7 @@ def nudged(pair: StreamPair, nudge_ms: float) -> StreamPair:
     """
     if nudge_ms == 0:
         return pair
-    if not abs(nudge_ms) <= _FARTHEST_MS:
+    if not abs(nudge_ms) <= FARTHEST_MS:
         pair.hsr.close()
         pair.lsr.close()
         raise InputError(f"--nudge-ms {nudge_ms:g} is no number of milliseconds within a week")

@@ -37,7 +37,8 @@ def load_pyspin() -> Any:
                 "maker, or use the emulated rig (--emulate)"
             ) from error
         raise DriverMissingError(
-            f"PySpin cannot be loaded ({error}); its wheel must match this Python and NumPy {np.__version__}"
+            f"PySpin is installed but cannot be loaded ({error}); its wheel must match this Python and NumPy "
+            f"{np.__version__}"
         ) from error
     if not hasattr(module, "System"):
         raise DriverMissingError(

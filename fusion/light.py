@@ -52,13 +52,14 @@ class InLight:
 
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """See `fusion.gop.Synthesiser`."""
-        lit = side_by_side(lambda reference: in_light_of(upscaled, reference), references)
+        frame = reduced(upscaled)
+        lit = side_by_side(lambda reference: in_light_of(frame, reference), references)
         return self._inner.synthesise(lsr, upscaled, lit)
 
 
-def in_light_of(upscaled: FloatImage, reference: Reference) -> Reference:
-    """A sharp picture as it would be in the light of an enlarged frame; the same where the light is."""
-    gain = light_gain(upscaled, reference.matched, reference.valid)
+def in_light_of(frame: FloatImage, reference: Reference) -> Reference:
+    """A sharp picture in the light of a frame (enlarged, then `reduced`); as it is where that is the same."""
+    gain = light_gain(frame, reference)
     if gain is None:
         return reference
     height, width = reference.image.shape[:2]
@@ -70,28 +71,23 @@ def in_light_of(upscaled: FloatImage, reference: Reference) -> Reference:
     return replace(reference, image=image, matched=matched, unlit=reference.image)
 
 
-def light_gain(upscaled: FloatImage, matched: FloatImage, valid: Mask | None = None) -> _Gain | None:
+def light_gain(frame: FloatImage, reference: Reference) -> _Gain | None:
     """How much brighter each part of a frame is than the reference shows it.
 
     Args:
-        upscaled: (H, W, 3) float32 in 0..255, the enlarged frame.
-        matched: (H, W, 3) float32 in 0..255, the reference at equal sharpness: a softer one would look as if
+        frame: (rows, columns, 3) float32 in 0..255, the enlarged frame, `reduced`.
+        reference: The sharp picture; it is compared at equal sharpness, since a softer one would look as if
             the light had changed.
-        valid: (H, W) bool, where the reference shows the scene; None for everywhere.
 
     Returns:
-        (rows, columns, 3) float32 factor per colour of display values, smooth, at most 160 px a side; None
-        where too little can be compared, or no change of light is to be seen.
+        Like `frame`, smooth factors of display values; None where too little can be compared, or no change of
+        light is to be seen.
 
     """
-    size = _small(*upscaled.shape[:2])
-    frame, still = (
-        np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
-        for picture in (upscaled, matched)
-    )
+    still = reduced(reference.matched)
     there = np.ones(frame.shape[:2], np.float32)
-    if valid is not None:
-        there = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA))
+    if reference.valid is not None:
+        there = reduced(reference.valid.astype(np.float32))
     start = (np.median(frame, axis=(0, 1)) / np.maximum(np.median(still, axis=(0, 1)), 1)).astype(np.float32)
     flow = search(_searcher(), to_bytes(luma(frame)), to_bytes(luma(start * still)))
     moved = warp_array(still, flow)
@@ -107,9 +103,12 @@ def light_gain(upscaled: FloatImage, matched: FloatImage, valid: Mask | None = N
     return gain if left < (1 - _LEAST_EXPLAINED) * before else None
 
 
-def _small(height: int, width: int) -> tuple[int, int]:
+def reduced(picture: FloatImage) -> FloatImage:
+    """A picture (H, W) or (H, W, 3) at the size at which light is compared."""
+    height, width = picture.shape[:2]
     share = min(_SIDE / max(height, width), 1.0)
-    return max(round(width * share), 1), max(round(height * share), 1)
+    size = max(round(width * share), 1), max(round(height * share), 1)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _searcher() -> cv2.DISOpticalFlow:

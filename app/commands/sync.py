@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from app.sync import TimerReadings
 
 
-_FARTHEST_MS = 7 * 24 * 3600e3
-
-
 def factor_option(text: str) -> float | None:
     """`--capture-factor`: a number, or None for auto."""
     if text == "auto":
@@ -40,7 +37,9 @@ def offset_option(text: str) -> float | None:
         offset = math.nan
     if not math.isfinite(offset):
         raise typer.BadParameter(f"--offset-ms {text!r} is neither a number nor auto")
-    if abs(offset) > _FARTHEST_MS:
+    from app.inputs import FARTHEST_MS
+
+    if abs(offset) > FARTHEST_MS:
         raise typer.BadParameter(f"--offset-ms {text} is more than a week; give it in milliseconds")
     return offset
 

@@ -10,7 +10,7 @@ from fusion_scene import Image, layers, pan, reduce
 from fusion import Fuser
 from fusion.evaluation.metrics import psnr
 from fusion.gop import prepare_reference
-from fusion.light import in_light_of, light_gain
+from fusion.light import in_light_of, light_gain, reduced
 from fusion.resample import FloatImage, to_bytes, upscale
 
 HEIGHT, WIDTH, SCALE = 160, 192, 4
@@ -34,8 +34,8 @@ def under(frames: list[Image], factors: list[Factor]) -> list[Image]:
     ]
 
 
-def enlarged(lsr: Image) -> FloatImage:
-    return upscale(lsr, SCALE * lsr.shape[0], SCALE * lsr.shape[1])
+def compared(lsr: Image) -> FloatImage:
+    return reduced(upscale(lsr, SCALE * lsr.shape[0], SCALE * lsr.shape[1]))
 
 
 def fused(method: str, frames: list[Image], factors: list[Factor], **options: int) -> float:
@@ -72,7 +72,7 @@ def test_one_sharp_frame_is_enough() -> None:
 def test_the_gain_is_the_light_s_whatever_moved(colour: tuple[float, float, float]) -> None:
     first, *_, last = pan(FRAMES, HEIGHT, WIDTH, (2.0, -1.0))
     (lsr,) = reduce([to_bytes((last * np.float32(colour)).astype(np.float32))], SCALE)
-    gain = light_gain(enlarged(lsr), prepare_reference(first, None, lsr.shape[:2]).matched)
+    gain = light_gain(compared(lsr), prepare_reference(first, None, lsr.shape[:2]))
     assert gain is not None
     np.testing.assert_allclose(gain.mean(axis=(0, 1)), colour, rtol=0.01)
     np.testing.assert_allclose(gain, np.broadcast_to(colour, gain.shape), rtol=0.06)
@@ -84,14 +84,14 @@ def test_in_the_same_light_a_sharp_picture_stays_as_it_is(sigma: float) -> None:
     (lsr,) = reduce(frames[1:], SCALE)
     noisy = to_bytes((lsr + np.random.default_rng(0).normal(0, sigma, lsr.shape)).astype(np.float32))
     reference = prepare_reference(frames[0], None, lsr.shape[:2])
-    assert in_light_of(enlarged(noisy), reference) is reference
+    assert in_light_of(compared(noisy), reference) is reference
 
 
 def test_what_becomes_too_bright_is_clipped_as_a_camera_does() -> None:
     frames = pan(2, HEIGHT, WIDTH, (1.0, 0.5))
     (lsr,) = reduce([to_bytes(frames[1] * np.float32(1.3))], SCALE)
     reference = prepare_reference(frames[0], None, lsr.shape[:2])
-    lit = in_light_of(enlarged(lsr), reference)
+    lit = in_light_of(compared(lsr), reference)
     assert lit.image.max() <= 255
     assert lit.unlit is reference.image
     assert lit.image.mean() > 1.2 * reference.image.mean()
@@ -103,7 +103,7 @@ def test_black_and_white_frames_tell_nothing_of_the_light(size: tuple[int, int],
     height, width = (SCALE * side for side in size)
     blank = np.full((*size, 3), level, np.uint8)
     reference = prepare_reference(pan(1, height, width, (0.0, 0.0))[0], None, size)
-    assert in_light_of(enlarged(blank), reference) is reference
+    assert in_light_of(compared(blank), reference) is reference
 
 
 def test_what_no_reference_shows_does_not_count() -> None:
@@ -114,5 +114,5 @@ def test_what_no_reference_shows_does_not_count() -> None:
     dark[~valid] = dark[~valid] // 3
     (lsr,) = reduce([dark], SCALE)
     reference = prepare_reference(frame, valid, lsr.shape[:2])
-    lit = in_light_of(enlarged(lsr), reference)
+    lit = in_light_of(compared(lsr), reference)
     np.testing.assert_allclose(lit.image, reference.image, rtol=0.02)
