@@ -99,11 +99,14 @@ def _blocks(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _temporal(luma: Sequence[npt.NDArray[np.float32]]) -> tuple[float, float, float]:
     """Sigma in the blocks that change least, sigma of their finest detail, and the share of such blocks."""
     spread, fine, clipped = [], [], []
-    for a, b in pairwise(luma):
-        spread.append(_blocks(b - a).std(axis=1))
-        detail = np.repeat(np.repeat(_diagonal(b - a), 2, axis=0), 2, axis=1)
-        fine.append(np.sqrt((_blocks(detail) ** 2).mean(axis=1)))
-        level = _blocks(a).mean(axis=1)
+    for a, b in pairwise(map(_blocks, luma)):
+        level = a.mean(axis=1)
+        # A lamp that flickers is no noise: what it makes of texture goes with the brightness.
+        light = (b.mean(axis=1) + 1) / (level + 1)
+        change = b - light[:, None] * a
+        spread.append(change.std(axis=1))
+        rows = np.concatenate(change.reshape(-1, _BLOCK, _BLOCK))
+        fine.append(np.sqrt((_diagonal(rows) ** 2).reshape(len(change), -1).mean(axis=1)))
         clipped.append((level < 8) | (level > 247))
     sigma, detailed = (np.median(np.array(v), axis=0) / np.sqrt(2.0) for v in (spread, fine))
     usable = ~np.any(np.array(clipped), axis=0)

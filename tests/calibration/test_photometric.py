@@ -118,6 +118,20 @@ def test_noise_where_part_of_the_scene_is_static(plane: np.ndarray, sigma: float
     assert found.sigma == pytest.approx(luma, rel=0.1)
 
 
+@pytest.mark.parametrize("sigma", [0.8, 3.0])
+def test_a_lamp_that_flickers_is_no_noise(plane: np.ndarray, sigma: float) -> None:
+    lsr = small(plane).astype(np.float32)
+    phases = 2 * np.pi * np.arange(8) * 100 / 240
+    steady, flickering = (
+        estimate_noise_sigma(
+            [noisy(lsr * (0.8 + depth * np.sin(phase)), sigma, seed=k) for k, phase in enumerate(phases)]
+        )
+        for depth in (0.0, 0.15)
+    )
+    assert flickering.reliable
+    assert flickering.sigma == pytest.approx(steady.sigma, rel=0.05)
+
+
 def test_scene_that_moves_everywhere_is_not_called_reliable(plane: np.ndarray) -> None:
     soft = cv2.GaussianBlur(small(plane), (0, 0), 2.0)
     frames = [noisy(np.roll(soft, 4 * k, axis=1), 1.0, seed=k) for k in range(4)]
