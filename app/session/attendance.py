@@ -20,7 +20,7 @@ from drivers.ring_buffer import RingBuffer
 _STEP_S = 5.0
 """When a camera that came back and has not shown which pulses it follows is worth an alarm [s]."""
 _LOOK_EVERY_S = 0.5
-_LOOK_LATER_S = 5.0
+_LOOK_LATER_S = 1.0
 """Looking reads the take's index, that of an hour in a tenth of a second [s]."""
 _ENDS = 64
 
