@@ -29,6 +29,21 @@ PLACE = VENV / ".twinrate-place"
 # From any folder this program, whatever lies there or in PYTHONPATH under the names of its packages.
 PROGRAM = f"import sys; sys.path[0] = {str(ROOT)!r}; from app.__main__ import main; main()"
 
+# Tests that wait for no clock run side by side; the others have the machine to themselves.
+COMPUTING = (
+    "tests/calibration",
+    "tests/fusion",
+    "tests/app/test_align.py",
+    "tests/app/test_capture_factors.py",
+    "tests/app/test_demo.py",
+    "tests/app/test_export.py",
+    "tests/app/test_fuse.py",
+    "tests/app/test_fused_clip.py",
+    "tests/app/test_import_odd.py",
+    "tests/app/test_raw_export.py",
+    "tests/app/test_sync_and_import.py",
+)
+
 # Shared libraries that the PyQt6, OpenCV and xcb parts load, and the Debian/Ubuntu packages that hold them.
 LIBRARIES = {
     "libEGL.so.1": "libegl1",
@@ -182,14 +197,18 @@ def run(*command: str) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Style, types, arrows, behaviour; the first that fails decides. A whole run takes several cores."""
-    workers = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+    """Style, types, arrows, behaviour; the first that fails decides."""
+    cores = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+    whole = (
+        ("tests that compute", ["-m", "pytest", *cores, *COMPUTING]),
+        ("tests in real time", ["-m", "pytest", *(f"--ignore={path}" for path in COMPUTING)]),
+    )
     checks = (
         ("style", ["-m", "ruff", "check", "."]),
         ("format", ["-m", "ruff", "format", "--check", "."]),
         ("types", ["-m", "mypy"]),
         ("arrows", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
-        ("tests", ["-m", "pytest", *(arguments or workers)]),
+        *((("tests", ["-m", "pytest", *arguments]),) if arguments else whole),
     )
     os.chdir(ROOT)
     for name, command in checks:
