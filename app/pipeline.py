@@ -6,13 +6,16 @@ The command line, the window's jobs and the tests all run this one class.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import numpy.typing as npt
 
+from app.ahead import in_order, parts_at_once
 from app.aligner import Aligner
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
@@ -93,6 +96,11 @@ class Pipeline:
     Preparing reads a few frames: it pairs the streams, aligns the views and chooses the model, so every cause
     of failure shows before work begins.
 
+    Args:
+        pair: The streams.
+        options: How to fuse them.
+        at_once: Frames made at the same time; None for what suits the machine. Results are the same.
+
     Attributes:
         pair: The streams.
         pairing: Which HSR frame serves which LSR frames.
@@ -109,7 +117,9 @@ class Pipeline:
 
     """
 
-    def __init__(self, pair: StreamPair, options: FusionOptions | None = None) -> None:
+    def __init__(
+        self, pair: StreamPair, options: FusionOptions | None = None, *, at_once: int | None = None
+    ) -> None:
         self.options = options = options or FusionOptions()
         self.pair = pair
         self._damage: dict[str, None] = {}
@@ -134,6 +144,7 @@ class Pipeline:
             weights=options.weights,
             flow=options.flow,
         )
+        self._at_once = at_once or parts_at_once(self.width * self.height)
 
     @property
     def width(self) -> int:
@@ -261,7 +272,7 @@ class Pipeline:
         return smooth
 
     def frames(self, *, skip: int = 0, cancelled: Callable[[], bool] | None = None) -> Iterator[HstrFrame]:
-        """Fused frames in time order; memory for one GoP and its references, whatever the length.
+        """Fused frames in time order; memory for a few GoPs and their references, whatever the length.
 
         Args:
             skip: Leave out this many frames at the start (their GoP is computed, they are not yielded).
@@ -272,6 +283,19 @@ class Pipeline:
         while first < len(self._gops) and skip >= len(self._gops[first].lsr_indices):
             skip -= len(self._gops[first].lsr_indices)
             first += 1
+        stop = Event()
+
+        def given_up() -> bool:
+            return stop.is_set() or (cancelled is not None and cancelled())
+
+        for frame in in_order(self._parts(first, given_up), self._at_once, stop):
+            if skip:
+                skip -= 1
+                continue
+            yield frame
+
+    def _parts(self, first: int, given_up: Callable[[], bool]) -> Iterator[Callable[[], Iterator[HstrFrame]]]:
+        """Work that can be done side by side, from a GoP on; all that is read is read here, in order."""
         references: dict[int, SharpView] = {}
         # Colours are smoothed over GoPs: those before the first wanted one have to be measured again, and the
         # one that preparing looked at is not among them.
@@ -282,36 +306,40 @@ class Pipeline:
         for number in range(first, len(self._gops)):
             wanted = self._sharp_frames(number)
             references = {k: references.get(k) or self._reference(k) for k in wanted}
-            for frame in self._fuse(number, references, cancelled):
-                if skip:
-                    skip -= 1
-                    continue
-                yield frame
+            lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in self._gops[number].lsr_indices]
+            for part, other in self._halves(number):
+                sharp = references[self._offset + number], references.get(other)
+                yield partial(self._fuse, number, lsr, part, sharp, other, given_up)
 
     def _fuse(
-        self, number: int, references: Mapping[int, SharpView], cancelled: Callable[[], bool] | None
+        self,
+        number: int,
+        lsr: list[RgbImage],
+        part: slice,
+        sharp: tuple[SharpView, SharpView | None],
+        other: int,
+        given_up: Callable[[], bool],
     ) -> Iterator[HstrFrame]:
+        """Frames of a part of a GoP, given its LSR frames and the sharp ones on its sides."""
         gop = self._gops[number]
-        lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
-        image, valid = references[self._offset + number]
-        for part, other in self._halves(number):
-            second = references.get(other) if self.fuser.references > 1 else None
-            apart = self._apart(gop, self.pairing.gops[other]) if second is not None else 0.0
-            for fused in self.fuser.fuse_gop(
-                lsr[part],
-                gop.distances[part],
-                image,
-                valid=valid,
-                next_reference=second[0] if second else None,
-                next_valid=second[1] if second else None,
-                next_distances=[distance - apart for distance in gop.distances[part]],
-                same_view=self.aligner.same_view,
-                cancelled=cancelled,
-            ):
-                at = part.start + fused.position
-                record = frame_record(self.pair.lsr, gop, at, fused.reference)
-                yield HstrFrame(fused.image, lsr[at], record)
-        if cancelled is not None and cancelled():
+        image, valid = sharp[0]
+        second = sharp[1] if self.fuser.references > 1 else None
+        apart = self._apart(gop, self.pairing.gops[other]) if second is not None else 0.0
+        for fused in self.fuser.fuse_gop(
+            lsr[part],
+            gop.distances[part],
+            image,
+            valid=valid,
+            next_reference=second[0] if second else None,
+            next_valid=second[1] if second else None,
+            next_distances=[distance - apart for distance in gop.distances[part]],
+            same_view=self.aligner.same_view,
+            cancelled=given_up,
+        ):
+            at = part.start + fused.position
+            record = frame_record(self.pair.lsr, gop, at, fused.reference)
+            yield HstrFrame(fused.image, lsr[at], record)
+        if given_up():
             raise CancelledError("stopped by the operator")
 
     def _apart(self, gop: Gop, other: Gop) -> float:

@@ -1,8 +1,13 @@
-"""Running trained networks on pictures: padding, flow, device, and back to bytes."""
+"""Running trained networks on pictures: padding, flow, device, and back to bytes.
+
+Frames may be made side by side. Their motion is then found at the same time, but they take turns in a
+network: it keeps the device busy by itself, and what it holds meanwhile is most of a frame's memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -72,16 +77,27 @@ class AWnetSynthesiser:
         self._motion = JointMotion(flow, scale, noise_variance) if flow is not None else None
         self._noise = noise_variance**0.5
         self._lsr_trust = lsr_trust(noise_variance) if network.refined else 0.0
+        self._turn = Lock()
         self.recursion = "direct" if network.refined else "recurrent"
 
     @torch.inference_mode()
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
-        size = (upscaled.shape[0], upscaled.shape[1])
-        up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
         found: list[FlowArray] = []
         if self._motion is not None:
             found = self._motion(lsr, upscaled, references)
+        with self._turn:
+            return self._fuse(lsr, upscaled, references, found)
+
+    def _fuse(
+        self,
+        lsr: ByteImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        found: list[FlowArray],
+    ) -> Synthesis:
+        size = (upscaled.shape[0], upscaled.shape[1])
+        up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
         base, seen = self._look_at_base(upscaled, references, found)
         # At a clip's end the next sharp frame is missing: the first one stands in for it.
         missing = self._network.references - len(references)
@@ -151,10 +167,15 @@ class LearnedFlow:
         self._network = network.to(device).eval()
         self._device = device
         self._searches = learned_searches(scale, noise_variance)
+        self._turn = Lock()
 
     @torch.inference_mode()
     def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
         """See `FlowSource`."""
+        with self._turn:
+            return self._search(upscaled, reference)
+
+    def _search(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
         frame, sharp, matched = (
             to_planes(picture, self._device) for picture in (upscaled, reference.image, reference.matched)
         )
@@ -198,12 +219,23 @@ class LiveSynthesiser:
         self._device = device
         self._noise = noise_variance**0.5
         self._lsr_trust = lsr_trust(noise_variance)
+        self._turn = Lock()
 
     @torch.inference_mode()
     def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
-        size = upscaled.shape[:2]
         flows = self._motion(lsr, upscaled, references)
+        with self._turn:
+            return self._fuse(lsr, upscaled, references, flows)
+
+    def _fuse(
+        self,
+        lsr: ByteImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        flows: Sequence[FlowArray],
+    ) -> Synthesis:
+        size = upscaled.shape[:2]
         fused, seen = _sharpen(self._network, upscaled, references, flows, self._noise, self._device)
         up = to_planes(upscaled, self._device)
         out = crop(fused.out, *size)

@@ -53,6 +53,27 @@ class _Way(NamedTuple):
     cycle: _Map
 
 
+class _Pair:
+    """Two sharp pictures, not kept alive, and how one moved into the other."""
+
+    def __init__(self, images: Sequence[FloatImage]) -> None:
+        self._images = [weakref.ref(image) for image in images]
+        self._lock = Lock()
+        self._ways: tuple[_Way, _Way] | None = None
+
+    def alive(self) -> bool:
+        return all(kept() is not None for kept in self._images)
+
+    def holds(self, images: Sequence[FloatImage]) -> bool:
+        return all(kept() is image for kept, image in zip(self._images, images, strict=True))
+
+    def ways(self, images: Sequence[FloatImage]) -> tuple[_Way, _Way]:
+        with self._lock:
+            if self._ways is None:
+                self._ways = _ways(*images)
+            return self._ways
+
+
 class JointMotion:
     """Motion into each reference; threads may share one.
 
@@ -66,8 +87,7 @@ class JointMotion:
     def __init__(self, source: FlowSource, scale: float, noise_variance: float = 0.0) -> None:
         self._source, self._scale, self._noise_variance = source, scale, noise_variance
         self._lock = Lock()
-        self._pair: tuple[weakref.ref[FloatImage], ...] = ()
-        self._ways: tuple[_Way, _Way] | None = None
+        self._pairs: list[_Pair] = []
 
     def __call__(
         self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]
@@ -119,15 +139,13 @@ class JointMotion:
         """Motion from the first sharp picture into the second, and back; the frames of a GoP share both."""
         images = [one.image if one.unlit is None else one.unlit for one in (first, second)]
         with self._lock:
-            known = bool(self._pair) and all(
-                kept() is image for kept, image in zip(self._pair, images, strict=True)
-            )
-            if self._ways is None or not known:
-                self._ways = None
-                self._ways = _ways(*images)
-                # A GoP's pictures take hundreds of megabytes: they must not live on here.
-                self._pair = tuple(weakref.ref(image) for image in images)
-            return self._ways
+            # A GoP's pictures take hundreds of megabytes: nothing of them may live on here.
+            self._pairs = [pair for pair in self._pairs if pair.alive()]
+            known = next((pair for pair in self._pairs if pair.holds(images)), None)
+            if known is None:
+                known = _Pair(images)
+                self._pairs.append(known)
+        return known.ways(images)
 
     def _variance(self, frame: FloatImage, reference: Reference, flow: FlowArray) -> _Map:
         """Of a flow's error (H, W), in a unit of its own, from how far it goes and how well it fits."""
