@@ -29,19 +29,34 @@ PLACE = VENV / ".twinrate-place"
 # From any folder this program, whatever lies there or in PYTHONPATH under the names of its packages.
 PROGRAM = f"import sys; sys.path[0] = {str(ROOT)!r}; from app.__main__ import main; main()"
 
-# Tests that wait for no clock run side by side; the others have the machine to themselves.
+# Tests that wait for no clock run side by side, the longest first; the others have the machine to themselves.
 COMPUTING = (
-    "tests/calibration",
-    "tests/fusion",
-    "tests/app/test_align.py",
-    "tests/app/test_capture_factors.py",
-    "tests/app/test_demo.py",
-    "tests/app/test_export.py",
     "tests/app/test_fuse.py",
+    "tests/fusion",
+    "tests/app/test_demo.py",
+    "tests/app/test_sync_and_import.py",
+    "tests/calibration",
+    "tests/app/test_align.py",
+    "tests/app/test_beside_the_output.py",
+    "tests/app/test_capture_factors.py",
+    "tests/app/test_damaged_frames.py",
+    "tests/app/test_export.py",
     "tests/app/test_fused_clip.py",
     "tests/app/test_import_odd.py",
     "tests/app/test_raw_export.py",
-    "tests/app/test_sync_and_import.py",
+    "tests/app/test_timing.py",
+    "tests/drivers/test_clock_fit.py",
+    "tests/drivers/test_emulator_genapi.py",
+    "tests/drivers/test_iphone.py",
+    "tests/drivers/test_iphone_formats.py",
+    "tests/drivers/test_mirrored_clips.py",
+    "tests/drivers/test_odd_clips.py",
+    "tests/drivers/test_packing.py",
+    "tests/drivers/test_pairing.py",
+    "tests/drivers/test_rejoin.py",
+    "tests/drivers/test_variable_rates.py",
+    "tests/test_packaging.py",
+    "tests/test_run.py",
 )
 
 # Shared libraries that the PyQt6, OpenCV and xcb parts load, and the Debian/Ubuntu packages that hold them.
@@ -198,7 +213,7 @@ def run(*command: str) -> int:
 
 def test(arguments: list[str]) -> int:
     """Style, types, arrows, behaviour; the first that fails decides."""
-    cores = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+    cores = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     whole = (
         ("tests that compute", ["-m", "pytest", *cores, *COMPUTING]),
         ("tests in real time", ["-m", "pytest", *(f"--ignore={path}" for path in COMPUTING)]),

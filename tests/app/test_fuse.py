@@ -149,7 +149,8 @@ def test_ctrl_c_leaves_a_playable_part_that_can_be_resumed(tmp_path: Path) -> No
     pair = make_pair(tmp_path, 72)
     out = tmp_path / "clip.mp4"
     command = [sys.executable, "-m", "app", "fuse", str(pair.hsr), str(pair.lsr), "--out", str(out)]
-    command += ["--align", "none", "--offset-ms", "12.5", "--method", "classical"]
+    how = ("--method", "classical", "--refs", 1)
+    command += ["--align", "none", "--offset-ms", "12.5", *map(str, how)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     first_segment = tmp_path / "clip.partial.mp4.segments" / "000000.mkv"
     while not first_segment.exists() and process.poll() is None:
@@ -163,11 +164,10 @@ def test_ctrl_c_leaves_a_playable_part_that_can_be_resumed(tmp_path: Path) -> No
     part = decode(tmp_path / "clip.partial.mp4")
     assert 48 <= len(part) < 72
 
-    extra = ("--method", "classical", "--resume")
-    assert fuse(pair, out, *extra) == 0
+    assert fuse(pair, out, *how, "--resume") == 0
     assert len(decode(out)) == 72
     whole = tmp_path / "whole.mp4"
-    assert fuse(pair, whole, "--method", "classical") == 0
+    assert fuse(pair, whole, *how) == 0
     assert out.read_bytes() == whole.read_bytes()
     assert not list(tmp_path.glob("*partial*"))
 
