@@ -12,33 +12,24 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-import numpy as np
-import numpy.typing as npt
-
 from app.ahead import in_order, parts_at_once
 from app.aligner import Aligner
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from app.frame_records import FrameRecord, frame_record, frame_records
+from app.sharp_views import COLOUR_MEMORY, ColourMemory, SharpView, in_own_colours, same_view
 from app.timing import between, missing_frames, read_timing
 from calibration import (
     Alignment,
-    ColourMap,
     TooFewFeaturesError,
     ViewError,
     estimate_noise_sigma,
-    match_colours,
-    smooth_colours,
     view_mismatch,
 )
 from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, VideoClip, pair_streams, to_rgb8
 from fusion import Fuser
 from fusion.weights import fingerprint
 
-Mask = npt.NDArray[np.bool_]
-SharpView = tuple[RgbImage, Mask]
-
-_COLOUR_MEMORY = 8  # GoPs whose colours are averaged; resuming measures so many again
 _ALIGN_TRIALS = 7
 
 
@@ -60,6 +51,8 @@ class FusionOptions:
             operator's own, or a small one; None takes DIS.
         start_s: First moment to fuse, in real seconds after the first LSR frame.
         end_s: Moment to stop at; None = the end.
+        colours: Whose colours and light the frames have: "lsr" the fast camera's, which filmed every moment,
+            or "hsr" the sharp camera's, in which lamps do not flicker.
 
     """
 
@@ -72,6 +65,7 @@ class FusionOptions:
     flow: Path | None = None
     start_s: float = 0.0
     end_s: float | None = None
+    colours: str = "lsr"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +126,7 @@ class Pipeline:
         self.slots = tuple(slot - chosen[0] for slot in chosen)
         self.aligner = Aligner(options.align, pair)
         self._typical, self.alignment = self._align()
-        self._colours: dict[int, ColourMap] = {}
+        self._colours = ColourMemory()
         self.noise_variance = self._noise_variance()
         self.fuser = Fuser(
             options.method,
@@ -144,6 +138,11 @@ class Pipeline:
             weights=options.weights,
             flow=options.flow,
         )
+        if options.colours == "hsr" and self.fuser.recursion == "recurrent":
+            raise InputError(
+                "frames made from each other show one another's light, not the HSR camera's; "
+                "with --colours hsr leave out --recursion recurrent"
+            )
         self._at_once = at_once or parts_at_once(self.width * self.height)
 
     @property
@@ -233,8 +232,11 @@ class Pipeline:
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
         if not self.aligner.same_view:
-            reference, valid = self._reference(self._offset + self._typical)
-            sigma = max(sigma, view_mismatch(reference, lsr[gop.lsr_indices.index(nearest_lsr(gop))], valid))
+            sharp = self._reference(self._offset + self._typical)
+            nearest = lsr[gop.lsr_indices.index(nearest_lsr(gop))]
+            sigma = max(sigma, view_mismatch(sharp.image, nearest, sharp.valid))
+            if self.options.colours == "hsr":
+                sharp.colours.inverse()
         return (sigma / 255) ** 2
 
     def _hsr(self, index: int) -> RgbImage:
@@ -250,26 +252,14 @@ class Pipeline:
         return to_rgb8(frame)
 
     def _reference(self, number: int) -> SharpView:
-        """HSR frame of a GoP of the pairing, in the output view and the LSR camera's colours; where valid."""
+        """HSR frame of a GoP of the pairing, as fusion takes it."""
         gop = self.pairing.gops[number]
         hsr = self._hsr(gop.hsr_index)
         lsr = self._lsr(nearest_lsr(gop))
         alignment = self.aligner.align(hsr, lsr, f"the GoP of HSR frame {gop.hsr_index}")
-        reference: RgbImage = alignment.warp(hsr)
         if self.aligner.same_view:
-            return reference, alignment.valid
-        seen = alignment.crop_lsr(lsr)
-        self._colours[number] = match_colours(reference, seen, alignment.valid)
-        return self._smooth_colours(number).apply(reference), alignment.valid
-
-    def _smooth_colours(self, number: int) -> ColourMap:
-        """Colours of a GoP, averaged with those before it; older ones are forgotten."""
-        smooth: ColourMap | None = None
-        self._colours = {k: v for k, v in self._colours.items() if k > number - _COLOUR_MEMORY}
-        for k in sorted(self._colours):
-            smooth = smooth_colours(smooth, self._colours[k])
-        assert smooth is not None
-        return smooth
+            return same_view(hsr, alignment)
+        return self._colours.view(number, hsr, alignment.crop_lsr(lsr), alignment)
 
     def frames(self, *, skip: int = 0, cancelled: Callable[[], bool] | None = None) -> Iterator[HstrFrame]:
         """Fused frames in time order; memory for a few GoPs and their references, whatever the length.
@@ -299,16 +289,18 @@ class Pipeline:
         references: dict[int, SharpView] = {}
         # Colours are smoothed over GoPs: those before the first wanted one have to be measured again, and the
         # one that preparing looked at is not among them.
-        self._colours = {}
+        self._colours = ColourMemory()
         begin = min(self._sharp_frames(0))
-        for k in range(max(self._offset + first - _COLOUR_MEMORY, begin), self._offset + first):
+        for k in range(max(self._offset + first - COLOUR_MEMORY, begin), self._offset + first):
             references = {k: self._reference(k)}
         for number in range(first, len(self._gops)):
             wanted = self._sharp_frames(number)
             references = {k: references.get(k) or self._reference(k) for k in wanted}
             lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in self._gops[number].lsr_indices]
             for part, other in self._halves(number):
-                sharp = references[self._offset + number], references.get(other)
+                sharp = [references[self._offset + number]]
+                if self.fuser.references > 1 and other in references:
+                    sharp.append(references[other])
                 yield partial(self._fuse, number, lsr, part, sharp, other, given_up)
 
     def _fuse(
@@ -316,29 +308,32 @@ class Pipeline:
         number: int,
         lsr: list[RgbImage],
         part: slice,
-        sharp: tuple[SharpView, SharpView | None],
+        sharp: list[SharpView],
         other: int,
         given_up: Callable[[], bool],
     ) -> Iterator[HstrFrame]:
         """Frames of a part of a GoP, given its LSR frames and the sharp ones on its sides."""
         gop = self._gops[number]
-        image, valid = sharp[0]
-        second = sharp[1] if self.fuser.references > 1 else None
+        first, second = sharp[0], sharp[1] if len(sharp) > 1 else None
         apart = self._apart(gop, self.pairing.gops[other]) if second is not None else 0.0
         for fused in self.fuser.fuse_gop(
             lsr[part],
             gop.distances[part],
-            image,
-            valid=valid,
-            next_reference=second[0] if second else None,
-            next_valid=second[1] if second else None,
+            first.image,
+            valid=first.valid,
+            next_reference=second.image if second else None,
+            next_valid=second.valid if second else None,
             next_distances=[distance - apart for distance in gop.distances[part]],
             same_view=self.aligner.same_view,
             cancelled=given_up,
         ):
             at = part.start + fused.position
             record = frame_record(self.pair.lsr, gop, at, fused.reference)
-            yield HstrFrame(fused.image, lsr[at], record)
+            image = fused.image
+            if self.options.colours == "hsr":
+                way = min(max(fused.distance / apart, 0.0), 1.0) if apart else 0.0
+                image = in_own_colours(fused, sharp, [1 - way, way][: len(sharp)])
+            yield HstrFrame(image, lsr[at], record)
         if given_up():
             raise CancelledError("stopped by the operator")
 

@@ -21,6 +21,8 @@ _DARK, _CLIPPED = 4.0, 251.0
 _MIN_SAMPLES = 2000
 _MAX_SAMPLES = 40_000
 _MAX_CONDITION = 3e3
+_MAX_MIXED = 30.0
+"""Condition of a colour map whose inverse makes more of noise than of colours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +61,24 @@ class ColourMap:
         matrix[:, 3] *= unit
         out = cv2.transform(image, matrix)
         return np.clip(out, 0.0, 1.0) if unit < 1.0 else out
+
+    def inverse(self) -> ColourMap:
+        """The map back.
+
+        Raises:
+            ViewError: Colours that this map takes together cannot be told apart again: one of the two cameras
+                sees no colours, or hardly any light.
+
+        """
+        colours = self.matrix[:, :3]
+        if np.linalg.cond(colours) > _MAX_MIXED:
+            raise ViewError(
+                "the colours of one camera do not follow from those of the other, as if one of them saw in "
+                "grey or in the dark; leave the clip in the LSR camera's colours"
+            )
+        back = np.linalg.inv(colours)
+        matrix = np.column_stack([back, -back @ self.matrix[:, 3]])
+        return ColourMap(matrix, self.residual, self.samples, self.method)
 
 
 IDENTITY = ColourMap(np.eye(3, 4), 0.0, 0, "identity")

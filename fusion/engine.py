@@ -119,8 +119,7 @@ class Fuser:
         self.base: Path | None = None
         self.note = ""
         self.references = references or _most_references(method, card)
-        made = self._build(card, scale, noise_variance)
-        self._synthesiser: Synthesiser = made if method == "bicubic" else InLight(made)
+        self._synthesiser: Synthesiser = InLight(self._build(card, scale, noise_variance))
         self.recursion = recursion or self._synthesiser.recursion
 
     @property

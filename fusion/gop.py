@@ -16,6 +16,8 @@ RECURSIONS = ("recurrent", "direct")
 
 Mask = npt.NDArray[np.bool_]
 
+Lights = tuple[FloatImage | None, ...]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FusedFrame:
@@ -28,6 +30,7 @@ class FusedFrame:
         reference: What was warped: "hsr", a sharp camera frame, or "hstr", the frame made just before.
         weight: (H, W) float32, share of the reference in every pixel (W of paper eq. 12; nominally 0..1, a
             network's unconstrained taps may leave that range), or None for methods without one.
+        lights: See `Synthesis`.
 
     """
 
@@ -36,6 +39,7 @@ class FusedFrame:
     distance: int
     reference: str
     weight: npt.NDArray[np.float32] | None
+    lights: Lights = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +55,8 @@ class Reference:
         distance: Signed number of LSR frames from its instant to that of the frame to be made from it; None
             where that is not known.
         unlit: The picture before it was brought into the frame's light; None where it was not.
+        light: How much brighter the frame is in each part than `unlit`: a small picture (h', w', 3) of smooth
+            factors; None where it was not brought into that light.
 
     """
 
@@ -61,15 +67,25 @@ class Reference:
     fused: bool = False
     distance: float | None = None
     unlit: FloatImage | None = None
+    light: FloatImage | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Synthesis:
-    """One synthesised picture, its weight map, and where its detail comes from a reference."""
+    """One synthesised picture.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        weight: See `FusedFrame`.
+        valid: (H, W) bool, where its detail comes from a reference; None for everywhere.
+        lights: `Reference.light` of the references; empty where the picture is a reference as it is.
+
+    """
 
     image: ByteImage
     weight: npt.NDArray[np.float32] | None
     valid: Mask | None
+    lights: Lights = ()
 
 
 class Synthesiser(Protocol):
@@ -176,7 +192,7 @@ def synthesise_gop(
             if next_distances is not None and len(given) > 1:
                 given[1] = replace(given[1], distance=next_distances[position])
             synthesis = synthesiser.synthesise(lsr[position], upscaled, given)
-        frame = FusedFrame(synthesis.image, position, distance, origin, synthesis.weight)
+        frame = FusedFrame(synthesis.image, position, distance, origin, synthesis.weight, synthesis.lights)
         if recursion == "recurrent" and (distance or not same_view):
             previous = prepare_reference(synthesis.image, synthesis.valid, lsr[0].shape[:2], fused=True)
             origin = "hstr"

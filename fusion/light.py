@@ -31,6 +31,8 @@ _LEAST_CHANGE = 0.01
 _LEAST_EXPLAINED = 0.03
 """Share of the mismatch that a change of light has to explain: noise and wrong motion look like a little."""
 _DARK, _CLIPPED = 4.0, 251.0
+_NEARLY_WHITE = 235.0
+_MOST_FLICKER = 2.0
 _ROUNDS = 4
 _LEAST_PIXELS = 100
 _WITHIN = 0.99
@@ -54,7 +56,8 @@ class InLight:
         """See `fusion.gop.Synthesiser`."""
         frame = reduced(upscaled)
         lit = side_by_side(lambda reference: in_light_of(frame, reference), references)
-        return self._inner.synthesise(lsr, upscaled, lit)
+        made = self._inner.synthesise(lsr, upscaled, lit)
+        return replace(made, lights=tuple(reference.light for reference in lit))
 
 
 def in_light_of(frame: FloatImage, reference: Reference) -> Reference:
@@ -68,7 +71,21 @@ def in_light_of(frame: FloatImage, reference: Reference) -> Reference:
     image, matched = (
         np.minimum(picture * full, 255, dtype=np.float32) for picture in (reference.image, reference.matched)
     )
-    return replace(reference, image=image, matched=matched, unlit=reference.image)
+    return replace(reference, image=image, matched=matched, unlit=reference.image, light=gain)
+
+
+def without_light(image: FloatImage, light: FloatImage | None) -> FloatImage:
+    """A frame (H, W, 3) in 0..255 in the light of the reference that `Reference.light` compares it with.
+
+    What is half or twice as bright is no flicker, and changes by no more. White stays white: how much
+    brighter it was than can be shown is not known.
+    """
+    if light is None:
+        return image
+    full = cv2.resize(light, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    full = np.clip(full, 1 / _MOST_FLICKER, _MOST_FLICKER)
+    whiteness = np.clip((image - _NEARLY_WHITE) / (255 - _NEARLY_WHITE), 0, 1)
+    return np.asarray(image / (full + whiteness * (np.minimum(full, 1) - full)), np.float32)
 
 
 def light_gain(frame: FloatImage, reference: Reference) -> _Gain | None:

@@ -39,6 +39,13 @@ class Device(str, Enum):
     CUDA = "cuda"
 
 
+class Colours(str, Enum):
+    """Whose colours and light."""
+
+    LSR = "lsr"
+    HSR = "hsr"
+
+
 class QualityName(str, Enum):
     """How much a lossy codec may lose."""
 
@@ -100,6 +107,13 @@ def command(
             "live-flow), or shipped for AWnet's: faster on a GPU, but less exact (docs/fusion.md)."
         ),
     ] = None,
+    colours: Annotated[
+        Colours,
+        typer.Option(
+            help="Whose colours and light the clip has: the fast camera's as filmed, or the sharp one's, "
+            "in which lamps do not flicker."
+        ),
+    ] = Colours.LSR,
     codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
     quality: Annotated[
         QualityName, typer.Option(help="Of lossy codecs: from hardly distinguishable to small files.")
@@ -131,6 +145,7 @@ def command(
             flow=flow_file(flow),
             start_s=start,
             end_s=end,
+            colours=colours.value,
         ),
         offset_ms=offset_option(offset_ms),
         nudge_ms=nudge_ms,

@@ -109,6 +109,10 @@ class ExportDialog(QDialog):
         self.references.addItem("the nearest only (faster)", 1)
         self.align = QComboBox()
         self.align.addItems(["By the scene", "None: both show one view"])
+        self.colours = QComboBox()
+        self.colours.setObjectName("export_colours")
+        self.colours.addItem("of the LSR camera, as filmed", "lsr")
+        self.colours.addItem("of the HSR camera, without flicker of lamps", "hsr")
         self.codec = QComboBox()
         self.codec.setObjectName("export_codec")
         for name in CODECS:
@@ -153,6 +157,7 @@ class ExportDialog(QDialog):
         form.addRow("Fuse by", self.method)
         form.addRow("Sharp frames", self.references)
         form.addRow("Align views", self.align)
+        form.addRow("Colours, light", self.colours)
         form.addRow("Format", self.codec)
         form.addRow("Quality", self.quality)
         form.addRow("Playback", row(self.slow, self.playback))
@@ -218,6 +223,7 @@ class ExportDialog(QDialog):
             align="auto" if self.align.currentIndex() == 0 else "none",
             start_s=self.start.value(),
             end_s=end,
+            colours=str(self.colours.currentData()),
         )
         return FuseJob(
             (self._take.path,),
@@ -239,7 +245,7 @@ class ExportDialog(QDialog):
 
     def _follow(self, *_: object) -> None:
         raw = _VIEWS[self.view.currentText()]
-        for field in (self.method, self.references, self.align):
+        for field in (self.method, self.references, self.align, self.colours):
             self._form.setRowVisible(field, raw is None)
         self._form.setRowVisible(self.quality, bool(CODECS[str(self.codec.currentData())].lower))
         kind = "fused" if raw is None else raw.value.replace(" ", "_")

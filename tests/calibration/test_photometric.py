@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration import ViewError, estimate_noise_sigma, match_colours, smooth_colours
+from calibration import ColourMap, ViewError, estimate_noise_sigma, match_colours, smooth_colours
 from fusion.evaluation.metrics import psnr
 
 CROSSTALK = np.array([[0.80, 0.15, 0.02, 6.0], [0.10, 0.78, 0.08, 3.0], [0.02, 0.16, 0.70, 9.0]])
@@ -74,6 +74,18 @@ def test_map_applies_alike_to_all_sample_types(plane: np.ndarray) -> None:
     assert np.abs(sixteen - unit).max() < 0.01
     with pytest.raises(ViewError, match="int32"):
         fit.apply(plane.astype(np.int32))
+
+
+def test_the_way_back_gives_the_own_colours_again(plane: np.ndarray) -> None:
+    colours = ColourMap(np.array([[0.8, 0.1, 0, 5], [0.1, 0.7, 0, 3], [0, 0.2, 0.6, 8.0]]), 0.0, 1, "affine")
+    there = colours.apply(plane.astype(np.float32) / 255)
+    np.testing.assert_allclose(255 * colours.inverse().apply(there), plane, atol=0.01)
+
+
+def test_from_grey_there_is_no_way_back() -> None:
+    grey = ColourMap(np.column_stack([np.full((3, 3), 1 / 3), np.zeros(3)]), 0.0, 1, "affine")
+    with pytest.raises(ViewError, match="saw in grey"):
+        grey.inverse()
 
 
 def test_smoothing_moves_towards_the_new_fit(plane: np.ndarray) -> None:

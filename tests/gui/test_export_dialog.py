@@ -46,6 +46,17 @@ def test_enter_in_a_number_field_takes_the_number_and_starts_nothing(
     qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=10000)
 
 
+def test_whose_colours_is_asked_for_fused_clips_only(dialog: ExportDialog) -> None:
+    dialog.show()
+    dialog.view.setCurrentIndex(0)
+    assert dialog.colours.isVisible()
+    dialog.colours.setCurrentIndex(1)
+    assert isinstance(dialog.request, FuseJob)
+    assert dialog.request.options.colours == "hsr"
+    dialog.view.setCurrentIndex(3)
+    assert not dialog.colours.isVisible()
+
+
 def said_size(dialog: ExportDialog) -> tuple[str, float]:
     """Picture size and megabytes as the dialog tells them."""
     found = re.search(r"(\d+ x \d+) px, about ([\d.]+) MB", dialog.summary.text())
