@@ -25,7 +25,14 @@ _SHARE_OF_MEMORY = 0.7
 def parts_at_once(pixels: int) -> int:
     """How many parts, each with a frame of so many pixels at work, this machine does best at once; 1..8."""
     room = int(_SHARE_OF_MEMORY * psutil.virtual_memory().available / (pixels * _BYTES_PER_PIXEL))
-    return max(1, min((os.cpu_count() or 1) // _CORES_EACH, room, _MOST))
+    return max(1, min(_cores() // _CORES_EACH, room, _MOST))
+
+
+def _cores() -> int:
+    """Cores that this process may use: a cluster lends some of a machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def in_order(

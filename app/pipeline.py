@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 
@@ -31,6 +32,7 @@ from fusion import Fuser
 from fusion.weights import fingerprint
 
 _ALIGN_TRIALS = 7
+_LONGEST_PART = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +299,7 @@ class Pipeline:
             wanted = self._sharp_frames(number)
             references = {k: references.get(k) or self._reference(k) for k in wanted}
             lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in self._gops[number].lsr_indices]
-            for part, other in self._halves(number):
+            for part, other in self._short_parts(number):
                 sharp = [references[self._offset + number]]
                 if self.fuser.references > 1 and other in references:
                     sharp.append(references[other])
@@ -336,6 +338,14 @@ class Pipeline:
             yield HstrFrame(image, lsr[at], record)
         if given_up():
             raise CancelledError("stopped by the operator")
+
+    def _short_parts(self, number: int) -> Iterator[tuple[slice, int]]:
+        """The halves of a GoP, long ones in pieces: what is made ahead waits in memory."""
+        for part, other in self._halves(number):
+            length = part.stop - part.start
+            pieces = 1 if self.fuser.recursion == "recurrent" else math.ceil(length / _LONGEST_PART)
+            bounds = [part.start + length * k // pieces for k in range(pieces + 1)]
+            yield from ((slice(a, b), other) for a, b in pairwise(bounds))
 
     def _apart(self, gop: Gop, other: Gop) -> float:
         """LSR periods from a GoP's synchronised instant to that of another, lost frames counted."""

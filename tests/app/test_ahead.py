@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -15,7 +16,9 @@ from app.ahead import in_order, parts_at_once
 from app.errors import CancelledError
 from app.pipeline import FusionOptions, Pipeline
 from drivers import open_clip_pair
-from synthetic import moving_scene, shrink, write_lossless
+from fusion import FusedFrame, Fuser
+from pictures import RgbImage
+from synthetic import make_pair, moving_scene, shrink, write_lossless
 
 
 def numbers(first: int, length: int, until: threading.Event | None = None) -> Callable[[], Iterator[int]]:
@@ -98,11 +101,11 @@ def test_who_goes_away_leaves_no_work_behind() -> None:
 
 
 def test_a_machine_without_room_makes_one_frame_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
     room = psutil.virtual_memory().available
     assert parts_at_once(room // 10**4) > 1
     assert parts_at_once(room) == 1
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert parts_at_once(room // 10**4) == 1
 
 
@@ -133,5 +136,31 @@ def test_frames_made_side_by_side_are_those_made_one_by_one(tmp_path: Path, opti
     enough.set()
     with pytest.raises(CancelledError):
         list(frames)
+    streams.hsr.close()
+    streams.lsr.close()
+
+
+@pytest.mark.parametrize("recursion", ["direct", "recurrent"])
+def test_groups_of_many_frames_come_whole_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recursion: str
+) -> None:
+    """A sharp frame for 24: what is made ahead of its turn is a few frames, as long as each stands alone."""
+    lengths = []
+    whole = Fuser.fuse_gop
+
+    def look(self: Fuser, lsr: Sequence[RgbImage], *given: Any, **named: Any) -> Iterator[FusedFrame]:
+        lengths.append(len(lsr))
+        return whole(self, lsr, *given, **named)
+
+    monkeypatch.setattr(Fuser, "fuse_gop", look)
+    pair = make_pair(tmp_path, 60, ratio=24, first_hsr=11)
+    streams = open_clip_pair(pair.hsr, pair.lsr, offset_ms=pair.offset_ms)
+    how = FusionOptions(align="none", method="bicubic", recursion=recursion)
+    frames = list(Pipeline(streams, how, at_once=2).frames())
+    assert [frame.record.lsr_index for frame in frames] == list(range(60))
+    for frame, true in zip(frames, pair.truth, strict=True):
+        np.testing.assert_array_equal(frame.lsr, shrink(true, 4))
+    assert sum(lengths) == 60
+    assert (max(lengths) <= 8) == (recursion == "direct")
     streams.hsr.close()
     streams.lsr.close()
