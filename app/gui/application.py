@@ -63,16 +63,28 @@ def run(options: GuiOptions) -> int:
     from PyQt6.QtCore import QTimer
     from PyQt6.QtWidgets import QApplication
 
+    from app.gui.splash import show_splash
+    from app.gui.theme import Theme, apply_theme
+    from app.settings import load_settings
+
+    loaded = load_settings(options.settings_path)
+    settings = loaded.settings
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    if not isinstance(app, QApplication):
+        raise TypeError("another kind of Qt application runs in this process")
+    app.setApplicationName("Twinrate")
+    theme = Theme(options.theme or settings.theme)
+    apply_theme(app, theme)
+    splash = show_splash(app, theme)
+
+    # From here on what takes seconds to load.
     from app.gui.camera_rig import open_rig
     from app.gui.excepthook import install_excepthook
     from app.gui.fused_pane import Show
     from app.gui.main_window import MainWindow, WindowOptions
     from app.gui.messages import Messages
     from app.gui.priorities import undisturbed
-    from app.gui.theme import Theme, apply_theme
-    from app.settings import load_settings
 
-    loaded = load_settings(options.settings_path)
     warnings = list(loaded.warnings)
     try:
         stop_logging = log_to(options.log_file)
@@ -82,13 +94,6 @@ def run(options: GuiOptions) -> int:
         warnings.append(
             f"{options.log_file}: messages are kept in no file ({reason}); check folder and free space"
         )
-    app = QApplication.instance() or QApplication(sys.argv[:1])
-    if not isinstance(app, QApplication):
-        raise TypeError("another kind of Qt application runs in this process")
-    app.setApplicationName("Twinrate")
-    settings = loaded.settings
-    theme = Theme(options.theme or settings.theme)
-    apply_theme(app, theme)
     setup = replace(options.setup, serials=options.setup.serials or settings.serials)
     messages = Messages()
     restore = install_excepthook(messages)
@@ -144,6 +149,7 @@ def run(options: GuiOptions) -> int:
         listening = QTimer(window)
         listening.timeout.connect(end_if_told)
         listening.start(_SIGNALS_MS)
+        splash.finish(window)
         try:
             code = app.exec()
         finally:

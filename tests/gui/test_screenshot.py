@@ -21,6 +21,14 @@ from pathlib import Path
 import cv2  # OpenCV first: it points Qt at its own plug-ins
 from app.gui.application import GuiOptions, run
 from app.session import RigSetup
+from importlib.abc import MetaPathFinder
+class Seen(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            from PyQt6.QtWidgets import QApplication
+            shown = [w.accessibleName() for w in QApplication.topLevelWidgets() if w.isVisible()]
+            print("while loading:", *shown)
+sys.meta_path.insert(0, Seen())
 setup = RigSetup(emulate=True, real_time=True, hsr_size=(384, 320), lsr_size=(96, 80), hsr_fps=15.0, ratio=4)
 folder = Path(sys.argv[1])
 sys.exit(run(GuiOptions(setup, folder / "window.log", folder / "settings.json", folder,
@@ -70,6 +78,8 @@ def _picture(folder: Path, environment: dict[str, str | None]) -> str:
     # A live picture has far more colours than an empty window.
     assert image[150:500, 50:400].std() > 20
     assert not (folder / "settings.json").exists()
+    # What is slow to load begins when there is something to look at.
+    assert done.stdout == "while loading: Twinrate is starting\n"
     return done.stderr
 
 
