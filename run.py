@@ -79,6 +79,10 @@ LIBRARIES = {
     "libxcb-xinerama.so.0": "libxcb-xinerama0",
     "libxcb-xkb.so.1": "libxcb-xkb1",
 }
+PACKAGES_FOR = (
+    "It needs a network, Python 3.10 to 3.14, and 64-bit Windows, macOS 14 or newer on Apple silicon, or "
+    "Linux with glibc 2.34 or newer (Ubuntu 22.04, Debian 12, Fedora 35; on ARM glibc 2.39, Ubuntu 24.04)"
+)
 FONT_PACKAGE = "fonts-dejavu-core"
 DISPLAY_SERVER = ("Xvfb", "xvfb")
 
@@ -125,11 +129,22 @@ def missing_packages(*, for_tests: bool) -> list[str]:
     return packages
 
 
+def elsewhere(packages: list[str]) -> str:
+    """What to say where packages have other names than Debian's: libraries have the same everywhere."""
+    libraries = [library for library, package in LIBRARIES.items() if package in packages]
+    others = [package for package in packages if package not in LIBRARIES.values()]
+    text = f"this system lacks {', '.join([*libraries, *others])}; install what holds them and run this again"
+    if libraries and shutil.which("dnf") is not None:
+        # Fedora's packages can be asked for by what they hold.
+        text += f":\n    sudo dnf install {' '.join(repr(f'{name}()(64bit)') for name in libraries)}"
+    return f"{text}\n(Debian's names of the packages: {' '.join(packages)})"
+
+
 def install_packages(packages: list[str]) -> None:
     """Install Debian packages where we may, else say which command does it."""
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if shutil.which("apt-get") is None:
-        fail(f"this system lacks what these Debian packages hold, please install them: {' '.join(packages)}")
+        fail(elsewhere(packages))
     if os.geteuid() != 0:
         both = f"sudo apt-get update && sudo {' '.join(command)}"
         fail(f"some system packages are missing; run:\n    {both}\nand then this again")
@@ -168,9 +183,11 @@ def set_up(*, for_tests: bool) -> None:
     say("setting up .venv (once; up to 3 GB are downloaded, which takes some minutes)")
     make_venv()
     pip = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    install = [*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[{extras}]"]
+    # Where there is no ready-made package, building one from source would fail after half an hour.
+    chosen = ["--only-binary", ":all:", "-c", str(ROOT / "constraints.txt")]
+    install = [*pip, *chosen, "-e", f"{ROOT}[{extras}]"]
     if subprocess.run(install, stdout=sys.stderr, check=False).returncode != 0:
-        fail("packages could not be installed; pip says why above. Is the network there? Then run this again")
+        fail(f"packages could not be installed; pip says why above. {PACKAGES_FOR}; run this again")
     PLACE.write_bytes(os.fsencode(ROOT))
     stamp.write_text(done[stamp])
 

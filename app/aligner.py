@@ -25,7 +25,7 @@ class _HasCamera(Protocol):
 
 
 def camera_id(source: FrameSource) -> CameraId:
-    """What a rig file is compared with: a take knows its serial number and region, a clip only its size."""
+    """What a rig file is compared with: a take knows its camera's number and region, a clip only its size."""
     info = source.info
     if not isinstance(source, _HasCamera):
         return CameraId(width=info.width, height=info.height)
@@ -36,6 +36,7 @@ def camera_id(source: FrameSource) -> CameraId:
         serial=camera.serial,
         offset_x=camera.offset_x,
         offset_y=camera.offset_y,
+        binning=camera.binning,
     )
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from app.capture import CaptureJob, run_job
 from app.errors import OutputError
 from app.export import open_sink
+from app.fusion_options import FusionOptions
 from app.outputs import write_json, write_picture
-from app.pipeline import FusionOptions, Pipeline
+from app.pipeline import Pipeline
 from app.session import RigSetup
 from app.sinks import CODECS
 from app.versions import versions

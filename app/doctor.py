@@ -81,6 +81,12 @@ def _driver() -> tuple[Finding, ...]:
         cameras = list_cameras()
     except DriverMissingError as error:
         state: Literal["note", "problem"] = "problem" if importlib.util.find_spec("PySpin") else "note"
+        cause = str(error.__cause__)
+        if "_ARRAY_API" in cause or "multiarray" in cause:
+            wanted = (
+                "install a newer Spinnaker SDK and its wheel, or the NumPy that this wheel is made for into "
+                "this environment (pip install 'numpy<2'): Twinrate runs with NumPy 1.26 as well"
+            )
         return (Finding("camera driver", state, str(error), wanted),)
     except CameraError as error:
         return (Finding("cameras", "problem", str(error)),)
@@ -170,6 +176,16 @@ def _gpu() -> Finding:
             "ok",
             f"{torch.cuda.get_device_name()}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free, "
             f"CUDA {torch.version.cuda}",
+        )
+    if torch.version.cuda is None and shutil.which("nvidia-smi"):
+        return Finding(
+            "GPU",
+            "note",
+            f"there is an NVIDIA driver, but torch {torch.__version__} was built without CUDA, as pip "
+            f"installs it on Windows; fusion runs on {os.cpu_count()} CPU cores",
+            "recording is not affected; for fusion on the card install torch "
+            f"{torch.__version__.partition('+')[0]} with CUDA into this environment, by the pip command that "
+            "PyTorch's page Get Started gives",
         )
     return Finding(
         "GPU",

@@ -58,11 +58,11 @@ def frame_records(lsr: FrameSource, gops: Sequence[Gop], recursion: str) -> tupl
     return tuple(
         frame_record(lsr, gop, position, origin)
         for gop in gops
-        for position, origin in enumerate(_origins(gop.distances, recursion))
+        for position, origin in enumerate(_origins(gop.away, recursion))
     )
 
 
-def _origins(distances: Sequence[int], recursion: str) -> list[str]:
+def _origins(distances: Sequence[float], recursion: str) -> list[str]:
     """What each frame of a GoP is warped from: "hsr", or "hstr" for the frame made just before it."""
     if recursion == "direct":
         return ["hsr"] * len(distances)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from app.errors import CancelledError, OutputError
 from app.export import Sink, aspect_warning, cut_to_even, open_sink, pixel_aspect
+from app.fusion_options import FusionOptions
 from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
-from app.pipeline import FusionOptions, Pipeline
+from app.pipeline import Pipeline
 from app.rates import nominal_rate
 from app.sinks import Codec, codec_for
 from app.versions import versions
@@ -179,14 +180,24 @@ def run_job(
             slots=pipeline.slots,
             pixel_aspect=pixel_aspect(pipeline.pair.lsr),
         )
-        write_json(note, {"job": identity, **pipeline.describe()})
-        if on_start is not None:
-            text = f"fusing by {pipeline.fuser.method} on {pipeline.fuser.device}"
-            on_start(text, pipeline.frame_count, sink.frames_done)
-        return _run(job, pipeline, sink, rate, heard, on_frame, cancelled)
+
+        def begin() -> None:
+            # Another job may have finished this output while this one prepared itself.
+            check_output(job.out, overwrite=job.overwrite)
+            write_json(note, {"job": identity, **pipeline.describe()})
+            if on_start is not None:
+                text = f"fusing by {pipeline.fuser.method} on {pipeline.fuser.device}"
+                on_start(text, pipeline.frame_count, sink.frames_done)
+
+        return _run(job, pipeline, sink, rate, heard, begin, on_frame, cancelled)
     finally:
         pair.hsr.close()
         pair.lsr.close()
+
+
+def _goes_on(error: OutputError) -> OutputError:
+    """The same, where what was written before is kept."""
+    return OutputError(f"{error}; --resume goes on with what is done")
 
 
 def _run(
@@ -195,6 +206,7 @@ def _run(
     sink: Sink,
     rate: Fraction,
     heard: str,
+    begin: Callable[[], None],
     on_frame: Callable[[], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> FuseResult:
@@ -202,6 +214,7 @@ def _run(
     began = time.monotonic()
     computed = 0
     try:
+        begin()
         for frame in pipeline.frames(skip=sink.frames_done, cancelled=cancelled):
             sink.write(frame.image)
             computed += 1
@@ -216,13 +229,21 @@ def _run(
             f"stopped after {sink.frames_done} of {pipeline.frame_count} frames; they are in {kept}; "
             f"run again with --resume to go on"
         ) from None
-    except BaseException:
+    except BaseException as error:
         if sink.abandon() is None:
             note.unlink(missing_ok=True)
+        elif isinstance(error, OutputError):
+            raise _goes_on(error) from error
         raise
-    sink.finish()
+    try:
+        sink.finish()
+    except OutputError as error:
+        if note.is_file():
+            raise _goes_on(error) from error
+        raise
     seconds = time.monotonic() - began
     partial_path(job.out).unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
     result = FuseResult(
         path=job.out,
         frames=pipeline.frame_count,
@@ -257,5 +278,4 @@ def _run(
             "per_frame": [asdict(record) for record in pipeline.records()],
         },
     )
-    note.unlink(missing_ok=True)
     return result

@@ -263,7 +263,7 @@ def _reference(source: FrameSource, out: Path) -> ClipReference | None:
             f"{path}: has gone while it was imported ({error.strerror}); put it back and import it again"
         ) from error
     try:
-        relative = os.path.relpath(path, out.resolve())
+        relative = os.path.relpath(path, out.resolve()).replace(os.sep, "/")
     except ValueError:
         # Another drive on Windows: there is no way from one to the other.
         relative = ""

@@ -57,9 +57,11 @@ def check_output(
     """
     if path.name in ("", ".."):
         raise OutputError(f"{path}: is no name for an output; give --out one")
+    if _is_too_long(path):
+        raise OutputError(f"{path}: the name is too long for this disk; give another --out")
     place = path.resolve()
     for source in (given.resolve() for given in inputs):
-        if place == source or place in source.parents:
+        if any(_is_same(place, one) for one in (source, *source.parents)):
             raise OutputError(f"{path} is, or holds, {source}, from which it is made; give another --out")
     folder = path.absolute().parent
     if not folder.is_dir():
@@ -80,6 +82,23 @@ def check_output(
         )
 
 
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two names are of one file or folder: on many disks Clip.mp4 is clip.MP4 as well."""
+    with suppress(OSError):
+        return path.samefile(other)
+    return path == other
+
+
+def _is_too_long(path: Path) -> bool:
+    """Whether the disk has no names as long as those that stand beside an output while it is written."""
+    partial = partial_path(path)
+    try:
+        partial.with_name(partial.name + ".json.tmp").lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
+
+
 def _is_description(path: Path) -> bool:
     """Whether a file tells how a clip was made: one whose clip was deleted stands in nobody's way."""
     try:
@@ -92,7 +111,7 @@ def _is_description(path: Path) -> bool:
 def explain_write_error(error: Exception, path: Path) -> OutputError:
     """Say in one sentence why `path` could not be written and what to do."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return OutputError(f"{path}: the disk is full; free some space and run again with --resume")
+        return OutputError(f"{path}: the disk is full; free some space and run again")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return OutputError(f"{path} cannot be written ({reason}); check the folder and the free disk space")
 
@@ -154,12 +173,22 @@ def claim_parts(path: Path, folder: Path, *, resume: bool) -> Claim:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one."""
+    """Write JSON so that a reader sees the old file or the whole new one.
+
+    Raises:
+        OutputError: The disk refuses; nothing is left under a partial name.
+
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
-        stream.write("\n")
-    give_name(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1)
+            stream.write("\n")
+        give_name(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise explain_write_error(error, path) from error
 
 
 def write_picture(path: Path, image: npt.NDArray[np.uint8]) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from threading import Event
 
 from app.ahead import in_order, parts_at_once
@@ -18,7 +17,16 @@ from app.aligner import Aligner
 from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from app.frame_records import FrameRecord, frame_record, frame_records
-from app.sharp_views import COLOUR_MEMORY, ColourMemory, SharpView, in_own_colours, same_view
+from app.fusion_options import FusionOptions
+from app.one_view_noise import noise_of_one_view
+from app.sharp_views import (
+    COLOUR_MEMORY,
+    ColourMemory,
+    SharpView,
+    as_filmed,
+    in_own_colours,
+    same_view,
+)
 from app.timing import between, missing_frames, read_timing
 from calibration import (
     Alignment,
@@ -33,41 +41,6 @@ from fusion.weights import fingerprint
 
 _ALIGN_TRIALS = 7
 _LONGEST_PART = 8
-
-
-@dataclass(frozen=True, slots=True)
-class FusionOptions:
-    """What to do with a pair of streams.
-
-    Attributes:
-        method: A name from `fusion.METHODS`; None takes the best for the device and scale.
-        references: 1 = the GoP's own HSR frame, 2 = also the HSR frame on the other side of each LSR frame;
-            None takes 2 where the method can.
-        align: "auto" aligns the views by the scene, "none" says that they are one view already,
-            anything else is the path of a rig file.
-        device: "auto", "cpu" or "cuda".
-        recursion: "direct": each frame from the sharp frames; "recurrent": from the one made just before;
-            None takes the better one of the method.
-        weights: A weights file of the operator's own, written by `twinrate train`; None takes a shipped one.
-        flow: Weights file of a flow network that finds motion: AWnet's FlowNet, as shipped or of the
-            operator's own, or a small one; None takes DIS.
-        start_s: First moment to fuse, in real seconds after the first LSR frame.
-        end_s: Moment to stop at; None = the end.
-        colours: Whose colours and light the frames have: "lsr" the fast camera's, which filmed every moment,
-            or "hsr" the sharp camera's, in which lamps do not flicker.
-
-    """
-
-    method: str | None = None
-    references: int | None = None
-    align: str = "auto"
-    device: str = "auto"
-    recursion: str | None = None
-    weights: Path | None = None
-    flow: Path | None = None
-    start_s: float = 0.0
-    end_s: float | None = None
-    colours: str = "lsr"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,19 +199,21 @@ class Pipeline:
     def _noise_variance(self) -> float:
         """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
 
-        That is sensor noise, and between two cameras also the errors of mosaic, lens and colours; the paper
-        trains for both with one noise level (3.3).
+        That is sensor noise, and what codecs leave of a frame, and between two cameras also the errors of
+        mosaic, lens and colours; the paper trains for both with one noise level (3.3).
         """
+        if self.aligner.same_view:
+            whole = [self._whole(k) for k in range(len(self._gops))]
+            return (noise_of_one_view(whole, self._lsr, self._hsr) / 255) ** 2
         gop = self._whole(self._typical)
         lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
-        if not self.aligner.same_view:
-            sharp = self._reference(self._offset + self._typical)
-            nearest = lsr[gop.lsr_indices.index(nearest_lsr(gop))]
-            sigma = max(sigma, view_mismatch(sharp.image, nearest, sharp.valid))
-            if self.options.colours == "hsr":
-                sharp.colours.inverse()
+        sharp = self._reference(self._offset + self._typical)
+        nearest = lsr[gop.lsr_indices.index(nearest_lsr(gop))]
+        sigma = max(sigma, view_mismatch(sharp.image, nearest, sharp.valid))
+        if self.options.colours == "hsr":
+            sharp.colours.inverse()
         return (sigma / 255) ** 2
 
     def _hsr(self, index: int) -> RgbImage:
@@ -320,12 +295,12 @@ class Pipeline:
         apart = self._apart(gop, self.pairing.gops[other]) if second is not None else 0.0
         for fused in self.fuser.fuse_gop(
             lsr[part],
-            gop.distances[part],
+            gop.away[part],
             first.image,
             valid=first.valid,
             next_reference=second.image if second else None,
             next_valid=second.valid if second else None,
-            next_distances=[distance - apart for distance in gop.distances[part]],
+            next_distances=[distance - apart for distance in gop.away[part]],
             same_view=self.aligner.same_view,
             cancelled=given_up,
         ):
@@ -335,6 +310,8 @@ class Pipeline:
             if self.options.colours == "hsr":
                 way = min(max(fused.distance / apart, 0.0), 1.0) if apart else 0.0
                 image = in_own_colours(fused, sharp, [1 - way, way][: len(sharp)])
+            elif self.aligner.same_view and fused.distance == 0:
+                image = as_filmed(image, lsr[at])
             yield HstrFrame(image, lsr[at], record)
         if given_up():
             raise CancelledError("stopped by the operator")
@@ -349,16 +326,16 @@ class Pipeline:
 
     def _apart(self, gop: Gop, other: Gop) -> float:
         """LSR periods from a GoP's synchronised instant to that of another, lost frames counted."""
-        first, second = (self._places[one.lsr_indices[0]] - one.distances[0] for one in (gop, other))
+        first, second = (self._places[one.lsr_indices[0]] - one.away[0] for one in (gop, other))
         return float(second - first)
 
     def _halves(self, number: int) -> list[tuple[slice, int]]:
         """Parts of a GoP and the GoP of the pairing whose HSR frame lies on their other side."""
         gop, here = self._gops[number], self._offset + number
-        size = len(gop.distances)
+        size = len(gop.lsr_indices)
         if self.fuser.references == 1:
             return [(slice(0, size), here)]
-        before = sum(d < 0 for d in gop.distances)
+        before = sum(away < 0 for away in gop.away)
         return [
             (part, other)
             for part, other in ((slice(0, before), here - 1), (slice(before, size), here + 1))

@@ -26,6 +26,7 @@ from app.timing import TOLD_NS, between, missing_frames, rate_to_show, read_timi
 from app.versions import versions
 from drivers import (
     FrameSource,
+    Pairing,
     PairingError,
     RgbImage,
     Role,
@@ -114,11 +115,12 @@ def run_raw_export(
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
         role = Role.HSR if job.view is RawView.HSR else Role.LSR
         indices = _range(take.stream(role), pair, job)
-        timing = stream_timing(pair, role)
+        pairing = pairing_of(pair)
+        timing = stream_timing(pair, role, pairing)
         slots = [timing.slots[index] - timing.slots[indices[0]] for index in indices]
         missing = missing_frames(slots, role.name, "exported")
         findings = dict.fromkeys([missing] if missing else [])
-        beside = side_by_side(pair) if job.view is RawView.SIDE_BY_SIDE else None
+        beside = side_by_side(pair, pairing) if job.view is RawView.SIDE_BY_SIDE else None
         frames = raw_frames(pair, job.view, indices, findings, beside)
         first = next(frames)
         height, width = first.shape[:2]
@@ -130,7 +132,7 @@ def run_raw_export(
         sink = open_sink(job.out, codec, width, height, rate, slots=slots, pixel_aspect=aspect)
         if on_start is not None:
             on_start(f"exporting {job.view.value}", len(indices), 0)
-        _write(sink, job.out, chain([first], frames), on_frame, cancelled)
+        _write(sink, job, chain([first], frames), on_frame, cancelled)
         warnings = (*findings, *cut_to_even(width, height, sink), *aspect_warning(codec, aspect))
         write_json(
             sidecar_path(job.out),
@@ -204,16 +206,18 @@ def _frame_rows(
 
 def _write(
     sink: Sink,
-    out: Path,
+    job: RawExportJob,
     frames: Iterable[RgbImage],
     on_frame: Callable[[], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> None:
     """Write all frames and finish; whatever ends it earlier leaves nothing."""
     try:
+        # Another job may have finished this output while this one prepared itself.
+        check_output(job.out, overwrite=job.overwrite)
         for image in frames:
             if cancelled is not None and cancelled():
-                raise CancelledError(f"{out} was not finished; export it again")
+                raise CancelledError(f"{job.out} was not finished; export it again")
             sink.write(image)
             if on_frame is not None:
                 on_frame()
@@ -223,23 +227,21 @@ def _write(
         raise
 
 
-def hsr_of_lsr(pair: StreamPair) -> npt.NDArray[np.int64]:
-    """For every LSR frame the HSR frame that is shown beside it, -1 where none is, shape (LSR frames,).
-
-    That of its GoP; where HSR frames are missing, the one before the gap until it ends.
-
-    Raises:
-        PairingError: The streams cannot be paired.
-
-    """
-    return side_by_side(pair).owner
+def pairing_of(pair: StreamPair) -> Pairing | None:
+    """How the streams are paired; None where they cannot be. Takes seconds for takes of an hour."""
+    try:
+        return pair_streams(pair)
+    except PairingError:
+        return None
 
 
 class SideBySide(NamedTuple):
     """Which HSR frames are shown beside LSR frames.
 
     Attributes:
-        owner: What `hsr_of_lsr` returns.
+        owner: For every LSR frame the HSR frame that is shown beside it, -1 where none is, shape
+            (LSR frames,): that of its GoP; where HSR frames are missing, the one before the gap until it
+            ends.
         slots: Places of the HSR frames as in `app.timing.Timing`.
 
     """
@@ -248,14 +250,18 @@ class SideBySide(NamedTuple):
     slots: tuple[Fraction, ...]
 
 
-def side_by_side(pair: StreamPair) -> SideBySide:
+def side_by_side(pair: StreamPair, pairing: Pairing | None = None) -> SideBySide:
     """Find out what is shown beside what; takes seconds for takes of an hour.
+
+    Args:
+        pair: Both streams.
+        pairing: What `pair_streams` found, where that is known already.
 
     Raises:
         PairingError: The streams cannot be paired.
 
     """
-    pairing = pair_streams(pair)
+    pairing = pairing or pair_streams(pair)
     slots = read_timing(pair.hsr.mid_exposure_ns, pairing.lsr_period_ns * pairing.ratio).slots
     earliest = 1 - math.ceil(round(pairing.ratio / 2, 1))
     owner = np.full(pair.lsr.info.frame_count, -1, np.int64)

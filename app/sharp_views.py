@@ -12,8 +12,9 @@ import numpy.typing as npt
 from calibration import Alignment, ColourMap, match_colours, smooth_colours
 from calibration.photometric import IDENTITY
 from drivers import RgbImage
-from fusion.gop import FusedFrame
-from fusion.light import without_light
+from fusion.gop import FusedFrame, prepare_reference
+from fusion.light import in_light_of, reduced, without_light
+from fusion.resample import to_bytes, upscale
 
 COLOUR_MEMORY = 8
 """GoPs whose colours are averaged; resuming measures so many again."""
@@ -63,6 +64,13 @@ class ColourMemory:
 def same_view(hsr: RgbImage, alignment: Alignment) -> SharpView:
     """An HSR frame of a camera that sees what the LSR camera sees, in the same colours."""
     return SharpView(alignment.warp(hsr), alignment.valid, IDENTITY)
+
+
+def as_filmed(sharp: RgbImage, lsr: RgbImage) -> RgbImage:
+    """A sharp frame in the light of the LSR frame (h, w, 3) of its instant and view: else it would blink."""
+    reference = prepare_reference(sharp, None, (lsr.shape[0], lsr.shape[1]))
+    lit = in_light_of(reduced(upscale(lsr, *sharp.shape[:2])), reference)
+    return sharp if lit is reference else to_bytes(lit.image)
 
 
 def in_own_colours(fused: FusedFrame, sharp: Sequence[SharpView], shares: Sequence[float]) -> RgbImage:

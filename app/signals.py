@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 @contextmanager
 def interrupts(flag: threading.Event, *, insist: bool = False) -> Iterator[threading.Event]:
-    """Ctrl-C, SIGTERM and a closed terminal set `flag`, so that work ends between two frames.
+    """Ctrl-C, SIGTERM, a closed terminal, and Ctrl-Break on Windows set `flag`: work ends between two frames.
 
     Args:
         flag: What is set; also what the context gives.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,9 +14,9 @@ import numpy as np
 from app.export import open_sink
 from app.rates import nominal_rate
 from app.raw_export import RawView, raw_frames
-from app.sinks import CODECS, codec_for
+from app.sinks import CODECS, SEGMENT_FRAMES, Codec, codec_for
 from app.timing import rate_to_show
-from drivers import Take, to_rgb8
+from drivers import RgbImage, Take, to_rgb8
 
 _TRIAL = 6
 
@@ -27,14 +28,20 @@ class SizeEstimate:
     Attributes:
         width: Of a frame [px].
         height: Of a frame [px].
-        bytes_per_frame: Mean over the trial [bytes]; the first frame of a clip costs the most, so a long clip
-            is smaller.
+        first_bytes: Of a clip of one frame; later ones may be told by what differs from those before.
+        bytes_per_frame: Of each frame that may [bytes].
 
     """
 
     width: int
     height: int
+    first_bytes: int
     bytes_per_frame: float
+
+    def of(self, frames: int) -> float:
+        """Size of so many frames [bytes]."""
+        whole = math.ceil(frames / SEGMENT_FRAMES)
+        return whole * self.first_bytes + (frames - whole) * self.bytes_per_frame
 
 
 def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: str) -> SizeEstimate:
@@ -75,17 +82,24 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
                 ).astype(np.uint8)
                 for i in indices
             ]
-        height, width = frames[0].shape[:2]
+        # Any container takes this rate, and the size does not depend on it.
+        rate = min(nominal_rate(rate_to_show(source)), Fraction(1000))
         out = Path(folder) / f"trial{CODECS[codec_name].suffixes[0]}"
         codec = codec_for(codec_name, out, quality)
-        # Any container takes this rate, and the size does not depend on it.
-        sink = open_sink(out, codec, width, height, min(nominal_rate(rate_to_show(source)), Fraction(1000)))
-        try:
-            for frame in frames:
-                sink.write(frame)
-            sink.finish()
-        except BaseException:
-            sink.abandon()
-            raise
-        files = out.rglob("*") if codec.is_sequence else (out,)
-        return SizeEstimate(width, height, sum(file.stat().st_size for file in files) / len(frames))
+        first, whole = (_weigh(part, out, codec, rate) for part in (frames[:1], frames))
+        height, width = frames[0].shape[:2]
+        return SizeEstimate(width, height, first, (whole - first) / max(1, len(frames) - 1))
+
+
+def _weigh(frames: list[RgbImage], out: Path, codec: Codec, rate: Fraction) -> int:
+    """What these frames take when they are written [bytes]; what was written before is replaced."""
+    height, width = frames[0].shape[:2]
+    sink = open_sink(out, codec, width, height, rate)
+    try:
+        for frame in frames:
+            sink.write(frame)
+        sink.finish()
+    except BaseException:
+        sink.discard()
+        raise
+    return sum(file.stat().st_size for file in (out.iterdir() if codec.is_sequence else (out,)))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.rates import nominal_rate, usual_rates
-from drivers import FrameSource, PairingError, Role, StreamPair, pair_streams
+from drivers import FrameSource, Pairing, PairingError, Role, StreamPair, pair_streams
 from drivers.pairing import regular_times
 
 IntArray = npt.NDArray[np.int64]
@@ -59,8 +59,13 @@ def read_timing(times_ns: IntArray, period_ns: float) -> Timing:
     return Timing(nominal_rate(1e9 / period_ns), tuple(Fraction(int(part), _PARTS) for part in parts))
 
 
-def stream_timing(pair: StreamPair, role: Role) -> Timing:
+def stream_timing(pair: StreamPair, role: Role, pairing: Pairing | None = None) -> Timing:
     """Rate and places of all frames of one stream of a pair; it has a frame.
+
+    Args:
+        pair: Both streams.
+        role: Which of them.
+        pairing: What `pair_streams` found, where that is known already.
 
     Raises:
         PairingError: Times go backwards or are all equal.
@@ -71,7 +76,7 @@ def stream_timing(pair: StreamPair, role: Role) -> Timing:
     if len(times) < 2:
         return read_timing(times, 1e9 / rate_to_show(source))
     try:
-        pairing = pair_streams(pair)
+        pairing = pairing or pair_streams(pair)
         period = pairing.lsr_period_ns * (pairing.ratio if role is Role.HSR else 1.0)
     except PairingError:
         # One stream can be shown where both cannot be fused: there, most of its own steps tell.

@@ -25,6 +25,7 @@ _MARGIN = 1.0
 MIN_OVERLAP = 0.5
 _MIN_REGION = 10
 _WORST_PX = 12.0
+_VERDICTS = ("good", "usable", "redo")
 
 
 def plane_homography(
@@ -225,7 +226,9 @@ class Relock:
     """The rig after a re-lock.
 
     Attributes:
-        rig: With the new rotation, baseline and reference distance.
+        rig: With the new rotation, baseline and reference distance. Its verdict is never better than before,
+            and worse where matches lie off their epipolar lines by more than half an LSR px ("usable") or a
+            whole one ("redo").
         turned_deg: (pitch, yaw, roll) by which the HSR head had turned [deg].
         residual_px: Median error of the region's inliers at the reference plane [HSR px].
         across_px: Median distance of all inliers from their epipolar lines [HSR px].
@@ -303,11 +306,19 @@ def relock(
             "region lies at the stated distance; check baseline, distance and region, or calibrate again"
         )
     degrees = np.degrees(w)
+    distances = np.abs(across[good])
+    found = moved.moved(rotation=turned(w)).model_copy(
+        update={
+            # The lenses are as good as the board views left them; how well the pose fits shows here alone.
+            "epipolar_p95_px": float(np.quantile(distances, 0.95)),
+            "verdict": _verdict_after(rig, float(np.median(distances))),
+        }
+    )
     return Relock(
-        rig=moved.moved(rotation=turned(w)),
+        rig=found,
         turned_deg=(float(degrees[0]), float(degrees[1]), float(degrees[2])),
         residual_px=float(np.median(np.abs(along[fits]))),
-        across_px=float(np.median(np.abs(across[good]))),
+        across_px=float(np.median(distances)),
         inliers=(int(good.sum()), int(fits.sum())),
         stats={
             "matches": len(matches),
@@ -317,3 +328,10 @@ def relock(
             "shift_px": predicted_shift_px(moved),
         },
     )
+
+
+def _verdict_after(rig: Rig, across_px: float) -> str:
+    """What the rig is worth with a pose whose matches lie so far from their epipolar lines [HSR px]."""
+    coarse = max(rig.hsr.k[0, 0] / rig.lsr.k[0, 0], 1.0)
+    level = int(across_px > 0.5 * coarse) + int(across_px > coarse)
+    return _VERDICTS[max(level, _VERDICTS.index(rig.verdict))]

@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import BoardError
-from calibration.grid import ImageU8, Points, grey, resize
+from calibration.grid import ImageU8, Points, grey, remap, resize, transform
 
 BoardKind = Literal["chessboard", "charuco"]
 _MIN_CHARUCO = 8
 _FINE_WIDTH, _MAX_FACTOR = 640, 4
+_BESIDE = 0.25  # of a square's side
+_LEAST_STEP = 0.3
+"""Between the dark and the bright squares at a corner, as a share of their whole range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Board:
         kind: "chessboard", or "charuco" for one with ArUco markers in its white squares.
         marker_mm: Side of a marker [mm]; ChArUco only.
         dictionary: ArUco dictionary, an OpenCV name such as DICT_5X5_100; ChArUco only.
+        legacy: Drawn as OpenCV did before 4.6, where a board with an even number of rows of squares begins
+            with a white square; ChArUco only.
 
     """
 
@@ -37,6 +42,7 @@ class Board:
     kind: BoardKind = "chessboard"
     marker_mm: float = 0.0
     dictionary: str = "DICT_5X5_100"
+    legacy: bool = False
 
     def __post_init__(self) -> None:
         if self.columns < 3 or self.rows < 3 or not 0 < self.square_mm < np.inf:
@@ -52,6 +58,13 @@ class Board:
                 )
             if not self.dictionary.startswith("DICT_") or not hasattr(cv2.aruco, self.dictionary):
                 raise BoardError(f"{self.dictionary} is no ArUco dictionary; DICT_5X5_100 is one")
+            held = len(cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary)).bytesList)
+            needed = (self.columns + 1) * (self.rows + 1) // 2
+            if needed > held:
+                raise BoardError(
+                    f"a ChArUco board of {self.columns}x{self.rows} inner corners has {needed} markers, "
+                    f"{self.dictionary} only {held}; state the board's inner corners and dictionary"
+                )
 
     @property
     def points(self) -> npt.NDArray[np.float32]:
@@ -64,7 +77,9 @@ class Board:
         """OpenCV's description of a ChArUco board."""
         dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
         size = (self.columns + 1, self.rows + 1)
-        return cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, dictionary)
+        board = cv2.aruco.CharucoBoard(size, self.square_mm, self.marker_mm, dictionary)
+        board.setLegacyPattern(self.legacy)
+        return board
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.columns}x{self.rows} inner corners, {self.square_mm:g} mm squares"
@@ -114,12 +129,56 @@ def find_board(image: ImageU8, board: Board) -> BoardView | None:
 
 
 def _find_chessboard(luma: npt.NDArray[Any], board: Board) -> BoardView | None:
-    flags = cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY
-    found, corners = cv2.findChessboardCornersSB(luma, (board.columns, board.rows), flags=flags)
-    if not found:
+    grid = _chessboard_grid(luma, board.columns, board.rows)
+    if grid is None:
         return None
-    positions = np.asarray(corners, np.float64).reshape(-1, 2)
+    if not alternates(luma, grid):
+        # Counted from another side the search may begin with other squares.
+        other = _chessboard_grid(luma, board.rows, board.columns)
+        if other is None or not alternates(luma, other):
+            return None
+        grid = np.rot90(other)
+    positions = np.ascontiguousarray(grid.reshape(-1, 2))
     return BoardView(np.arange(len(positions), dtype=np.int64), positions)
+
+
+def _chessboard_grid(luma: npt.NDArray[Any], columns: int, rows: int) -> Points | None:
+    """Corners (rows, columns, 2) [px]."""
+    flags = cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY
+    found, corners = cv2.findChessboardCornersSB(luma, (columns, rows), flags=flags)
+    return np.asarray(corners, np.float64).reshape(rows, columns, 2) if found else None
+
+
+def alternates(luma: npt.NDArray[Any], grid: Points) -> bool:
+    """Whether dark and bright squares meet at the corners, two of each.
+
+    The search also takes the outer corners of a board with a white margin for a line of inner ones.
+
+    Args:
+        luma: (h, w).
+        grid: (rows, columns, 2) corners [px].
+
+    """
+    rows, columns = grid.shape[:2]
+    index = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float64)
+    onto = np.asarray(cv2.findHomography(index.reshape(-1, 2), grid.reshape(-1, 2))[0], np.float64)
+    if onto.shape != (3, 3):
+        return False
+    # What lies beside each corner, seen from there: a lens bends the lines, and paper may end soon after.
+    ways = _BESIDE * np.array([(-1, -1), (1, 1), (1, -1), (-1, 1)])
+    beside = [grid + transform(onto, index + way) - transform(onto, index) for way in ways]
+    smooth = cv2.GaussianBlur(luma, (0, 0), 1.0)
+    corner = np.stack(
+        [remap(smooth, at.astype(np.float32), cv2.INTER_LINEAR, cv2.BORDER_REPLICATE) for at in beside]
+    ).astype(np.float64)
+    flip = (np.indices((rows, columns)).sum(axis=0) % 2).astype(bool)
+    first, second = np.where(flip, corner[2:], corner[:2]), np.where(flip, corner[:2], corner[2:])
+    if first.mean() > second.mean():
+        first, second = second, first
+    step = second.min(axis=0) - first.max(axis=0)
+    meets = step > _LEAST_STEP * (corner.max(axis=0) - corner.min(axis=0))
+    # A reflection may hide some corners; a whole line without them is none.
+    return bool(min(meets.mean(axis=0).min(), meets.mean(axis=1).min()) > 0.5)
 
 
 def spans(ids: npt.NDArray[Any], board: Board) -> bool:
@@ -153,8 +212,16 @@ def turned(view: BoardView) -> BoardView:
     return BoardView(view.ids, np.ascontiguousarray(view.corners[::-1]))
 
 
-def mirrored(view: BoardView, board: Board, width: int) -> BoardView:
-    """The chessboard view that an unmirrored camera of picture `width` [px] would have given."""
+def mirrored(view: BoardView, board: Board, size: tuple[int, int], axis: int) -> BoardView:
+    """The chessboard view that an unmirrored camera would have given.
+
+    Args:
+        view: Of the mirrored camera.
+        board: The board.
+        size: (width, height) of the picture [px].
+        axis: 0 where it is mirrored from left to right, 1 from top to bottom.
+
+    """
     grid = view.corners.reshape(board.rows, board.columns, 2)[:, ::-1].reshape(-1, 2).copy()
-    grid[:, 0] = width - 1 - grid[:, 0]
+    grid[:, axis] = size[axis] - 1 - grid[:, axis]
     return BoardView(view.ids, grid)

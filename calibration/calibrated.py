@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import cv2
@@ -26,6 +27,7 @@ from calibration.refinement import (
     to_output,
 )
 from calibration.rig import CameraId, CameraModel, Rig
+from calibration.stereo import searchable
 from calibration.views import equalise_views, plane_map
 
 RigRefine: TypeAlias = Literal["plane", "dense"]
@@ -140,13 +142,15 @@ def align_with_rig(
     refined: RefinedMap | None = None
     if refine == "dense":
         rows = rectify_rig(rig, agreed)
+        # At a wide baseline not every depth can be searched: those farthest from the rest are left out.
+        rows = replace(rows, disparity=searchable(rows.disparity, magnification=magnification))
         refined = refine_depth(
             rows, views, rig.hsr.id.size, magnification=magnification, plane=plane_map(h, views)
         )
         if refined is None:
             raise CalibrationError(
-                f"depths between {_NEAREST * rig.reference_mm:.0f} and {_FARTHEST * rig.reference_mm:.0f} mm "
-                "are too many to search at this baseline; state a nearer reference distance"
+                "by the rig file the cameras turn so much that their pictures share no rows; check it, or "
+                "calibrate again"
             )
     else:
         refined = accept(plane_map(h, views), views, rig.hsr.id.size, "plane")

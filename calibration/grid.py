@@ -101,7 +101,8 @@ def grey(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
-_DARK, _CLIPPED = 4, 251
+DARK, CLIPPED = 4, 251
+"""Luma from which on a pixel counts as black and as saturated."""
 _MIN_CONTRAST = 2.0
 
 
@@ -122,7 +123,7 @@ def check_view(image: npt.NDArray[Any], name: str) -> None:
     if min(height, width) < 32:
         raise ViewError(f"the {name} is only {width}x{height} pixels; at least 32x32 are needed")
     luma = grey(resize(image, max(width // 4, 16), max(height // 4, 16)))
-    dark, clipped = float(np.mean(luma <= _DARK)), float(np.mean(luma >= _CLIPPED))
+    dark, clipped = float(np.mean(luma <= DARK)), float(np.mean(luma >= CLIPPED))
     if clipped > 0.9:
         raise ViewError(f"the {name} is saturated ({clipped:.0%} of it at full level); shorten its exposure")
     if dark > 0.9:

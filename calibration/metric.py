@@ -7,16 +7,16 @@ epipolar error), so `quality` measures what the fusion needs.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.board import Board, BoardView, board_in_view, find_board, mirrored, spans, turned
+from calibration.board import Board, BoardView, find_board, mirrored, spans, turned
+from calibration.board_guess import other_board
 from calibration.errors import BoardError, MirroredViewError, RotatedViewError
 from calibration.grid import ImageU8, Matrix, Points
 
@@ -26,7 +26,7 @@ _PRECISE = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-9)
 _BROKEN_PX = 2.0
 _SEED = 20
 _ROUNDS = 16
-_LOOKED_AT = 4
+_LOOKED_AT = 3
 _MAX_ANGLE = 60.0
 _MIN_TILT = 3.0  # [deg] between the boards of two views; less leaves the focal lengths open
 
@@ -116,6 +116,19 @@ def find_pairs(
         sizes = {im.shape[:2] for im in side.values()}
         if len(sizes) > 1:
             raise BoardError(f"the {name} board pictures have unlike sizes: {sorted(sizes)}")
+    pairs, left_out = _search(hsr, lsr, board)
+    if left_out and board.kind == "charuco":
+        again = _search(hsr, lsr, replace(board, legacy=not board.legacy))
+        if len(again[0]) > len(pairs):
+            pairs, left_out = again
+    if len(pairs) < MIN_VIEWS:
+        raise BoardError(_too_few(pairs, hsr, lsr, board, left_out))
+    return pairs, left_out
+
+
+def _search(
+    hsr: Mapping[str, ImageU8], lsr: Mapping[str, ImageU8], board: Board
+) -> tuple[list[BoardPair], list[str]]:
     pairs, left_out = [], []
     for name in sorted(hsr):
         found = {"HSR": find_board(hsr[name], board), "LSR": find_board(lsr[name], board)}
@@ -128,8 +141,6 @@ def find_pairs(
             missing = ["common part of both"]
         part = "wholly" if board.kind == "chessboard" else "far enough"
         left_out.append(f"{name}: the board is not {part} in the {' and '.join(missing)} view")
-    if len(pairs) < MIN_VIEWS:
-        raise BoardError(_too_few(pairs, hsr, lsr, board, left_out))
     return pairs, left_out
 
 
@@ -140,19 +151,8 @@ def _too_few(
     board: Board,
     left_out: Sequence[str],
 ) -> str:
-    if board.kind == "chessboard":
-        stated = (max(board.columns, board.rows), min(board.columns, board.rows))
-        found = [board_in_view(image) for side in (lsr, hsr) for image in list(side.values())[:_LOOKED_AT]]
-        sizes = Counter(size for size in found if size is not None)
-        if sizes:
-            seen = sizes.most_common(1)[0][0]
-            # Many a scene without a board holds three rows of points that look like corners.
-            if seen != stated and seen[1] > 3:
-                return (
-                    f"the pictures show a chessboard of {seen[0]}x{seen[1]} inner corners, "
-                    f"not {board.columns}x{board.rows}; state the board's inner corners"
-                )
-    return (
+    shown = [image for side in (hsr, lsr) for image in list(side.values())[:_LOOKED_AT]]
+    return other_board(shown, board) or (
         f"both cameras see the {board} in {len(pairs)} of {len(hsr)} pairs, {MIN_VIEWS} are needed "
         f"({left_out[0] if left_out else 'take more'})"
     )
@@ -275,7 +275,7 @@ def calibrate_pair(
     if fit.rms_px > _BROKEN_PX:
         if board.kind == "chessboard" and _is_mirrored(ordered, board, hsr_size, lsr_size):
             raise MirroredViewError(
-                "one camera's pictures are mirrored against the other's; switch ReverseX off on it"
+                "one camera's pictures are mirrored against the other's; switch its ReverseX and ReverseY off"
             )
         _refuse_parallel(pairs, board, hsr)
         each = fit.view_rms_px.max(axis=1)
@@ -321,10 +321,13 @@ def _is_mirrored(
     pairs: Sequence[BoardPair], board: Board, hsr_size: tuple[int, int], lsr_size: tuple[int, int]
 ) -> bool:
     """Whether the cameras agree once the LSR pictures are mirrored."""
-    flipped = [_agreeing(BoardPair(p.name, p.hsr, mirrored(p.lsr, board, lsr_size[0]))) for p in pairs]
-    hsr = fit_camera([p.hsr for p in flipped], board, hsr_size)
-    lsr = fit_camera([p.lsr for p in flipped], board, lsr_size)
-    return fit_stereo(flipped, board, hsr, lsr, refine=False).rms_px < _BROKEN_PX
+    hsr = fit_camera([p.hsr for p in pairs], board, hsr_size)
+    for axis in (0, 1):
+        flipped = [_agreeing(BoardPair(p.name, p.hsr, mirrored(p.lsr, board, lsr_size, axis))) for p in pairs]
+        lsr = fit_camera([p.lsr for p in flipped], board, lsr_size)
+        if fit_stereo(flipped, board, hsr, lsr, refine=False).rms_px < _BROKEN_PX:
+            return True
+    return False
 
 
 def pose_sigmas(pairs: Sequence[BoardPair], board: Board, fit: StereoFit) -> tuple[float, float]:

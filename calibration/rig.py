@@ -14,6 +14,7 @@ from calibration.errors import RigFileError, StaleRigError
 from calibration.grid import Matrix, scaling
 
 VERSION: Literal[1] = 1
+_LEAST_FOCAL, _MOST_FOCAL = 0.05, 1000.0  # of the picture's longer side, from fisheyes to telescopes
 Row3 = tuple[float, float, float]
 Matrix3 = tuple[Row3, Row3, Row3]
 
@@ -32,6 +33,7 @@ class CameraId(_Part):
         height: Picture height [px].
         offset_x: SFNC OffsetX of the region [px]; None where it is not known, as for pictures and clips.
         offset_y: SFNC OffsetY of the region [px]; None as above.
+        binning: Sensor pixels summed along each axis; None as above.
 
     """
 
@@ -41,6 +43,7 @@ class CameraId(_Part):
     lens: str = ""
     offset_x: int | None = None
     offset_y: int | None = None
+    binning: Annotated[int, Field(gt=0)] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,6 +76,9 @@ class CameraModel(_Part):
         k = self.k
         if not (k[0, 0] > 0 and k[1, 1] > 0) or k[2].tolist() != [0.0, 0.0, 1.0] or k[1, 0] != 0:
             raise ValueError("the intrinsic matrix is not one")
+        longest = max(self.id.size)
+        if not all(_LEAST_FOCAL * longest < f < _MOST_FOCAL * longest for f in (k[0, 0], k[1, 1])):
+            raise ValueError("the focal length is none; it counts px, not mm")
         return self
 
     @property
@@ -277,4 +283,6 @@ def _differences(name: str, stored: CameraId, now: CameraId) -> list[str]:
             f"the {name} region starts at {now.offset_x},{now.offset_y}, "
             f"the rig's at {stored.offset_x},{stored.offset_y}"
         )
+    if None not in (now.binning, stored.binning) and now.binning != stored.binning:
+        out.append(f"the {name} camera sums {now.binning} pixels, the rig's summed {stored.binning}")
     return out

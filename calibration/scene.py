@@ -13,6 +13,7 @@ from calibration.errors import (
     CalibrationError,
     MirroredViewError,
     NoOverlapError,
+    RotatedViewError,
     TooFewFeaturesError,
     ViewError,
 )
@@ -64,16 +65,22 @@ def register_views(
     try:
         return _register(hsr, lsr)
     except NoOverlapError:
-        mirrored = np.ascontiguousarray(lsr[:, ::-1])
-        try:
-            _register(hsr, mirrored)
-        except CalibrationError:
-            pass
-        else:
-            raise MirroredViewError(
-                "one view is mirrored against the other; switch ReverseX off on that camera, or flip its clip"
-            ) from None
-        raise
+        if not _is_mirrored(hsr, lsr):
+            raise
+        raise MirroredViewError(
+            "one view is mirrored against the other; switch ReverseX and ReverseY off on that camera, or "
+            "flip its clip"
+        ) from None
+
+
+def _is_mirrored(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> bool:
+    try:
+        _register(hsr, np.ascontiguousarray(lsr[:, ::-1]))
+    except RotatedViewError:
+        return True  # mirrored from top to bottom
+    except CalibrationError:
+        return False
+    return True
 
 
 def _register(

@@ -35,6 +35,20 @@ class StereoMap:
     confirmed: Mask
 
 
+def searchable(disparity: tuple[float, float], *, magnification: float) -> tuple[float, float]:
+    """The middle of a range of disparities, as much of it as `search_rows` takes [rectified px].
+
+    Args:
+        disparity: Lowest and highest.
+        magnification: As for `search_rows`.
+
+    """
+    middle = (disparity[0] + disparity[1]) / 2
+    # One block of 16 is lost to whole numbers at both ends.
+    reach = min((disparity[1] - disparity[0]) / 2, (_MAX_DISPARITIES - 16) * magnification / 4)
+    return middle - reach, middle + reach
+
+
 def search_rows(views: EqualViews, rectification: Rectification, *, magnification: float) -> StereoMap | None:
     """Match every pixel of the working grid along its rectified row.
 

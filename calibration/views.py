@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from calibration.alignment import OutputView
 from calibration.grid import (
+    CLIPPED,
+    DARK,
     ImageF32,
     ImageU8,
     Matrix,
@@ -105,13 +107,17 @@ def equalise_views(
 def _levels(
     luma_l: npt.NDArray[np.float32], luma_h: ImageU8, lsr_to_equal: Matrix
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Median and spread of both views where they overlap."""
+    """Median and spread of both views where they overlap and neither is clipped."""
     h, w = luma_l.shape
     p = homography_map(lsr_to_equal, w, h)
     seen = inside(p, luma_h.shape[1], luma_h.shape[0])
     if seen.mean() < 0.05:
         seen = np.ones_like(seen)
     back = remap(luma_h, p, cv2.INTER_LINEAR)
+    # A blown-out sky of one view alone would shift the other out of range.
+    graded = seen & np.all([(v > DARK) & (v < CLIPPED) for v in (luma_l, back)], axis=0)
+    if graded.mean() >= 0.05:
+        seen = np.asarray(graded)
     values = []
     for image in (luma_l[seen], back[seen].astype(np.float32)):
         low, middle, high = np.percentile(image, [10, 50, 90])

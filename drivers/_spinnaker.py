@@ -38,7 +38,7 @@ def load_pyspin() -> Any:
             ) from error
         raise DriverMissingError(
             f"PySpin is installed but cannot be loaded ({error}); its wheel must match this Python and NumPy "
-            f"{np.__version__}"
+            f"{np.__version__}, and needs the Spinnaker SDK of its own version"
         ) from error
     if not hasattr(module, "System"):
         raise DriverMissingError(

@@ -127,8 +127,9 @@ class Frame:
         mid_exposure_ns: Middle of the exposure on the stream's own clock [ns].
         exposure_us: Exposure time [us]; 0 where a clip does not say.
         gain_db: Gain [dB]; 0 where a clip does not say.
-        host_ns: Host monotonic clock when the frame arrived [ns]; 0 for clips and where
-            an emulated rig waits for its reader.
+        host_ns: Host clock when the frame arrived [ns]: `time.perf_counter_ns`, since on Windows the one
+            called monotonic counts in steps of 16 ms before Python 3.13. 0 for clips and where an emulated
+            rig waits for its reader.
         flags: What is unusual about this frame.
 
     """

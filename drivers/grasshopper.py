@@ -192,7 +192,7 @@ class Grasshopper3:
             yield None
             return
         try:
-            yield frames.frame(image, time.monotonic_ns())
+            yield frames.frame(image, time.perf_counter_ns())
         finally:
             with suppress(spin.SpinnakerException):
                 # A buffer that is not taken back is one fewer; GetNextImage says when the camera is gone.
@@ -257,9 +257,9 @@ class Grasshopper3:
         tick = nodes.optional_integer("TimestampIncrement")
         readings = []
         for _ in range(_LATCHES):
-            before = time.monotonic_ns()
+            before = time.perf_counter_ns()
             nodes.execute("TimestampLatch")
-            after = time.monotonic_ns()
+            after = time.perf_counter_ns()
             readings.append(
                 ClockReading(nodes.integer(name), (before + after) // 2, (after - before + 1) // 2, tick)
             )

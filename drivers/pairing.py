@@ -32,6 +32,7 @@ __all__ = [
 _WHOLE = 0.02  # a ratio this near to a whole number is one; the rest is clock drift
 _REGULAR = 0.35  # times within this part of a period of a regular grid are that grid, rounded or jittered
 _TIE = 1e-6
+_TOGETHER = 0.1  # LSR periods by which two frames of one instant may be apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ class Gop:
     distances: tuple[int, ...]
     subframe: float = 0.0
     missing: int = 0
+
+    @property
+    def away(self) -> tuple[float, ...]:
+        """Periods from the HSR mid-exposure to each LSR frame; `distances` where one was filmed with it."""
+        apart = self.subframe if abs(self.subframe) > _TOGETHER else 0.0
+        return tuple(distance - apart for distance in self.distances)
 
 
 @dataclass(frozen=True, slots=True)

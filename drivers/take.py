@@ -11,6 +11,7 @@ A take without done.json was interrupted: it holds as many frames as both files 
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from types import TracebackType
 
@@ -87,12 +88,23 @@ def _read_metadata(path: Path) -> TakeMetadata:
         raise TakeError(f"{path}: damaged at {place} ({first['msg']}); copy the take again") from error
 
 
+def _beside(folder: Path, relative: str) -> Path | None:
+    """The clip where it lies from the take, if it does.
+
+    Windows parts names by backslashes, and Macs may take accents apart (NFD) that other systems keep as one.
+    """
+    if not relative:
+        return None
+    slashes = (relative, relative.replace("\\", "/"))
+    apart = [unicodedata.normalize(form, name) for form in ("NFC", "NFD") for name in slashes]
+    return next((path for name in (*slashes, *apart) if (path := folder / name).is_file()), None)
+
+
 def _open_stream(folder: Path, metadata: TakeMetadata, role: Role, expected: int | None) -> FrameSource:
     clip = metadata.clip(role)
     if clip is None:
         return TakeStream(folder / role.value, metadata, role, expected=expected)
-    beside = folder / clip.relative
-    path = beside if clip.relative and beside.is_file() else Path(clip.path)
+    path = _beside(folder, clip.relative) or Path(clip.path)
     if not path.is_file():
         raise TakeError(f"{path}: the clip of this take is gone; put it back or import it again")
     if path.stat().st_size != clip.size:

@@ -165,7 +165,7 @@ class Fuser:
     def fuse_gop(
         self,
         lsr: Sequence[ByteImage],
-        distances: Sequence[int],
+        distances: Sequence[float],
         reference: ByteImage,
         *,
         valid: Mask | None = None,
@@ -181,7 +181,7 @@ class Fuser:
 
         Args:
             lsr: (h, w, 3) uint8 RGB frames of one size.
-            distances: For each of them, the signed number of LSR frames from the reference's instant, all
+            distances: For each of them, the signed number of LSR periods from the reference's instant, all
                 different; 0 may be missing.
             reference: (H, W, 3) uint8 RGB in the output view, H >= h and W >= w.
             valid: (H, W) bool, False where the reference does not show the scene.

@@ -26,7 +26,7 @@ class FusedFrame:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         position: Index into the LSR sequence given.
-        distance: Signed number of LSR frames from the synchronised instant.
+        distance: Signed number of LSR periods from the synchronised instant.
         reference: What was warped: "hsr", a sharp camera frame, or "hstr", the frame made just before.
         weight: (H, W) float32, share of the reference in every pixel (W of paper eq. 12; nominally 0..1, a
             network's unconstrained taps may leave that range), or None for methods without one.
@@ -36,7 +36,7 @@ class FusedFrame:
 
     image: ByteImage
     position: int
-    distance: int
+    distance: float
     reference: str
     weight: npt.NDArray[np.float32] | None
     lights: Lights = ()
@@ -127,7 +127,7 @@ def prepare_reference(
     return Reference(sharp, lose_detail(sharp, lsr_size), valid, lsr_size, fused, distance)
 
 
-def synthesis_order(distances: Sequence[int], recursion: str) -> list[int]:
+def synthesis_order(distances: Sequence[float], recursion: str) -> list[int]:
     """Positions in the order of synthesis.
 
     Time order when every frame comes straight from the sharp one; for the recursion, outwards from the
@@ -143,7 +143,7 @@ def synthesis_order(distances: Sequence[int], recursion: str) -> list[int]:
 def synthesise_gop(
     synthesiser: Synthesiser,
     lsr: Sequence[ByteImage],
-    distances: Sequence[int],
+    distances: Sequence[float],
     references: Sequence[tuple[ByteImage, Mask | None]],
     *,
     recursion: str,

@@ -17,7 +17,8 @@ import numpy as np
 from app.aligner import camera_id
 from app.capture import CaptureJob, run_job
 from app.demo import TruthOfView, upscale
-from app.pipeline import FusionOptions, Pipeline
+from app.fusion_options import FusionOptions
+from app.pipeline import Pipeline
 from app.session import RigSetup
 from calibration import Rig
 from drivers import Role, StreamPair, Take

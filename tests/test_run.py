@@ -26,6 +26,42 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.parametrize(
+    ("system", "wanted"),
+    [
+        ("Fedora", "    sudo dnf install 'libEGL.so.1()(64bit)' 'libxcb-cursor.so.0()(64bit)'\n"),
+        ("Arch", "this system lacks libEGL.so.1, libxcb-cursor.so.0, xvfb; install what holds them"),
+    ],
+)
+def test_libraries_are_named_where_packages_have_other_names(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, system: str, wanted: str
+) -> None:
+    there = {"Fedora": {"dnf"}, "Arch": {"pacman"}}[system]
+    monkeypatch.setattr(script.shutil, "which", lambda name: name if name in there else None)
+    with pytest.raises(SystemExit) as caught:
+        script.install_packages(["libegl1", "libxcb-cursor0", "xvfb"])
+    assert wanted in str(caught.value)
+
+
+def test_what_packages_need_is_said_where_there_are_none(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(script, "PLACE", tmp_path / ".venv" / ".twinrate-place")
+    monkeypatch.setattr(script, "missing_packages", lambda **_: [])
+    # No network, as far as pip knows.
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(SystemExit, match=r"needs a network, Python 3\.10 to 3\.14, and 64-bit Windows"):
+        script.set_up(for_tests=False)
+    # The next time goes on from here.
+    assert not (tmp_path / ".venv" / ".twinrate-run").exists()
+
+
 @pytest.mark.parametrize("from_where", ["folder", "PYTHONPATH"])
 def test_the_program_is_found_whatever_lies_around_it(
     script: ModuleType, tmp_path: Path, from_where: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +19,34 @@ from drivers import RgbImage, pair_streams, to_rgb8
 
 BoardPictures: TypeAlias = tuple[dict[str, RgbImage], dict[str, RgbImage], CameraId, CameraId]
 _MAX_TAKE_VIEWS = 40
+_DEPTHS = (8, 10, 12, 14, 16)
 
 
 def read_picture(path: Path) -> RgbImage:
     """RGB picture (H, W, 3) uint8 from a file.
 
+    Cameras of 10, 12 or 14 bits fill only so many of 16: the brightest pixel tells how many.
+
     Raises:
-        InputError: Missing, or not a picture.
+        InputError: Missing, not a picture, or one of other values than 8 or 16 bits.
 
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such picture")
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    data = np.fromfile(path, np.uint8)
+    # What is wrong with a file is told below, in one sentence.
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if image is None:
         raise InputError(f"{path}: not a picture, or damaged")
+    if image.dtype == np.uint16:
+        bits = next(depth for depth in _DEPTHS if int(image.max()) < 1 << depth)
+        image = np.right_shift(np.asarray(image, np.uint16), bits - 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise InputError(f"{path}: its values are {image.dtype}; save it with 8 or 16 bits")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -87,7 +102,7 @@ def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
     for folder in inputs:
         if not folder.is_dir():
             raise InputError(f"{folder}: not a folder of board pictures")
-        files.append(sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_ENDINGS))
+        files.append(sorted(filter(_is_picture, folder.iterdir()), key=_counted))
     if len(files[0]) != len(files[1]) or not files[0]:
         raise InputError(
             f"{inputs[0]} holds {len(files[0])} pictures and {inputs[1]} holds {len(files[1])}; "
@@ -105,6 +120,17 @@ def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
             sides.append(pictures)
     ids = [_unnamed(side[names[0]]) for side in sides]
     return sides[0], sides[1], ids[0], ids[1]
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is one of the pictures; what macOS hides beside them on other disks (._NAME) is none."""
+    return path.suffix.lower() in PICTURE_ENDINGS and not path.name.startswith(".") and path.is_file()
+
+
+def _counted(path: Path) -> tuple[list[tuple[str, int]], str]:
+    """Order of names in which 9 comes before 10, as it was counted."""
+    parts = re.findall(r"(\D*)(\d*)", path.stem.casefold())
+    return [(text, int(number or 0)) for text, number in parts], path.name
 
 
 def _check_names(inputs: Sequence[Path], hsr: Sequence[str], lsr: Sequence[str]) -> None:

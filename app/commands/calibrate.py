@@ -203,6 +203,8 @@ def board(
         dictionary=dictionary,
     )
     _check_outputs([out, report], overwrite=overwrite, inputs=inputs)
+    if report is not None and report.suffix.lower() != ".png":
+        raise typer.BadParameter(f"--report {report} is a PNG picture; give it a name that ends with .png")
     hsr, lsr, hsr_id, lsr_id = board_pictures(inputs)
     hsr_id = _named(hsr_id, hsr_serial, hsr_lens)
     lsr_id = _named(lsr_id, lsr_serial, lsr_lens)
@@ -284,9 +286,12 @@ def relock_command(
     shift = measure_shift(result.rig, matches, where)
     target = rig if out is None else out
     result.rig.save(target)
+    for sentence in rig_doubts(target, result.rig):
+        warn(sentence)
     pitch, yaw, roll = result.turned_deg
     say(
-        f"{target}: the head had turned by {pitch:+.3f} pitch, {yaw:+.3f} yaw, {roll:+.3f} roll [deg]; "
+        f"{target}: {result.rig.verdict}, the head had turned by "
+        f"{pitch:+.3f} pitch, {yaw:+.3f} yaw, {roll:+.3f} roll [deg]; "
         f"region {result.residual_px:.2f} px, epipolar {result.across_px:.2f} px "
         f"from {result.inliers[0]} points; "
         f"shift predicted {shift.predicted_px:.1f} px, measured {shift.measured_px:.1f} px",
@@ -300,6 +305,7 @@ def relock_command(
     emit(
         {
             "rig": str(target),
+            "verdict": result.rig.verdict,
             "turned_deg": list(result.turned_deg),
             "residual_px": result.residual_px,
             "epipolar_px": result.across_px,

@@ -129,7 +129,7 @@ def command(
 ) -> None:
     """Fuse a sharp slow stream and a coarse fast one into a sharp fast clip."""
     from app.fuse import FuseJob, run_job
-    from app.pipeline import FusionOptions
+    from app.fusion_options import FusionOptions
     from fusion.weights import flow_file
 
     job = FuseJob(

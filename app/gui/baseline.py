@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from app.aligner import rig_doubts
 from app.gui.alignment_lock import (
     STALE_PX,
     Box,
@@ -64,7 +65,7 @@ class BaselinePresenter(QObject):
         self._geometry = geometry
         self._lock: Lock | None = None
         self._before: Lock | None = None
-        self._residuals: deque[float] = deque(maxlen=_RESIDUALS)
+        self._residuals: deque[tuple[float, float]] = deque(maxlen=_RESIDUALS)
         self._busy = self._overlaid = False
         self._box: Box | None = None
         self.pairs = LivePairs(self.rings, lambda: controller.settings, controller.latch, controller.first_id)
@@ -97,10 +98,18 @@ class BaselinePresenter(QObject):
     @property
     def residual_px(self) -> float | None:
         """How far the overlay is off along the rail [HSR px]; None when not known."""
+        return self._off(0)
+
+    @property
+    def across_px(self) -> float | None:
+        """How far the overlay is off across the rail, downwards [HSR px]; None when not known."""
+        return self._off(1)
+
+    def _off(self, axis: int) -> float | None:
         if len(self._residuals) < _ENOUGH or self._lock is None:
             return None
         # Moving things pull single measurements about; their median stays with the scene.
-        return median(self._residuals) * self._lock.alignment.scale
+        return median(residual[axis] for residual in self._residuals) * self._lock.alignment.scale
 
     @property
     def unmeasured(self) -> str:
@@ -120,8 +129,9 @@ class BaselinePresenter(QObject):
         """What the alignment is worth."""
         if self._lock is None:
             return LockState.NONE
-        residual = self.residual_px
-        return LockState.STALE if residual is not None and abs(residual) > STALE_PX else LockState.OK
+        # A head that was pushed up or down is off across the rail alone.
+        off = max(abs(self.residual_px or 0.0), abs(self.across_px or 0.0))
+        return LockState.STALE if off > STALE_PX else LockState.OK
 
     @property
     def overlap(self) -> float | None:
@@ -210,24 +220,37 @@ class BaselinePresenter(QObject):
         """Align by a rig file from now on; one of other cameras or regions is refused."""
         lens, cameras = self._geometry.lens_mm, self.cameras()
 
-        def work(_: CancelToken) -> Lock:
+        def work(_: CancelToken) -> tuple[Lock, list[str]]:
             rig = load_rig(path)
             if cameras is not None:
                 rig.check(hsr=cameras[0], lsr=cameras[1])
-            return rig_lock(rig, lens)
+            return rig_lock(rig, lens), rig_doubts(path, rig)
 
-        self._tasks.start("open rig", work, self._on_rig)
+        def done(opened: tuple[Lock, list[str]]) -> None:
+            lock, doubts = opened
+            self._on_rig(lock)
+            for doubt in doubts:
+                self._messages.post(Severity.WARNING, doubt)
+
+        self._tasks.start("open rig", work, done)
 
     def cameras(self) -> tuple[CameraId, CameraId] | None:
         """What a rig file is bound to: the HSR and the LSR camera as they are set; None without cameras."""
-        regions = self._controller.regions
-        if len(regions) != len(Role) or len(self._serials) != len(Role):
+        regions, settings = self._controller.regions, self._controller.settings
+        if len(regions) != len(Role) or len(self._serials) != len(Role) or settings is None:
             return None
         found = []
         for role in (Role.HSR, Role.LSR):
             x, y, width, height = regions[role]
             found.append(
-                CameraId(width=width, height=height, serial=self._serials[role], offset_x=x, offset_y=y)
+                CameraId(
+                    width=width,
+                    height=height,
+                    serial=self._serials[role],
+                    offset_x=x,
+                    offset_y=y,
+                    binning=settings.camera(role).binning,
+                )
             )
         return found[0], found[1]
 
@@ -243,7 +266,7 @@ class BaselinePresenter(QObject):
 
     def take_residual(self, residual_px: tuple[float, float]) -> None:
         """Take over a measurement of the overlay worker [LSR px]."""
-        self._residuals.append(residual_px[0])
+        self._residuals.append(residual_px)
         self.changed.emit()
 
     def close(self) -> None:

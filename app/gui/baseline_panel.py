@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from app.gui.alignment_lock import LockState
+from app.gui.alignment_lock import STALE_PX, LockState
 from app.gui.baseline import BaselinePresenter
 from app.gui.controller import SessionController
 from app.gui.raw_pane import chip
@@ -132,7 +132,9 @@ class BaselinePanel(QWidget):
         if measured is None or residual is None:
             self.measured.setText(f"- ({presenter.unmeasured})")
         else:
-            self.measured.setText(f"{measured:.1f} px, off by {residual:+.1f} px")
+            across = presenter.across_px or 0.0
+            down = f", {across:+.1f} px down" if abs(across) > STALE_PX else ""
+            self.measured.setText(f"{measured:.1f} px, off by {residual:+.1f} px{down}")
         self.undo.setEnabled(presenter.can_undo)
         state = presenter.state
         self.state.setText(state.value)

@@ -97,6 +97,6 @@ def run_bench(
     if not isinstance(app, QApplication):
         raise TypeError("another kind of Qt application runs in this process")
     apply_theme(app, Theme.DARK)
-    with tempfile.TemporaryDirectory(dir=folder) as place, undisturbed():
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as place, undisturbed():
         run = BenchRun(setup, Path(place), record=record, take_seconds=take_seconds)
         return GuiBench(platform=app.platformName(), **run.measure(seconds))

@@ -161,6 +161,8 @@ class CalibrationDialog(QDialog):
             return look(name, *frames, board)
 
         self.add.setEnabled(False)
+        # A large picture without a board is searched for seconds.
+        self._say("looking for the board ...", "info")
 
         def done(pair: BoardPair) -> None:
             now = self._board

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
 
 from PyQt6.QtWidgets import (
@@ -23,16 +21,17 @@ from PyQt6.QtWidgets import (
 
 from app.errors import AppError
 from app.fuse import FuseJob
+from app.fusion_options import FusionOptions
 from app.gui.file_field import FileField
 from app.gui.messages import sentence
 from app.gui.method_box import MethodBox
 from app.gui.number_keys import EnterEndsNumbers
+from app.gui.output_names import free_name, proposed_name, with_ending
 from app.gui.rows import row
 from app.gui.take_library import TakeEntry
 from app.gui.tasks import Newest, Tasks
 from app.gui.theme import set_chip, set_flag
-from app.outputs import check_output, partial_path, sidecar_path
-from app.pipeline import FusionOptions
+from app.outputs import check_output
 from app.raw_export import RawExportJob, RawView
 from app.sinks import CODECS, QUALITIES, codec_for
 from app.size_estimate import SizeEstimate, estimate_size
@@ -52,7 +51,6 @@ _CODECS = {
     "png": "PNG pictures, lossless",
     "tiff": "TIFF pictures, lossless",
 }
-_ENDINGS = {suffix for codec in CODECS.values() for suffix in codec.suffixes if suffix}
 _QUALITIES = {
     "high": "High: hardly distinguishable",
     "medium": "Medium: about half the size",
@@ -73,9 +71,10 @@ class ExportDialog(QDialog):
 
     Args:
         take: What to export.
-        fps: LSR rate of the take [1/s].
+        fps: Rate at which its LSR frames follow each other [1/s].
         part: The part chosen in the browser.
         tasks: Where the size is found out.
+        hsr_fps: That of its HSR frames; 0 takes it from their number.
         fused: Begin with the fused view.
         taken: Files that other jobs are going to write.
 
@@ -88,13 +87,14 @@ class ExportDialog(QDialog):
         part: Part,
         tasks: Tasks,
         *,
+        hsr_fps: float = 0.0,
         fused: bool,
         taken: frozenset[Path] = frozenset(),
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Export {take.name}")
-        self._take, self._fps, self._tasks, self._taken = take, fps, tasks, taken
+        self._take, self._fps, self._hsr_fps, self._tasks, self._taken = take, fps, hsr_fps, tasks, taken
         self._folder = take.path.absolute().parent
         self._names = Newest(tasks, "free name")
         self._sizes: dict[tuple[str, str, str], SizeEstimate | str | None] = {}
@@ -250,14 +250,14 @@ class ExportDialog(QDialog):
         self._form.setRowVisible(self.quality, bool(CODECS[str(self.codec.currentData())].lower))
         kind = "fused" if raw is None else raw.value.replace(" ", "_")
         suffix = CODECS[str(self.codec.currentData())].suffixes[0]
-        proposed = str(self._folder / f"{self._take.name}_{kind}{suffix}")
+        proposed = str(self._folder / proposed_name(self._take.name, kind, suffix))
         if self.out.text() == self._proposed:
             self.out.setText(proposed)
         else:
             # A name of the operator's own stays; only its ending follows the format.
-            self.out.setText(_with_ending(self.out.text(), suffix))
+            self.out.setText(with_ending(self.out.text(), suffix))
         self._proposed = proposed
-        self._names.start(lambda _: _free_name(Path(proposed), self._taken), self._propose)
+        self._names.start(lambda _: free_name(Path(proposed), self._taken), self._propose)
         self._weigh()
 
     def _propose(self, free: Path) -> None:
@@ -304,7 +304,7 @@ class ExportDialog(QDialog):
         inside = times[(times >= self.start.value()) & ((times < self.end.value()) | self._to_the_end)]
         share = self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0
         frames = round(len(inside) * share)
-        rate = self._fps * share
+        rate = (self._hsr_fps if hsr else 0.0) or self._fps * share
         shown = self.playback.value() if self.slow.isChecked() else rate
         # Lost frames leave gaps in the clip, so that it lasts as long as what was filmed.
         lasts = (inside[-1] - inside[0] + 1 / self._fps) if len(inside) and self._fps else 0.0
@@ -316,7 +316,7 @@ class ExportDialog(QDialog):
         elif size is None:
             weight = "finding out the size ..."
         else:
-            weight = f"{size.width} x {size.height} px, about {_bytes(frames * size.bytes_per_frame)}"
+            weight = f"{size.width} x {size.height} px, about {_bytes(size.of(frames))}"
         self.summary.setText(f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} fps{slower}\n{weight}")
 
     def _browse(self) -> None:
@@ -379,27 +379,6 @@ class ExportDialog(QDialog):
     def _tell(self, problem: str) -> None:
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
-
-
-def _free_name(wished: Path, taken: frozenset[Path]) -> Path:
-    """The file, or one of a similar name, that neither exists nor is going to, nor has a part to resume."""
-
-    def free(path: Path) -> bool:
-        part = sidecar_path(partial_path(path))
-        return path not in taken and not path.exists() and not part.exists()
-
-    others = (wished.with_stem(f"{wished.stem}_{number}") for number in count(2))
-    return next(filter(free, chain([wished], others)))
-
-
-def _with_ending(text: str, suffix: str) -> str:
-    """The same file with the ending of another format; text that names no file stays as it is."""
-    path = Path(text.strip()).expanduser()
-    if os.path.basename(text.strip()) in ("", ".", ".."):
-        return text
-    # What follows a dot is part of the name unless it is the ending of a format: trial.01.
-    stem = text.strip().removesuffix(path.suffix) if path.suffix.lower() in _ENDINGS else text.strip()
-    return stem + suffix
 
 
 def _bytes(count: float) -> str:

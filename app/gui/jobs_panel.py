@@ -152,9 +152,13 @@ class JobsPanel(QFrame):
             row = self._rows.pop(job)
             self._list.removeWidget(row)
             row.deleteLater()
-        for job in jobs:
+        for place, job in enumerate(jobs, start=1):
             if job not in self._rows:
                 self._rows[job] = JobRow(job, self._queue)
-                self._list.insertWidget(self._list.count() - 1, self._rows[job])
-            self._rows[job].refresh()
+            row = self._rows[job]
+            if self._list.indexOf(row) != place:
+                # A job that is resumed goes to the end of the list.
+                self._list.removeWidget(row)
+                self._list.insertWidget(place, row)
+            row.refresh()
         self._empty.setVisible(not self._rows)

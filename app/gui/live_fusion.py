@@ -146,7 +146,7 @@ class LiveFusion:
             if choice is None or lock is None or self.load <= 0:
                 self._changed.wait(_IDLE_S)
                 continue
-            began = time.monotonic()
+            began = time.perf_counter()
             try:
                 fused = self._newest(choice, lock)
             except Exception as error:
@@ -155,7 +155,7 @@ class LiveFusion:
                 self._last = (self._last[0], str(error))
                 self._changed.wait(1.0)
                 continue
-            took = time.monotonic() - began
+            took = time.perf_counter() - began
             if fused is None:
                 self._changed.wait(0.01)
                 continue
@@ -188,7 +188,7 @@ class LiveFusion:
         return None
 
     def _fuse(self, choice: Choice, lock: Lock, gop: _Gop, skipped: int) -> Fused | None:
-        began = time.monotonic()
+        began = time.perf_counter()
         frame = gop.fast[-1]
         view = LiveView(lock, choice.region, gop.sharp[0].image.shape[:2], frame.image.shape[:2])
         lsr = [view.crop(each) for each in gop.fast]
@@ -221,13 +221,13 @@ class LiveFusion:
             upscaled=upscaled,
             weight=made.weight,
             flow=flow_to(sharp[0], view, upscaled, lsr[-1], noise) if choice.flow else None,
-            distance=made.distance,
+            distance=distances[made.position],
             lsr_frame_id=frame.frame_id,
             region=choice.region,
             method=fuser.method,
             device=fuser.device,
-            seconds=time.monotonic() - began,
-            age_ms=(time.monotonic_ns() - frame.host_ns) / 1e6,
+            seconds=time.perf_counter() - began,
+            age_ms=(time.perf_counter_ns() - frame.host_ns) / 1e6,
             skipped=max(0, skipped),
             note=fuser.note,
         )
@@ -242,7 +242,7 @@ class LiveFusion:
         """
         key = (choice.method, view.scale, choice.references, choice.recurrent)
         old = self._fuser if self._fuser is not None and self._fuser[0] == key else None
-        now = time.monotonic()
+        now = time.perf_counter()
         if old is not None and now - self._noise_measured < _NOISE_EVERY_S:
             return old[1:]
         self._noise_measured = now

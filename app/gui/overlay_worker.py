@@ -71,7 +71,7 @@ class OverlayWorker:
 
     def set_homography(self, lsr_to_hsr: Matrix) -> None:
         """Use another alignment from the next overlay on; it is made at once."""
-        self._wanted = (lsr_to_hsr, time.monotonic_ns())
+        self._wanted = (lsr_to_hsr, time.perf_counter_ns())
         self._changed.set()
 
     def set_mode(self, mode: OverlayMode | None) -> None:
@@ -93,14 +93,14 @@ class OverlayWorker:
                 self._changed.wait(0.2)
                 self._changed.clear()
                 continue
-            began = time.monotonic()
+            began = time.perf_counter()
             self._changed.clear()
             measure = began - measured >= _RESIDUAL_S
             overlay = self._make(wanted, mode, measure)
             if overlay is not None:
                 self.mailbox.put(overlay)
                 measured = began if measure else measured
-            self._changed.wait(max(0.0, _PERIOD_S - (time.monotonic() - began)))
+            self._changed.wait(max(0.0, _PERIOD_S - (time.perf_counter() - began)))
 
     def _make(self, wanted: tuple[Matrix, int], mode: OverlayMode, measure: bool) -> Overlay | None:
         rings = self._pairs.rings()
@@ -121,7 +121,7 @@ class OverlayWorker:
         residual = None
         if measure and match is not None:
             residual = residual_shift(grey(lsr), warped_onto(lsr, grey, hsr, matrix))
-        return Overlay(rgb, asked_ns, time.monotonic_ns(), residual)
+        return Overlay(rgb, asked_ns, time.perf_counter_ns(), residual)
 
 
 def lay_over(hsr: Frame, lsr: Frame, lsr_to_hsr: Matrix, mode: OverlayMode) -> RgbImage:

@@ -66,10 +66,10 @@ class PreviewWorker:
                 if self.ring.closed:
                     return
                 continue
-            pause = due - time.monotonic()
+            pause = due - time.perf_counter()
             if pause > 0 and self._stop.wait(pause):
                 return
-            due = max(due + _PERIOD_S, time.monotonic() - _PERIOD_S / 2)
+            due = max(due + _PERIOD_S, time.perf_counter() - _PERIOD_S / 2)
             newest = self.ring.latest()
             if newest is None:
                 continue
@@ -78,7 +78,7 @@ class PreviewWorker:
             except OverwrittenError:
                 continue
             seen = newest
-            now = time.monotonic()
+            now = time.perf_counter()
             fresh = now - counted >= _STATISTICS_S
             if fresh:
                 counted = now
@@ -105,7 +105,7 @@ def make_preview(
         exposure_us=frame.exposure_us,
         gain_db=frame.gain_db,
         host_ns=frame.host_ns,
-        made_ns=time.monotonic_ns(),
+        made_ns=time.perf_counter_ns(),
     )
     if with_statistics:
         histogram, saturated = statistics(frame)

@@ -378,7 +378,14 @@ class TakePage(QWidget):
             return
         taken = self._queue.outputs
         dialog = ExportDialog(
-            entry, self._open.fps, self.part, self._tasks, fused=fused, taken=taken, parent=self
+            entry,
+            self._open.fps,
+            self.part,
+            self._tasks,
+            hsr_fps=self._open.hsr_fps,
+            fused=fused,
+            taken=taken,
+            parent=self,
         )
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self._queue.add(dialog.request)

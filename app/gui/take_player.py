@@ -13,9 +13,10 @@ import numpy.typing as npt
 from app.gui.mailbox import Mailbox
 from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
-from app.raw_export import hsr_of_lsr
+from app.raw_export import pairing_of, side_by_side
 from app.session.take_notes import read_notes
-from drivers import DriverError, Role, Take
+from app.timing import stream_timing
+from drivers import DriverError, Pairing, PairingError, Role, StreamPair, Take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +46,8 @@ class OpenTake:
     Attributes:
         opening: What `TakePlayer.open` answered for it.
         moments: Moments to show: its LSR frames, or the HSR frames where there are no others.
-        fps: LSR rate [1/s].
+        fps: Rate of a clip of the LSR stream, which lost frames do not slow down [1/s].
+        hsr_fps: Of the HSR stream, likewise [1/s].
         note: What is unusual about it; "" when nothing is.
         marks: The operator's notes: LSR frame index and text.
 
@@ -54,6 +56,7 @@ class OpenTake:
     opening: int
     moments: int
     fps: float
+    hsr_fps: float
     note: str
     marks: tuple[tuple[int, str], ...] = ()
 
@@ -134,8 +137,11 @@ class TakePlayer:
     def _open(self, path: Path, opening: int) -> tuple[Take, npt.NDArray[np.int64]]:
         take = Take.open(path)
         note = "recovered: the recording was interrupted" if take.recovered else ""
+        pair = take.pair()
+        pairing = pairing_of(pair)
+        fps = {role: _rate(pair, role, pairing) for role in Role}
         try:
-            owner = hsr_of_lsr(take.pair())
+            owner = side_by_side(pair, pairing).owner
         except DriverError as error:
             # Pictures can be looked at even where fusion would refuse.
             owner, note = np.full(take.lsr.info.frame_count, -1, np.int64), str(error)
@@ -148,7 +154,7 @@ class TakePlayer:
             (min(int(np.searchsorted(ids, made.lsr_frame_id)), max(0, info.frame_count - 1)), made.text)
             for made in read_notes(path)
         )
-        self._on_open(OpenTake(opening, len(owner), info.fps, note, marks))
+        self._on_open(OpenTake(opening, len(owner), fps[Role.LSR], fps[Role.HSR], note, marks))
         return take, owner
 
     def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int, opening: int) -> Moment:
@@ -160,3 +166,14 @@ class TakePlayer:
         hsr = look(Role.HSR, hsr_index) if hsr_index >= 0 else None
         lsr = look(Role.LSR, index) if index < take.lsr.info.frame_count else None
         return Moment(opening, index, lsr, hsr, hsr_index)
+
+
+def _rate(pair: StreamPair, role: Role, pairing: Pairing | None) -> float:
+    """Rate of a clip of one stream [1/s]; the mean one where its times contradict each other."""
+    info = pair.hsr.info if role is Role.HSR else pair.lsr.info
+    if not info.frame_count:
+        return 0.0
+    try:
+        return float(stream_timing(pair, role, pairing).rate)
+    except PairingError:
+        return info.fps

@@ -10,7 +10,7 @@ _WORDS = (
     ("give another --out", "choose another name"),
     ("give --out one", "choose one"),
     ("run again with --resume to go on", "Resume goes on"),
-    ("free some space and run again with --resume", "free some space and press Resume"),
+    ("--resume goes on with what is done", "Resume goes on with what is done"),
     ("run with the same ones, or without --resume to start afresh", "start afresh under another name"),
     ("--codec ", "the format "),
     ("give --capture-factor", "say by how much it was slowed down"),

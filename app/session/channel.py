@@ -150,7 +150,7 @@ class Channel:
         self._drain.clear()
         self._last_id, self._damaged_since = -1, 0
         self._shift = None
-        self.armed_ns = time.monotonic_ns()
+        self.armed_ns = time.perf_counter_ns()
         self.camera.arm()
 
     def start(self) -> None:
@@ -326,7 +326,7 @@ class Channel:
 
     def _count(self, frame: Frame) -> None:
         if self.grab_ns is not None:
-            self.grab_ns.append(time.monotonic_ns() - frame.host_ns)
+            self.grab_ns.append(time.perf_counter_ns() - frame.host_ns)
         if frame.flags & (FrameFlag.GAP_BEFORE | FrameFlag.INCOMPLETE):
             self._incomplete += bool(frame.flags & FrameFlag.INCOMPLETE)
             if frame.flags & FrameFlag.GAP_BEFORE:

@@ -226,7 +226,7 @@ class Session(SessionNews, SessionControls):
         self._enter(State.RECORDING)
 
     def _start_pulses(self, ticks: int | None) -> None:
-        self._fired_ns = time.monotonic_ns()
+        self._fired_ns = time.perf_counter_ns()
         self._endless = ticks is None or not self._crew.counts_pulses
         self._crew.fire(ticks)
 

@@ -144,7 +144,7 @@ class Watch:
         if since is None or not self._crew.any_running:
             self._silent, self._begun_ns = frozenset(), 0
             return
-        now = time.monotonic_ns()
+        now = time.perf_counter_ns()
         if self._begun_ns == 0 and self._crew.any_received:
             self._begun_ns = now
         # A box that was started late is no silence of the camera whose first pulse is still to come.

@@ -89,7 +89,7 @@ class PictureSink:
 
     def abandon(self) -> Path | None:
         """See `Sink.abandon`."""
-        if not self.frames_done:
+        if not self.frames_done or not self._folder.is_dir():
             self.discard()
             return None
         self._claim.give_up()

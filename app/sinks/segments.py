@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -96,6 +97,14 @@ class Segment:
         self._mux(self._stream.encode(None))
         self._container.close()
         return give_name(self._temporary, self._path)
+
+    def drop(self) -> None:
+        """Give the file up, whatever state it is in: until it is closed, its room on the disk stays taken."""
+        for _ in range(2):
+            # Packets that wait to be written may fail first; only then is the file closed.
+            with suppress(OSError, av.error.FFmpegError):
+                self._container.close()
+        self._temporary.unlink(missing_ok=True)
 
 
 def is_whole(path: Path) -> bool:

@@ -115,9 +115,9 @@ class VideoSink:
     def _drop_segment(self) -> None:
         """Forget a segment that could not be written; the whole ones before it stay."""
         self.frames_done = len(self._done) * SEGMENT_FRAMES
+        if self._segment is not None:
+            self._segment.drop()
         self._segment = None
-        for broken in self._folder.glob("*.tmp"):
-            broken.unlink(missing_ok=True)
 
     def _close_segment(self) -> None:
         if self._segment is not None:
@@ -144,7 +144,7 @@ class VideoSink:
         if frames != self.frames_done:
             raise OutputError(
                 f"{self._path}: {frames} of its {self.frames_done} frames can be read back; check the disk "
-                "and run again with --resume"
+                "and run again"
             )
 
     def _append(
@@ -194,7 +194,7 @@ class VideoSink:
 
     def discard(self) -> None:
         """See `Sink.discard`."""
-        self._segment = None
+        self._drop_segment()
         partial_path(self._path).unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._claim.give_up()
@@ -219,7 +219,7 @@ class VideoSink:
                 short = self._done[-1]
             except (OSError, av.error.FFmpegError):
                 self._drop_segment()
-        if not self._done:
+        if not self._done or not self._folder.is_dir():
             shutil.rmtree(self._folder, ignore_errors=True)
             return None
         kept = partial_path(self._path)

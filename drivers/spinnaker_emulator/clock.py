@@ -91,12 +91,12 @@ class TimeKeeper:
         self.real_time = real_time
         self.changed = threading.Condition(threading.RLock())
         self.followers: list[Follower] = []
-        self._epoch = time.monotonic_ns()
+        self._epoch = time.perf_counter_ns()
         self._rendered_ns = 0
 
     def now_ns(self) -> int:
         """Virtual time now [ns]."""
-        return time.monotonic_ns() - self._epoch if self.real_time else self._rendered_ns
+        return time.perf_counter_ns() - self._epoch if self.real_time else self._rendered_ns
 
     def reached(self, time_ns: int) -> None:
         """A camera has handed out a frame of this moment."""

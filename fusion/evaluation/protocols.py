@@ -178,4 +178,6 @@ def gops(
             ):
                 position = first + part.start + made.position
                 if made.distance:
-                    yield _figure(name, position, made.distance, made.image, made.weight, frames[position])
+                    yield _figure(
+                        name, position, round(made.distance), made.image, made.weight, frames[position]
+                    )

@@ -179,14 +179,19 @@ def evaluate(
         raise FusionInputError(
             f"{flow}: none of the methods takes a flow network; judge {' or '.join(TAKES_FLOW)} with it"
         )
-    with tempfile.TemporaryDirectory() as cache:
-        for name, scene in _scenes(folder, Path(cache), protocol):
+
+    def judge(cache: Path) -> None:
+        for name, scene in _scenes(folder, cache, protocol):
             for one in candidates:
                 began = time.perf_counter()
                 one.figures += _figures(one, name, scene, scale, protocol, noise_variance)
                 one.seconds += time.perf_counter() - began
             if on_clip:
                 on_clip(name)
+
+    # Windows removes no file that is mapped: all scenes are gone by then, unless an error holds them.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache:
+        judge(Path(cache))
     if not all(one.figures for one in candidates):
         raise FusionInputError(f"{folder}: nothing in it that {protocol} could judge")
     return [_row(one, protocol, scale, noise_variance) for one in candidates]
@@ -216,14 +221,17 @@ def _scenes(folder: Path, cache: Path, protocol: str) -> Iterator[tuple[str, Pai
                 )
             yield pair.name, pair
         return
-    for name, load in read_clips(folder, cache, width=_WIDTH[protocol], most=_MOST[protocol]):
-        frames = [whole(frame, MULTIPLE) for frame in load().frames]
-        if len(frames) < _FEWEST[protocol] or 0 in frames[0].shape:
+    clips = list(read_clips(folder, cache, width=_WIDTH[protocol], most=_MOST[protocol]))
+    # All of them before the first is judged: one that cannot be would cost the figures of those before it.
+    for name, load in clips:
+        count, height, width, _ = load().frames.shape
+        if count < _FEWEST[protocol] or min(height, width) < MULTIPLE:
             raise FusionInputError(
                 f"{folder}: {name}: needs at least {_FEWEST[protocol]} frames of {MULTIPLE}x{MULTIPLE} "
                 "pixels; leave it out"
             )
-        yield name, frames
+    for name, load in clips:
+        yield name, [whole(frame, MULTIPLE) for frame in load().frames]
 
 
 def _figures(

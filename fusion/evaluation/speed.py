@@ -107,8 +107,10 @@ def measure(
             if method == "awnet" and (need := width * height * _AWNET_BYTES_PER_PIXEL) > _free(device):
                 left_out.append(f"awnet at {width}x{height} needs about {need / 2**30:.0f} GiB")
                 continue
-            alone = method in (PEER, "bicubic", "awnet")
-            for count in (1,) if alone else [n for n in references if method in runnable(n)]:
+            alone = method in (PEER, "bicubic")
+            # awnet is measured untrained, which it can be for any number.
+            usable = [n for n in references if method == "awnet" or method in runnable(n)]
+            for count in (1,) if alone else usable:
                 # A process of its own: memory that the one before took says nothing about this one.
                 with ProcessPoolExecutor(1, mp_context=spawn) as pool:
                     work = pool.submit(_cost, method, width, height, scale, count, frames, device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -253,10 +254,27 @@ def read_picture(path: Path) -> ByteImage:
         TrainingError: It is no picture.
 
     """
-    image: npt.NDArray[Any] | None = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    image = decoded(path, cv2.IMREAD_COLOR)
     if image is None:
         raise TrainingError(f"{path}: not a readable picture; remove or replace it")
     return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+
+
+def decoded(path: Path, flags: int) -> npt.NDArray[Any] | None:
+    """A picture as `cv2.imread` gives it, also where Windows keeps OpenCV from names with other letters."""
+    try:
+        return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
+    except (OSError, cv2.error):
+        return None
+
+
+def write_picture(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write BGR pixels as PNG, also where Windows keeps OpenCV from names with other letters.
+
+    Nothing happens where the disk refuses: what is only there to be looked at stops no training.
+    """
+    with suppress(OSError):
+        path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
 def fit_width(frame: ByteImage, width: int) -> ByteImage:

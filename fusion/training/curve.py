@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fusion.training.clips import write_picture
+
 _SIZE = (480, 800)
 _MARGIN = 60
 _INK = (40, 40, 40)
@@ -48,4 +50,4 @@ def draw_curve(table: Path, picture: Path) -> None:
     }
     for place, text in labels.items():
         cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
-    cv2.imwrite(str(picture), canvas)
+    write_picture(picture, canvas)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from fusion.evaluation.protocols import AWAY, Figure, lsr_frame, septuplets, whole
 from fusion.gop import Synthesiser, prepare_reference
 from fusion.resample import to_bytes, upscale
-from fusion.training.clips import Clip
+from fusion.training.clips import Clip, write_picture
 
 
 def judge(
@@ -68,5 +67,5 @@ def judge(
                 if k >= 0
             ]
             row = np.concatenate([to_bytes(up), synthesiser.synthesise(lsr, up, given).image, target], axis=1)
-            cv2.imwrite(str(picture), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+            write_picture(picture, row[..., ::-1])
     return {name: float(np.mean([one.psnr for one in found])) for name, found in figures.items()}

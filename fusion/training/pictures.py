@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fusion.errors import TrainingError
 from fusion.resample import ByteImage
-from fusion.training.clips import Clip, find_pictures, fit_width, read_picture
+from fusion.training.clips import Clip, decoded, find_pictures, fit_width, read_picture
 from fusion.training.synthetic import TEXTURES
 
 _WIDTH = 720
@@ -39,7 +39,7 @@ def load_cutouts(data: Path) -> Tensor | None:
     """
     objects = []
     for path in find_pictures(data / "cutouts"):
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        image = decoded(path, cv2.IMREAD_UNCHANGED)
         if image is None or image.ndim != 3 or image.shape[2] != 4:
             raise TrainingError(f"{path}: not a PNG with an alpha channel; remove or replace it")
         square = cv2.resize(image, (_CUTOUT, _CUTOUT), interpolation=cv2.INTER_AREA)

@@ -95,7 +95,8 @@ def load_state(folder: Path, identity: dict[str, Any]) -> State | None:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            # Copies: what the library gives is the file itself, which Windows then lets nobody replace.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
         progress = json.loads(metadata["progress"])
         found = json.loads(metadata["identity"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:

@@ -14,7 +14,8 @@ import pytest
 
 from app.ahead import in_order, parts_at_once
 from app.errors import CancelledError
-from app.pipeline import FusionOptions, Pipeline
+from app.fusion_options import FusionOptions
+from app.pipeline import Pipeline
 from drivers import open_clip_pair
 from fusion import FusedFrame, Fuser
 from pictures import RgbImage

@@ -11,7 +11,8 @@ from app.aligner import camera_id
 from app.capture import CaptureJob, run_job
 from app.cli import run
 from app.demo import TruthOfView, upscale
-from app.pipeline import FusionOptions, Pipeline
+from app.fusion_options import FusionOptions
+from app.pipeline import Pipeline
 from app.session import RigSetup
 from calibration import CameraModel, Rig, RigFileError, StaleRigError
 from drivers import FrameSource, Role, Take

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import CancelledError, OutputError
 from app.fuse import FuseJob, run_job
-from app.pipeline import FusionOptions
+from app.fusion_options import FusionOptions
 from app.raw_export import RawExportJob, RawView, run_raw_export
 from drivers import Take
 from fusing import decode, twinrate
@@ -56,6 +56,18 @@ def test_a_fusion_of_a_take_whose_clip_was_replaced_is_not_resumed(pair: ClipPai
     os.utime(lsr, (1, 1))
     with pytest.raises(OutputError, match="other inputs"):
         run_job(FuseJob((take,), tmp_path / "clip.mkv", options, resume=True))
+
+
+def test_another_name_of_an_input_is_known(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Macs and Windows know a file by its name in large and small letters: here it has two names."""
+    own = tmp_path / "clip.mkv"
+    own.write_bytes(pair.hsr.read_bytes())
+    (tmp_path / "CLIP.MKV").hardlink_to(own)
+    how = ("--offset-ms", 12.5, "--align", "none", "--method", "bicubic", "--codec", "ffv1", "--overwrite")
+    assert twinrate("fuse", own, pair.lsr, "--out", tmp_path / "CLIP.MKV", *how) == 1
+    assert "from which it is made" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("extra", [(), ("--overwrite",)])

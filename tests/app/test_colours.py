@@ -77,6 +77,8 @@ def test_a_lamp_flickers_as_filmed_or_not_at_all(tmp_path: Path, method: str) ->
 def test_frames_of_the_sharp_camera_itself_do_not_blink_among_the_others(tmp_path: Path) -> None:
     hsr, lsr, truth = clips(tmp_path, 0.15, np.eye(3))
     how = ("--align", "none", "--method", "classical")
+    for frame, seen in zip(fused(tmp_path, hsr, lsr, *how), filmed(truth, 0.15, np.eye(3)), strict=True):
+        assert frame[INNER].mean() == pytest.approx(seen[4:-4, 4:-4].mean(), rel=0.01)
     frames = fused(tmp_path, hsr, lsr, *how, "--colours", "hsr")
     assert flicker(frames, truth) < 0.01
     for k in range(FIRST, FRAMES, RATIO):

@@ -26,6 +26,19 @@ def test_a_gpu_that_cannot_be_used_is_a_finding(monkeypatch: pytest.MonkeyPatch)
     assert "more lines" not in found.text
 
 
+def test_a_torch_without_cuda_beside_an_nvidia_card_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows pip installs one for CPUs, whatever card there is."""
+    (tmp_path / "nvidia-smi").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    found = doctor._gpu()
+    assert "there is an NVIDIA driver, but torch" in found.text
+    assert f"install torch {torch.__version__.partition('+')[0]} with CUDA" in found.advice
+
+
 def test_a_dangling_udev_rule_does_not_end_the_examination(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,11 +49,19 @@ def test_a_dangling_udev_rule_does_not_end_the_examination(
 
 
 @pytest.mark.parametrize(
-    ("source", "reason"),
-    [("import _PySpin", "No module named '_PySpin'"), ("raise AttributeError('_ARRAY_API')", "_ARRAY_API")],
+    ("source", "reason", "remedy"),
+    [
+        ("import _PySpin", "No module named '_PySpin'", "install the Spinnaker SDK and its spinnaker_python"),
+        ("raise AttributeError('_ARRAY_API')", "_ARRAY_API", "pip install 'numpy<2'"),
+        (
+            "raise ImportError('numpy.core.multiarray failed to import')",
+            "numpy.core.multiarray failed to import",
+            "pip install 'numpy<2'",
+        ),
+    ],
 )
 def test_a_pyspin_of_another_python_or_numpy_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str, remedy: str
 ) -> None:
     (tmp_path / "PySpin.py").write_text(source)
     monkeypatch.delitem(sys.modules, "PySpin", raising=False)
@@ -48,6 +69,7 @@ def test_a_pyspin_of_another_python_or_numpy_is_a_finding(
     (found,) = doctor._driver()
     assert found.state == "problem"
     assert f"installed but cannot be loaded ({reason}" in found.text
+    assert remedy in found.advice
     with pytest.raises(CameraError, match="must match this Python and NumPy"):
         list_cameras()
 

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from app.export import open_sink
-from app.pipeline import FusionOptions, Pipeline
+from app.fusion_options import FusionOptions
+from app.pipeline import Pipeline
 from app.sinks import codec_for
 from app.sinks.segments import SEGMENT_FRAMES
 from drivers import open_clip_pair

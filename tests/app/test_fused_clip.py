@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from app.export import open_sink
-from app.pipeline import FusionOptions, Pipeline
+from app.fusion_options import FusionOptions
+from app.pipeline import Pipeline
 from app.sinks import CODECS
 from drivers import ClipSound, open_clip_pair
 from fusing import decode, twinrate

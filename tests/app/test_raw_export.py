@@ -198,7 +198,7 @@ def test_a_take_with_one_sharp_frame_is_exported(tmp_path: Path) -> None:
         out = tmp_path / f"{view.name}.mp4"
         assert run_raw_export(RawExportJob(take, out, view)).frames == frames
         assert len(shown(out)[1]) == frames
-        assert estimate_size(take, view, "h264", "high").bytes_per_frame > 0
+        assert estimate_size(take, view, "h264", "high").of(frames) > 0
 
 
 @pytest.mark.parametrize("aspects", [(WIDE, WIDE), (SQUARE, WIDE), (WIDE, SQUARE)])

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import typer.main
 
 from app.cli import cli, run
 from app.commands._common import emit
+from app.signals import interrupts
 
 SMALL = ["--hsr-size", "384x320", "--lsr-size", "96x80", "--hsr-fps", "15", "--ratio", "4"]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and devices of POSIX")
@@ -140,6 +142,15 @@ def test_a_take_ends_in_order_when_its_terminal_does(tmp_path: Path, name: str) 
     assert process.returncode == 0, errors
     assert (take / "done.json").is_file()
     assert " 0 lost" in output
+
+
+@POSIX
+def test_ctrl_break_of_windows_ends_work_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nobody minds this one here.
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGURG, raising=False)
+    with interrupts(threading.Event()) as stopped:
+        signal.raise_signal(signal.SIGURG)
+        assert stopped.wait(5)
 
 
 @POSIX

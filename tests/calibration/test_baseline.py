@@ -141,6 +141,27 @@ def test_relock_finds_the_turned_head(baseline_mm: float, count: int, limit: flo
         assert shift.implied_baseline_mm == pytest.approx(baseline_mm, abs=1.0)
 
 
+@pytest.mark.parametrize(
+    ("before", "noise_px", "after"),
+    [
+        ("good", 0.5, "good"),
+        ("good", 4.0, "usable"),
+        ("good", 8.0, "redo"),
+        ("redo", 0.5, "redo"),
+    ],
+)
+def test_a_verdict_does_not_outlive_a_relock_that_fits_badly(
+    before: str, noise_px: float, after: str
+) -> None:
+    rig = paper_rig(100.0).model_copy(update={"verdict": before, "epipolar_p95_px": 0.1})
+    matches = views_of(rig, 400, 0)
+    rough = np.random.default_rng(1).normal(0, noise_px, matches.hsr.shape)
+    moved = Matches(matches.hsr + rough, matches.lsr, matches.keypoints)
+    found = relock(rig, moved, baseline_mm=100, distance_mm=PLANE_MM, region=REGION)
+    assert found.rig.verdict == after
+    assert found.rig.epipolar_p95_px > found.across_px
+
+
 def test_relock_says_what_is_missing() -> None:
     rig = paper_rig(100.0)
     matches = views_of(rig, 300, 0)

@@ -20,6 +20,7 @@ from calibration import (
     assess,
     calibrate_pair,
     draw_report,
+    find_board,
     find_pairs,
     make_rig,
     write_report,
@@ -168,3 +169,21 @@ def test_rig_from_a_fit_keeps_the_geometry(calibrated: tuple[StereoFit, Quality]
     rig = make_rig(fit, quality, hsr=true_rig.hsr.id, lsr=true_rig.lsr.id)
     assert np.allclose(rig.translation_mm(), fit.translation)
     assert rig.created.endswith("+00:00")
+
+
+def test_outer_corners_on_a_white_margin_are_no_line_of_inner_ones() -> None:
+    """The search of OpenCV 5 takes a tilted board's lowest edge for corners in some of these pictures."""
+    board = Board(6, 5, 40.0)
+    sharp = shoot(board, make_true_rig(), count=10, seed=1).hsr["09"]
+    clean = find_board(sharp, board)
+    assert clean is not None
+    found = 0
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(0, 5, sharp.shape)
+        picture = np.clip(cv2.GaussianBlur(sharp, (0, 0), 0.8) + noise, 0, 255).astype(np.uint8)
+        view = find_board(picture, board)
+        if view is not None:
+            found += 1
+            ways = [np.abs(corners - clean.corners).max() for corners in (view.corners, view.corners[::-1])]
+            assert min(ways) < 1.0
+    assert found > 0

@@ -8,7 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration import CameraModel, StaleRigError, ViewError, align_scene, align_with_rig
+from calibration import (
+    CameraModel,
+    Rig,
+    StaleRigError,
+    ViewError,
+    align_baseline,
+    align_scene,
+    align_with_rig,
+)
 from calibration.lens import distort, undistort
 from calibration_boards import scene_rig
 
@@ -87,3 +95,33 @@ def test_pictures_of_another_size_are_refused(layers: Any) -> None:
         align_with_rig(np.ascontiguousarray(layers.hsr[:, :600]), layers.lsr, scene_rig())
     with pytest.raises(ViewError, match="LSR view is black"):
         align_with_rig(layers.hsr, np.zeros_like(layers.lsr), scene_rig())
+
+
+def test_a_plain_scene_is_aligned_at_a_wide_baseline_too() -> None:
+    """Without points that tell its depth, half to four times the reference distance is too much to search."""
+    yaw = np.arctan(400.0 / 2000.0)
+
+    def camera(focal: float, width: int, height: int) -> dict[str, Any]:
+        k = ((focal, 0, (width - 1) / 2), (0, focal, (height - 1) / 2), (0, 0, 1))
+        return {"id": {"width": width, "height": height}, "matrix": k, "distortion": (0.0,) * 5}
+
+    rig = Rig.model_validate(
+        {
+            "lsr": camera(870.0, 288, 240),
+            "hsr": camera(2899.0, 1152, 960),
+            "rotation": cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0].tolist(),
+            "direction": (1.0, 0.0, 0.0),
+            "baseline_mm": 400.0,
+        }
+    )
+    rng = np.random.default_rng(5)
+    coarse = rng.normal(0, 1, (8, 10, 3)).astype(np.float32)
+    smooth = cv2.resize(coarse, (1152, 960), interpolation=cv2.INTER_CUBIC)
+    hsr = np.clip(128 + 40 * smooth, 0, 255).astype(np.uint8)
+    plane = align_baseline(rig)
+    lsr = cv2.resize(plane.warp(hsr), (288, 240), interpolation=cv2.INTER_AREA)
+    found = align_with_rig(hsr, lsr, rig)
+    assert found.inliers == 0
+    error = np.linalg.norm(found.map_xy - plane.map_xy, axis=2)[found.valid]
+    assert found.valid.mean() > 0.5
+    assert float(np.median(error)) < 1.0

@@ -65,6 +65,16 @@ def test_impossible_values_are_named(tmp_path: Path, field: str, value: object, 
         load_rig(tmp_path / "rig.json")
 
 
+@pytest.mark.parametrize("focal", [20.0, 1e300])
+def test_a_focal_length_that_is_none_is_named(tmp_path: Path, focal: float) -> None:
+    """A lens's mm typed in for px, for one."""
+    data = make_true_rig().model_dump(mode="json")
+    data["hsr"]["matrix"][0][0] = focal
+    (tmp_path / "rig.json").write_text(json.dumps(data))
+    with pytest.raises(RigFileError, match="px, not mm"):
+        load_rig(tmp_path / "rig.json")
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_rig_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("rig") / "rig.json"
@@ -75,7 +85,11 @@ def test_any_bytes_give_a_rig_error(tmp_path_factory: pytest.TempPathFactory, da
 
 def test_another_pair_is_stale() -> None:
     rig = make_true_rig()
+    rig = rig.model_copy(
+        update={"hsr": rig.hsr.model_copy(update={"id": rig.hsr.id.model_copy(update={"binning": 1})})}
+    )
     rig.check(hsr=rig.hsr.id, lsr=rig.lsr.id)
+    rig.check(hsr=rig.hsr.id.model_copy(update={"binning": None}), lsr=rig.lsr.id)
     rig.check(hsr=rig.hsr.id.model_copy(update={"serial": "", "lens": ""}), lsr=rig.lsr.id)
     rig.check(hsr=rig.hsr.id.model_copy(update={"offset_x": None}), lsr=rig.lsr.id)
     for change, match in (
@@ -83,6 +97,7 @@ def test_another_pair_is_stale() -> None:
         ({"lens": "8 mm"}, "lens is 8 mm"),
         ({"width": 640}, "pictures are 640x600"),
         ({"offset_x": 32}, "starts at 32,0"),
+        ({"binning": 2}, "camera sums 2 pixels, the rig's summed 1"),
     ):
         with pytest.raises(StaleRigError, match=match):
             rig.check(hsr=rig.hsr.id.model_copy(update=change), lsr=rig.lsr.id)

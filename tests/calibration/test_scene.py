@@ -147,5 +147,7 @@ def test_other_scene_mirrored_and_turned_cameras_are_told_apart(
         align_scene(hsr, other_scene)
     with pytest.raises(MirroredViewError, match="ReverseX"):
         align_scene(hsr, np.ascontiguousarray(lsr[:, ::-1]))
+    with pytest.raises(MirroredViewError, match="ReverseY"):
+        align_scene(hsr, np.ascontiguousarray(lsr[::-1]))
     with pytest.raises(RotatedViewError, match="turned by"):
         align_scene(hsr, np.ascontiguousarray(lsr[::-1, ::-1]))

@@ -184,7 +184,9 @@ def test_what_cannot_be_judged_is_refused(footage, tmp_path):
         evaluate(tmp_path / "empty", scale=4, methods=["bicubic"])
     for k in range(3, 9):
         (footage / "pan1" / f"{k:02d}.png").unlink()
+    judged = []
     with pytest.raises(FusionError, match="pan1: needs at least 7 frames"):
-        evaluate(footage, scale=4, methods=["bicubic"])
+        evaluate(footage, scale=4, methods=["bicubic"], on_clip=judged.append)
+    assert judged == [], "what cannot be judged is told before the work on the others"
     with pytest.raises(FusionError, match="septuplet has one reference"):
         evaluate(footage, scale=4, methods=["bicubic"], protocol="septuplet", references=[2])

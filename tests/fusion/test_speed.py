@@ -35,6 +35,12 @@ def test_more_work_costs_more_and_every_row_says_what_it_measured():
     assert two.memory_mb > 0
 
 
+def test_awnet_is_measured_with_the_sharp_frames_asked_for():
+    rows, left_out = measure(["awnet"], [(64, 64)], references=(2,), frames=1, device="cpu")
+    assert left_out == []
+    assert [(row.method, row.references, row.model) for row in rows] == [("awnet", 2, "untrained")]
+
+
 def test_a_network_that_would_not_fit_is_left_out_by_name():
     rows, left_out = measure(["awnet"], [(60000, 40000)], device="cpu")
     assert rows == []

@@ -77,6 +77,20 @@ def test_overlay_follows_the_baseline_field(window: MainWindow, qtbot: QtBot) ->
     qtbot.waitUntil(lambda: label.text() == LockState.OK.value, timeout=10000)
 
 
+def test_a_head_that_was_pushed_across_the_rail_makes_the_alignment_stale(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    align(window, qtbot)
+    label, measured = window.findChild(QLabel, "lock_state"), window.findChild(QLabel, "measured_shift")
+    assert label is not None
+    assert measured is not None
+    for _ in range(3):
+        window.baseline.take_residual((0.1, 5.0))
+    assert window.baseline.state is LockState.STALE
+    assert label.text() == LockState.STALE.value
+    assert "px down" in measured.text()
+
+
 def test_keys_of_overlay_and_fusion_show_what_is_on_and_switch_it_off(window: MainWindow) -> None:
     table, pane = window.actions_table, window.fused_pane
 

@@ -17,7 +17,7 @@ from app.gui.calibration_dialog import CalibrationDialog
 from app.gui.main_window import MainWindow
 from app.gui.messages import Messages
 from app.gui.tasks import Tasks
-from calibration import CameraId, load_rig
+from calibration import CameraId, Rig, load_rig
 from drivers import Frame, PixelFormat, Role
 from pictures import RgbImage
 
@@ -194,3 +194,24 @@ def test_rig_of_other_cameras_is_refused(window: MainWindow, qtbot: QtBot, tmp_p
     window.baseline.open_rig(tmp_path / "broken.json")
     qtbot.waitUntil(lambda: any("not a rig file" in m.text for m in window.messages.log), timeout=10000)
     assert window.baseline.state is LockState.NONE
+
+
+def test_a_rig_file_that_was_judged_redo_is_used_with_a_warning(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    qtbot.waitUntil(lambda: window.baseline.cameras() is not None, timeout=10000)
+    cameras = window.baseline.cameras()
+    assert cameras is not None
+    assert [camera.binning for camera in cameras] == [1, 1]
+
+    def model(camera: CameraId) -> dict[str, object]:
+        focal, (width, height) = 3.0 * camera.width, camera.size
+        k = ((focal, 0, (width - 1) / 2), (0, focal, (height - 1) / 2), (0, 0, 1))
+        return {"id": camera, "matrix": k, "distortion": (0.0,) * 5}
+
+    rig = {"hsr": model(cameras[0]), "lsr": model(cameras[1]), "rotation": np.eye(3).tolist()}
+    path = tmp_path / "rig.json"
+    Rig.model_validate({**rig, "direction": (1, 0, 0), "baseline_mm": 50, "verdict": "redo"}).save(path)
+    window.baseline.open_rig(path)
+    qtbot.waitUntil(lambda: any("judged 'redo'" in m.text for m in window.messages.log), timeout=10000)
+    assert window.baseline.lock is not None

@@ -17,12 +17,12 @@ from pytestqt.qtbot import QtBot
 from app.capture import emulated_session
 from app.errors import CancelledError
 from app.fuse import FuseJob
+from app.fusion_options import FusionOptions
 from app.gui import jobs as jobs_module
 from app.gui.export_dialog import ExportDialog
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
 from app.gui.take_library import scan
-from app.pipeline import FusionOptions
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
 from app.session import RigSetup, State
 from app.session.take_notes import TakeNote, add_note
