@@ -112,6 +112,7 @@ class Pipeline:
             recursion=options.recursion,
             weights=options.weights,
             flow=options.flow,
+            lights=options.colours == "hsr",
         )
         if options.colours == "hsr" and self.fuser.recursion == "recurrent":
             raise InputError(

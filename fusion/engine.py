@@ -55,6 +55,7 @@ class Fuser:
         weights: A file written by `twinrate train`, used instead of the shipped ones; it decides the method.
         flow: A flow network's weights file, as `load_flow` takes it: motion comes from that network, on the
             same device, instead of from DIS on the CPU.
+        lights: Whether each frame's light is told (`FusedFrame.lights`) also by a method that does without.
 
     Attributes:
         method: The method that runs.
@@ -87,6 +88,7 @@ class Fuser:
         recursion: str | None = None,
         weights: Path | None = None,
         flow: Path | None = None,
+        lights: bool = False,
     ) -> None:
         if not (np.isfinite(scale) and scale >= 1):
             raise FusionInputError(
@@ -119,7 +121,8 @@ class Fuser:
         self.base: Path | None = None
         self.note = ""
         self.references = references or _most_references(method, card)
-        self._synthesiser: Synthesiser = InLight(self._build(card, scale, noise_variance))
+        made = self._build(card, scale, noise_variance)
+        self._synthesiser: Synthesiser = InLight(made) if lights or method != "bicubic" else made
         self.recursion = recursion or self._synthesiser.recursion
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from drivers import Role, Take
 
-KILLS = 20
+KILLS = 14
 ROW_BYTES = 64
 # One process draws the scene once and forks the recordings; OpenCV's threads would not survive a fork.
 # The moments are counted in frames, so that they differ on a machine that falls behind as well.
