@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import ViewError
-from calibration.grid import Mask, Matrix, resize
+from calibration.grid import CLIPPED, DARK, Mask, Matrix, resize
 
-_DARK, _CLIPPED = 4.0, 251.0
 _MIN_SAMPLES = 2000
 _MAX_SAMPLES = 40_000
 _MAX_CONDITION = 3e3
@@ -127,7 +126,7 @@ def match_colours(
     w, h = max(round(width / coarse), 8), max(round(height / coarse), 8)
     x = resize(reference, w, h).reshape(-1, 3).astype(np.float64)
     y = resize(lsr, w, h).reshape(-1, 3).astype(np.float64)
-    usable = np.all((x > _DARK) & (x < _CLIPPED) & (y > _DARK) & (y < _CLIPPED), axis=1)
+    usable = np.all((x > DARK) & (x < CLIPPED) & (y > DARK) & (y < CLIPPED), axis=1)
     if valid is not None:
         usable &= cv2.resize(valid.astype(np.uint8) * 255, (w, h), interpolation=cv2.INTER_AREA).ravel() > 250
     x, y = x[usable], y[usable]

@@ -9,8 +9,15 @@ import cv2
 import numpy as np
 
 from calibration import Board, CameraId, CameraModel, Rig
+from fusing import twinrate
 
 PX_PER_MM = 6
+BOARD = Board(6, 5, 40.0)
+
+
+def call(*arguments: object) -> int:
+    """Exit code of `twinrate calibrate`."""
+    return twinrate("calibrate", *arguments)
 
 
 def board_picture(board: Board) -> tuple[np.ndarray, np.ndarray]:

@@ -149,7 +149,7 @@ def run(options: GuiOptions) -> int:
         listening = QTimer(window)
         listening.timeout.connect(end_if_told)
         listening.start(_SIGNALS_MS)
-        splash.finish(window)
+        splash.close()
         try:
             code = app.exec()
         finally:

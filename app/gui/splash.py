@@ -6,7 +6,7 @@ import time
 
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFont, QPainter, QPixmap
-from PyQt6.QtWidgets import QApplication, QSplashScreen
+from PyQt6.QtWidgets import QApplication, QLabel
 
 from app.gui.theme import COLORS, Theme
 
@@ -14,16 +14,22 @@ _SIZE = QSize(360, 140)
 _LONGEST_WAIT_S = 0.5
 
 
-def show_splash(app: QApplication, theme: Theme) -> QSplashScreen:
-    """Show the program's name at once; `finish` of what is returned takes it away when the window is there.
+def show_splash(app: QApplication, theme: Theme) -> QLabel:
+    """Show the program's name at once; close what is returned when the window is there.
 
     Args:
         app: The application, which does not run yet.
         theme: Whose colours it has.
 
     """
-    splash = QSplashScreen(_picture(app.devicePixelRatio(), theme))
+    # QSplashScreen by itself waits a whole second in show().
+    splash = QLabel(None, Qt.WindowType.SplashScreen | Qt.WindowType.FramelessWindowHint)
+    splash.setPixmap(_picture(app.devicePixelRatio(), theme))
     splash.setAccessibleName("Twinrate is starting")
+    splash.adjustSize()
+    screen = app.primaryScreen()
+    if screen is not None:
+        splash.move(screen.availableGeometry().center() - splash.rect().center())
     splash.show()
     # What follows leaves no time for drawing, and a screen takes its time to give a window its place.
     end = time.monotonic() + _LONGEST_WAIT_S

@@ -19,7 +19,7 @@ from app.pipeline import Pipeline
 from drivers import open_clip_pair
 from fusion import FusedFrame, Fuser
 from pictures import RgbImage
-from synthetic import make_pair, moving_scene, shrink, write_lossless
+from synthetic import make_pair, make_two_views, shrink
 
 
 def numbers(first: int, length: int, until: threading.Event | None = None) -> Callable[[], Iterator[int]]:
@@ -113,16 +113,7 @@ def test_a_machine_without_room_makes_one_frame_at_a_time(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("options", [{"method": "live"}, {"method": "classical", "recursion": "recurrent"}])
 def test_frames_made_side_by_side_are_those_made_one_by_one(tmp_path: Path, options: dict[str, str]) -> None:
     """Of two views, whose colours are averaged from GoP to GoP, and beginning in the middle of one."""
-    truth = moving_scene(24, 192, 240)
-    lsr = [
-        np.clip(shrink(f[16:176, 24:216], 2) * (0.6 if k < 8 else 1.0), 0, 255).astype(np.uint8)
-        for k, f in enumerate(truth)
-    ]
-    streams = open_clip_pair(
-        write_lossless(tmp_path / "hsr.mkv", truth[1::4], 60),
-        write_lossless(tmp_path / "lsr.mkv", lsr, 240),
-        offset_ms=1000 / 240,
-    )
+    streams = make_two_views(tmp_path, 24)
     how = FusionOptions(device="cpu", **options)  # type: ignore[arg-type]
     one, three = (list(Pipeline(streams, how, at_once=n).frames(skip=6)) for n in (1, 3))
     assert len(one) == len(three) == 18

@@ -34,7 +34,7 @@ from fusion.training.crops import SampleOptions
 from fusion.training.recipe import card
 from fusion.weights import base_for, fingerprint, save_card, save_weights
 from pictures import RgbImage
-from synthetic import ClipPair, make_pair, moving_scene, shrink, write_lossless
+from synthetic import ClipPair, make_pair, make_two_views, moving_scene, shrink, write_lossless
 
 
 @pytest.fixture(scope="module")
@@ -175,16 +175,7 @@ def test_ctrl_c_leaves_a_playable_part_that_can_be_resumed(tmp_path: Path) -> No
 
 def test_a_resumed_fusion_of_two_views_has_the_frames_of_an_uninterrupted_one(tmp_path: Path) -> None:
     """Also where the colours of the views come from GoPs before the ones that are left."""
-    truth = moving_scene(48, 192, 240)
-    lsr = [
-        np.clip(shrink(f[16:176, 24:216], 2) * (0.6 if k < 8 else 1.0), 0, 255).astype(np.uint8)
-        for k, f in enumerate(truth)
-    ]
-    streams = open_clip_pair(
-        write_lossless(tmp_path / "hsr.mkv", truth[1::4], 60),
-        write_lossless(tmp_path / "lsr.mkv", lsr, 240),
-        offset_ms=1000 / 240,
-    )
+    streams = make_two_views(tmp_path, 48)
     options = FusionOptions(method="classical", device="cpu")
     whole = [f.image for f in Pipeline(streams, options).frames()]
     left = [f.image for f in Pipeline(streams, options).frames(skip=42)]

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from calibration_boards import BOARD, BoardShots, make_true_rig, shoot
+
 
 def texture(height: int, width: int, seed: int) -> np.ndarray:
     """RGB picture (height, width, 3) uint8 with corners and detail at every size; deterministic."""
@@ -26,6 +28,12 @@ def texture(height: int, width: int, seed: int) -> np.ndarray:
         ]
         cv2.fillPoly(out, [np.round(corners).astype(np.int32)], color.tolist(), cv2.LINE_AA)
     return np.clip(out, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def shots() -> BoardShots:
+    """Six views of a board by two known cameras."""
+    return shoot(BOARD, make_true_rig(), count=6, seed=8)
 
 
 @pytest.fixture(scope="session")

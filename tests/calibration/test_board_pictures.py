@@ -10,23 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from app.cli import run
 from calibration import Board, BoardError, MirroredViewError, calibrate_rig, find_board, find_pairs, load_rig
-from calibration_boards import BoardShots, board_picture, make_true_rig, photograph, shoot
+from calibration_boards import BOARD, BoardShots, board_picture, call, make_true_rig, photograph, shoot
 
-BOARD = Board(6, 5, 40.0)
 CHARUCO = Board(6, 5, 40.0, kind="charuco", marker_mm=30.0)
-
-
-def call(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        run(["calibrate", *map(str, arguments)])
-    return int(ended.value.code or 0)
-
-
-@pytest.fixture(scope="module")
-def shots() -> BoardShots:
-    return shoot(BOARD, make_true_rig(), count=6, seed=8)
 
 
 def folders(path: Path, shots: BoardShots, hsr: str, lsr: str) -> tuple[Path, Path]:

@@ -10,15 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.cli import run
 from calibration import Board, load_rig
-from calibration_boards import make_true_rig, scene_rig, shoot
-
-
-def call(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        run(["calibrate", *map(str, arguments)])
-    return int(ended.value.code or 0)
+from calibration_boards import call, make_true_rig, scene_rig, shoot
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from app.cli import run
 from calibration import (
     Board,
     BoardError,
@@ -25,20 +24,15 @@ from calibration import (
     match_features,
 )
 from calibration.board import spans
-from calibration_boards import BoardShots, board_picture, make_true_rig, photograph, scene_rig, shoot
-
-BOARD = Board(6, 5, 40.0)
-
-
-def call(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        run(["calibrate", *map(str, arguments)])
-    return int(ended.value.code or 0)
-
-
-@pytest.fixture(scope="module")
-def shots() -> BoardShots:
-    return shoot(BOARD, make_true_rig(), count=6, seed=8)
+from calibration_boards import (
+    BOARD,
+    BoardShots,
+    board_picture,
+    call,
+    make_true_rig,
+    photograph,
+    scene_rig,
+)
 
 
 def folder(path: Path, pictures: dict[str, np.ndarray], ending: str = "png") -> Path:
