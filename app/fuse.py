@@ -6,13 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
 from app.errors import CancelledError, OutputError
 from app.export import Sink, aspect_warning, cut_to_even, open_sink, pixel_aspect
-from app.fusion_options import FusionOptions
+from app.fuse_job import FuseJob, FuseResult
 from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import Pipeline
@@ -20,58 +20,6 @@ from app.rates import nominal_rate
 from app.sinks import Codec, codec_for
 from app.versions import versions
 from drivers import ClipSound, StreamPair, VideoClip
-
-
-@dataclass(frozen=True, slots=True)
-class FuseJob:
-    """A fusion job as the operator describes it.
-
-    Attributes:
-        inputs: One take folder, or two clips (HSR first).
-        out: The file to write; a name without ending is a folder of pictures.
-        options: How to fuse.
-        offset_ms: Offset of two clips [ms]; None = find it.
-        nudge_ms: Added to that offset, or to the one stored with a take of clips [ms].
-        capture_factor: How many times slower the LSR clip of two plays than it was filmed; None = find it.
-        codec: A name from `app.sinks.codecs.CODECS`; None chooses by the ending.
-        quality: A name from `app.sinks.codecs.QUALITIES`.
-        playback_fps: Rate written into the file; None = real time.
-        resume: Go on with what a stopped job left.
-        overwrite: Replace an existing output.
-
-    """
-
-    inputs: tuple[Path, ...]
-    out: Path
-    options: FusionOptions = field(default_factory=FusionOptions)
-    offset_ms: float | None = None
-    nudge_ms: float = 0.0
-    capture_factor: float | None = None
-    codec: str | None = None
-    playback_fps: float | None = None
-    resume: bool = False
-    overwrite: bool = False
-    quality: str = "high"
-
-
-@dataclass(frozen=True, slots=True)
-class FuseResult:
-    """What a finished job made."""
-
-    path: Path
-    frames: int
-    width: int
-    height: int
-    method: str
-    model: str
-    device: str
-    seconds: float
-    sound: str
-    warnings: tuple[str, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """The `--json` line."""
-        return {**asdict(self), "path": str(self.path)}
 
 
 def _identity(job: FuseJob, pipeline: Pipeline, rate: Fraction) -> str:

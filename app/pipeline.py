@@ -37,7 +37,7 @@ from calibration import (
 )
 from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, VideoClip, pair_streams, to_rgb8
 from fusion import Fuser
-from fusion.weights import fingerprint
+from fusion.cards import fingerprint
 
 _ALIGN_TRIALS = 7
 _LONGEST_PART = 8

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.agreement import MOST_LOGIT, agreement
+from fusion.cards import layout_of
 from fusion.classical import DETAIL_SHARE, FLOOR, NOISE_TOLERANCE
 from fusion.dynamic_filter import dynamic_filter
 from fusion.errors import FusionInputError, WeightsError
@@ -20,7 +21,7 @@ from fusion.padding import crop, pad_to_multiple
 from fusion.resample import lose_detail_planes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp, backward_warp_border
-from fusion.weights import layout_of, load_weights
+from fusion.weights import load_weights
 
 TAPS = 25
 MULTIPLE = 64

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fusion.awnet import load_awnet
+from fusion.cards import FOLDER, LEARNED, METHODS, ModelCard, base_for, nearest, own, shipped, trustworthy
 from fusion.classical import Classical
 from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsError
 from fusion.flownet import load_flow
@@ -18,15 +19,10 @@ from fusion.light import InLight
 from fusion.live import load_live
 from fusion.motion import FlowSource
 from fusion.resample import ByteImage, FloatImage, to_bytes
-from fusion.weights import FOLDER, ModelCard, base_for, nearest, own, shipped, trustworthy
-
-METHODS: tuple[str, ...] = ("awnet", "live", "classical", "bicubic")
-"""Fusion methods by name; which of the networks can run depends on the weights that are there."""
 
 TAKES_FLOW = ("awnet", "live", "classical")
 """Methods whose motion may come from a flow network named."""
 
-_LEARNED = ("awnet", "live")
 _MOST_REFERENCES = 2
 
 
@@ -115,7 +111,7 @@ class Fuser:
             method = card.method if card else "classical"
         self.method = method
         self.flow = flow
-        self.device = _choose_device(device, learned=method in _LEARNED or flow is not None)
+        self.device = _choose_device(device, learned=method in LEARNED or flow is not None)
         self.model = "none"
         self.weights: Path | None = None
         self.base: Path | None = None
@@ -261,12 +257,6 @@ def _given(weights: Path, method: str | None, references: int | None) -> ModelCa
             f"{weights}: made for {counts} reference(s), not {references}; give --refs {card.references[-1]}"
         )
     return card
-
-
-def runnable(references: int = 1) -> list[str]:
-    """Methods that can run in this installation with so many references, simplest first."""
-    there = {card.method for card in shipped() if references in card.references}
-    return [method for method in reversed(METHODS) if method not in _LEARNED or method in there]
 
 
 def _never() -> bool:

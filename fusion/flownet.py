@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fusion.cards import layout_of
 from fusion.correlation import correlation
 from fusion.errors import WeightsError
 from fusion.warp import backward_warp
-from fusion.weights import layout_of, load_weights
+from fusion.weights import load_weights
 
 FLOW_UNIT = 20.0
 """Pixels of the full frame per unit of the flow inside the network."""

@@ -31,7 +31,7 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Measure time, processor time and memory for one fused frame, beside plain OpenCV."""
-    from fusion.engine import METHODS, runnable
+    from fusion.cards import METHODS, runnable
     from fusion.evaluation.speed import PEER, SIZES, Cost, measure
 
     can = runnable()

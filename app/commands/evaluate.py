@@ -90,9 +90,8 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Judge fusion methods against truth: every frame is reduced, fused again and compared."""
-    from fusion.engine import runnable
+    from fusion.cards import flow_file, runnable
     from fusion.evaluation import evaluate
-    from fusion.weights import flow_file
 
     references: Sequence[int] = refs or [1]
     noises: Sequence[float] = [noise_variance]

@@ -128,9 +128,10 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Fuse a sharp slow stream and a coarse fast one into a sharp fast clip."""
-    from app.fuse import FuseJob, run_job
+    from app.fuse import run_job
+    from app.fuse_job import FuseJob
     from app.fusion_options import FusionOptions
-    from fusion.weights import flow_file
+    from fusion.cards import flow_file
 
     job = FuseJob(
         inputs=tuple(inputs),

@@ -216,11 +216,11 @@ def command(
     except ModuleNotFoundError as error:
         raise InputError("training needs accelerate: pip install 'twinrate[train]'") from error
     from fusion.awnet import MULTIPLE as AWNET_MULTIPLE
+    from fusion.cards import upscaler_for
     from fusion.live import MULTIPLE as LIVE_MULTIPLE
     from fusion.training.crops import SampleOptions
     from fusion.training.loop import LoopOptions, RunOptions, slow_in_bf16
     from fusion.training.schedule import Schedule
-    from fusion.weights import upscaler_for
 
     size = _crop(
         crop or ("384x256" if model is Model.AWNET else "192x192"),

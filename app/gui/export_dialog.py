@@ -20,7 +20,7 @@ from PyQt6.QtWidgets import (
 )
 
 from app.errors import AppError
-from app.fuse import FuseJob
+from app.fuse_job import FuseJob
 from app.fusion_options import FusionOptions
 from app.gui.file_field import FileField
 from app.gui.messages import sentence

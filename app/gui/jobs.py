@@ -12,7 +12,8 @@ from pathlib import Path
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from app.errors import CancelledError
-from app.fuse import FuseJob, FuseResult, run_job
+from app.fuse_job import FuseJob, FuseResult
+from app.gui.loading import load_torch
 from app.gui.messages import Messages, sentence
 from app.gui.tasks import CancelToken, Tasks
 from app.outputs import partial_path, sidecar_path
@@ -207,6 +208,9 @@ def _work(job: Job) -> Callable[[CancelToken], FuseResult | RawExportResult]:
             return token.cancelled
 
         if isinstance(request, FuseJob):
+            load_torch()
+            from app.fuse import run_job
+
             return run_job(request, on_start=job.begin, on_frame=job.advance, cancelled=cancelled)
         return run_raw_export(request, on_start=job.begin, on_frame=job.advance, cancelled=cancelled)
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,13 +14,14 @@ import numpy.typing as npt
 
 from app.gui.alignment_lock import Lock
 from app.gui.live_region import REGIONS, LiveView, Region, lsr_noise, match_moments
+from app.gui.loading import load_torch
 from app.gui.mailbox import Mailbox
 from app.gui.priorities import lower_priority
 from app.session.live_pairs import LivePairs, Rings, find_frame
 from drivers import Frame, OverwrittenError, RgbImage
-from fusion import Fuser
-from fusion.gop import prepare_reference
-from fusion.motion import DisFlow
+
+if TYPE_CHECKING:
+    from fusion import Fuser
 
 _IDLE_S = 0.1
 _SAME_NOISE = 1.5
@@ -143,12 +145,14 @@ class LiveFusion:
         while not self._stop.is_set():
             choice, lock = self._choice, self._lock
             self._changed.clear()
-            if choice is None or lock is None or self.load <= 0:
+            if choice is None:
                 self._changed.wait(_IDLE_S)
                 continue
             began = time.perf_counter()
+            lock = lock if self.load > 0 else None
             try:
-                fused = self._newest(choice, lock)
+                load_torch()
+                fused = None if lock is None else self._newest(choice, lock)
             except Exception as error:
                 if self._last[1] != str(error):
                     self._on_error(error)
@@ -157,7 +161,7 @@ class LiveFusion:
                 continue
             took = time.perf_counter() - began
             if fused is None:
-                self._changed.wait(0.01)
+                self._changed.wait(_IDLE_S if lock is None else 0.01)
                 continue
             self.mailbox.put(fused)
             if self.load < 1:
@@ -249,6 +253,8 @@ class LiveFusion:
         sigma = lsr_noise(lsr, sharp, view)
         if old is not None and 1 / _SAME_NOISE < sigma / (255 * old[1] ** 0.5) < _SAME_NOISE:
             return old[1:]
+        from fusion import Fuser
+
         noise = (sigma / 255) ** 2
         fuser = Fuser(
             choice.method,
@@ -290,6 +296,9 @@ def flow_to(
 
     It is measured as the fast methods measure it, between pictures of the same sharpness.
     """
+    from fusion.gop import prepare_reference
+    from fusion.motion import DisFlow
+
     enlarged = upscaled.astype(np.float32)
     reference = prepare_reference(sharp, view.valid, (lsr.shape[0], lsr.shape[1]), enlarged)
     return DisFlow(view.scale, noise_variance)(enlarged, reference)

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QComboBox, QWidget
 
 from app.gui.messages import sentence
 from fusion import METHODS, FusionError
-from fusion.engine import runnable
+from fusion.cards import runnable
 
 _WORDS = {
     "awnet": ("AWnet", "The paper's network: the slowest"),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import torch
 
+from app.gui.loading import torch_is_loaded
 from app.gui.mailbox import Mailbox
 from app.session import SessionSettings
 from drivers import Role, TakeError, disk_free_bytes, disk_seconds_left
@@ -37,7 +37,14 @@ class Gpu:
 
 
 def measure_gpu() -> Gpu | None:
-    """What the CUDA device does now; None without one, or where its driver has failed, as after a suspend."""
+    """What the CUDA device does now.
+
+    None without one, where its driver has failed, as after a suspend, and as long as torch is being loaded.
+    """
+    if not torch_is_loaded():
+        return None
+    import torch
+
     if not torch.cuda.is_available():
         return None
     try:

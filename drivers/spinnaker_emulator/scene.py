@@ -87,9 +87,11 @@ class Layer:
 
 
 def _layer(rgb: textures.Rgb, mask: npt.NDArray[np.uint8] | None, depth_mm: float, motion: Motion) -> Layer:
-    alpha = np.full(rgb.shape[:2], 255, np.uint8) if mask is None else mask
-    colour = (rgb * (alpha[..., None] / 255.0) + 0.5).astype(np.uint8)
-    pyramid = [np.dstack([colour, alpha])]
+    if mask is None:
+        pyramid = [np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), np.uint8)]
+    else:
+        colour = (rgb * (mask[..., None] / 255.0) + 0.5).astype(np.uint8)
+        pyramid = [np.dstack([colour, mask])]
     while min(pyramid[-1].shape[:2]) >= 64 and len(pyramid) < 6:
         height, width = pyramid[-1].shape[:2]
         even = pyramid[-1][: height // 2 * 2, : width // 2 * 2]

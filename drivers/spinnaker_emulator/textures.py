@@ -6,21 +6,24 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+_BAND = 16
+
 Rgb = npt.NDArray[np.uint8]
 
-_PALETTE = np.array(
-    [
-        (196, 142, 96), (92, 118, 150), (214, 206, 188), (58, 66, 74), (150, 60, 52),
-        (86, 128, 84), (226, 186, 90), (128, 104, 132), (170, 176, 178), (40, 44, 60),
-    ],
-    np.float64,
+_PALETTE = (
+    (196, 142, 96), (92, 118, 150), (214, 206, 188), (58, 66, 74), (150, 60, 52),
+    (86, 128, 84), (226, 186, 90), (128, 104, 132), (170, 176, 178), (40, 44, 60),
 )  # fmt: skip
 _WORDS = ("AWNET", "HSTR", "twinrate", "240 fps", "30 fps", "GoP", "sample", "lab", "0123456789", "optics")
 
 
 def _colour(rng: np.random.Generator, jitter: float = 18.0) -> tuple[int, int, int]:
-    base = _PALETTE[rng.integers(len(_PALETTE))] + rng.normal(0, jitter, 3)
-    r, g, b = (int(v) for v in np.clip(base, 12, 243))
+    # One by one: a wall asks for tens of thousands, each too small for what an array costs.
+    base = _PALETTE[int(rng.integers(len(_PALETTE)))]
+    r, g, b = (
+        int(min(max(value + jitter * change, 12.0), 243.0))
+        for value, change in zip(base, rng.standard_normal(3).tolist(), strict=True)
+    )
     return r, g, b
 
 
@@ -32,10 +35,10 @@ def dead_leaves(rng: np.random.Generator, height: int, width: int, leaves: int, 
     radii = 1.0 / np.sqrt(u / smallest**2 + (1 - u) / largest**2)
     covering = int(3 * height * width / (largest * largest))
     radii = np.concatenate([rng.uniform(0.3, 1.0, covering) * largest, radii])
-    for radius in radii:
+    for radius in radii.tolist():
         centre = (int(rng.integers(width)), int(rng.integers(height)))
-        axes = (max(1, int(radius)), max(1, int(radius * rng.uniform(0.35, 1.0))))
-        angle = float(rng.uniform(0, 180))
+        axes = (max(1, int(radius)), max(1, int(radius * (0.35 + 0.65 * rng.random()))))
+        angle = 180 * rng.random()
         cv2.ellipse(picture, centre, axes, angle, 0, 360, _colour(rng), -1, cv2.LINE_AA)
     return picture
 
@@ -45,7 +48,13 @@ def grain(rng: np.random.Generator, picture: Rgb, strength: float) -> Rgb:
     height, width = picture.shape[:2]
     fine = rng.standard_normal((height, width), dtype=np.float32)
     fine = cv2.GaussianBlur(fine, (0, 0), 0.7) * 2.0 + cv2.GaussianBlur(fine, (0, 0), 2.0) * 3.0
-    return np.clip(picture + strength * fine[..., None], 0, 255).astype(np.uint8)
+    fine *= strength
+    result = np.empty_like(picture)
+    for row in range(0, height, _BAND):
+        # In bands that stay in the processor's cache.
+        band = picture[row : row + _BAND] + fine[row : row + _BAND, :, None]
+        result[row : row + _BAND] = np.clip(band, 0, 255, out=band)
+    return result
 
 
 def printed(rng: np.random.Generator, picture: Rgb, lines: int) -> Rgb:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fusion.cards import own, upscaler_for
 from fusion.engine import TAKES_FLOW, Fuser
 from fusion.errors import FusionInputError, MethodError
 from fusion.evaluation.layouts import Pair, read_clips, read_pairs
@@ -20,7 +21,6 @@ from fusion.gop import RECURSIONS, Synthesiser
 from fusion.inference import UpscalerSynthesiser
 from fusion.live import load_live
 from fusion.resample import ByteImage
-from fusion.weights import own, upscaler_for
 
 PROTOCOLS = ("septuplet", "gop", "ends", "aside")
 """`septuplet`: 448 px wide, reference two frames later. `gop`: 640 px wide, GoPs of 8, first 40 frames.

@@ -16,7 +16,8 @@ import psutil
 import torch
 
 from fusion.awnet import AWnet
-from fusion.engine import METHODS, Fuser, runnable
+from fusion.cards import METHODS, runnable
+from fusion.engine import Fuser
 from fusion.errors import FusionInputError, MethodError
 from fusion.evaluation.protocols import GOP
 from fusion.gop import Reference, Synthesis, Synthesiser, prepare_reference

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion.awnet import AWnet, LsrCamera
+from fusion.cards import base_for
 from fusion.flownet import FlowNet
 from fusion.inference import AWnetSynthesiser
 from fusion.live import load_live
@@ -38,7 +39,6 @@ from fusion.training.loop import LoopOptions, Trainer
 from fusion.training.losses import corrected_error, fetched_error
 from fusion.training.recipe import described
 from fusion.training.samples import FusionSampler, Sampler
-from fusion.weights import base_for
 
 _FETCH_SHARE = 0.2
 _OWN_EVERY = 3

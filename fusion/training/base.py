@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from fusion.awnet import Base
+from fusion.cards import ModelCard, base_for, bases, fingerprint
 from fusion.live import LiveNet, load_live, move_reference
 from fusion.training.degrade import Pictures
-from fusion.weights import ModelCard, base_for, bases, fingerprint
 
 
 class LiveBase:

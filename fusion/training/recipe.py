@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fusion.cards import save_card
 from fusion.inference import LiveSynthesiser
 from fusion.live import LAYOUT, LiveNet, move_reference
 from fusion.training.clips import Clip
@@ -18,7 +19,7 @@ from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, RunOptions, Trainer
 from fusion.training.losses import GUESS_SHARE, corrected_error
 from fusion.training.samples import Batch, Sampler
-from fusion.weights import load_weights, save_card, save_weights
+from fusion.weights import load_weights, save_weights
 
 
 def live_loss(network: nn.Module, batch: Batch) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from fusion.awnet import AWnet, load_awnet
+from fusion.cards import ModelCard, fingerprint, layout_of, save_card
 from fusion.errors import WeightsError
 from fusion.flownet import MATCHED_LAYOUT
 from fusion.live import load_live
@@ -20,7 +21,7 @@ from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.recipe import card, model_name
 from fusion.training.stage_runs import OnStage, given_starts, run_stages, weights_before
-from fusion.weights import ModelCard, fingerprint, layout_of, load_weights, save_card, save_weights
+from fusion.weights import load_weights, save_weights
 
 _FUSION = 2
 _FLOW = "flownet"

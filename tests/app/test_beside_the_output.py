@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import CancelledError, OutputError
-from app.fuse import FuseJob, run_job
+from app.fuse import run_job
+from app.fuse_job import FuseJob
 from app.fusion_options import FusionOptions
 from app.raw_export import RawExportJob, RawView, run_raw_export
 from drivers import Take

@@ -28,11 +28,12 @@ from drivers import open_clip_pair
 from fusing import decode, twinrate
 from fusion import Fuser
 from fusion.awnet import AWnet
+from fusion.cards import base_for, fingerprint, save_card
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import SMALL, SMALL_LAYOUT, FlowNet
 from fusion.training.crops import SampleOptions
 from fusion.training.recipe import card
-from fusion.weights import base_for, fingerprint, save_card, save_weights
+from fusion.weights import save_weights
 from pictures import RgbImage
 from synthetic import ClipPair, make_pair, make_two_views, moving_scene, shrink, write_lossless
 

@@ -16,7 +16,8 @@ import pytest
 
 from app.errors import CancelledError, OutputError
 from app.export import Sink, open_sink
-from app.fuse import FuseJob, run_job
+from app.fuse import run_job
+from app.fuse_job import FuseJob
 from app.fusion_options import FusionOptions
 from app.gui.words import in_window_words
 from app.outputs import check_output

@@ -8,6 +8,7 @@ from fusion_scene import pan, reduce, texture
 
 from fusion import AWnet, FusionError
 from fusion.awnet import Base, LsrCamera, blend
+from fusion.cards import base_for
 from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
 from fusion.evaluation.metrics import psnr
@@ -19,7 +20,6 @@ from fusion.live import LiveNet, load_live
 from fusion.padding import crop, pad_to_multiple
 from fusion.resample import upscale
 from fusion.warp import backward_warp, backward_warp_border
-from fusion.weights import base_for
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,12 @@ from fusion_scene import pan
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from fusion import FusionError
+from fusion.cards import save_card
 from fusion.evaluation import evaluate
 from fusion.evaluation.metrics import psnr, ssim
 from fusion.evaluation.protocols import lsr_frame
 from fusion.live import LiveNet
-from fusion.weights import save_card, save_weights
+from fusion.weights import save_weights
 
 CARD = {"method": "live", "scale": 4, "noise_variance": 0, "references": [1], "default": False}
 PLAIN_PSNR = 35.148

@@ -11,6 +11,7 @@ import torch
 from fusion_scene import pan
 
 from fusion import FusionError
+from fusion.cards import SHIPPED_FLOW, own, save_card
 from fusion.errors import FusionInputError, MethodError, TrainingError, WeightsError
 from fusion.evaluation import evaluate
 from fusion.evaluation.metrics import psnr
@@ -24,7 +25,7 @@ from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.pack import PackOptions, write_pack
 from fusion.training.recipe import train_live
 from fusion.training.shards import join_weights, split_weights
-from fusion.weights import SHIPPED_FLOW, own, save_card, save_weights, write_tensors
+from fusion.weights import save_weights, write_tensors
 
 CARD = {"method": "live", "scale": 4, "noise_variance": 0.0, "references": [1], "default": False}
 SIZE = (64, 80)

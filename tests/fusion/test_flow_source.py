@@ -10,6 +10,7 @@ import torch
 from fusion_scene import pan, reduce
 
 from fusion import Fuser, FusionError
+from fusion.cards import flow_file
 from fusion.evaluation import evaluate
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import MATCHED_LAYOUT, NORMALISED, SMALL, SMALL_LAYOUT, FlowNet, load_flow
@@ -18,7 +19,7 @@ from fusion.inference import LearnedFlow
 from fusion.live import LiveNet
 from fusion.motion import warp_array
 from fusion.resample import upscale
-from fusion.weights import flow_file, save_weights
+from fusion.weights import save_weights
 
 SHIFT = (8.0, -4.0)
 

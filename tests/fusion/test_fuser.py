@@ -9,10 +9,10 @@ import torch
 from fusion_scene import pan, reduce, texture
 
 from fusion import METHODS, FusedFrame, Fuser, FusionError
+from fusion.cards import shipped
 from fusion.errors import WeightsError
 from fusion.evaluation.metrics import psnr
 from fusion.resample import to_bytes, upscale
-from fusion.weights import shipped
 
 M = 8
 BEFORE = 3

@@ -7,6 +7,7 @@ from fusion_scene import pan, reduce
 
 from fusion import Fuser
 from fusion.awnet import AWnet
+from fusion.cards import base_for, shipped
 from fusion.correlation import correlation
 from fusion.dynamic_filter import dynamic_filter
 from fusion.evaluation.metrics import psnr
@@ -20,7 +21,6 @@ from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.recipe import train_live
 from fusion.training.runs import AWnetForm, train_awnet
 from fusion.training.stages import SHORT, stage_loops
-from fusion.weights import base_for, shipped
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fusion import Fuser
+from fusion.cards import shipped
 from fusion.evaluation.protocols import gops
-from fusion.weights import shipped
 from synthetic import moving_scene
 
 CARDS = shipped()

@@ -9,6 +9,7 @@ from fusion_scene import pan, reduce, texture
 
 from fusion import Fuser
 from fusion.awnet import AWnet, Fused, load_awnet
+from fusion.cards import base_for, own
 from fusion.errors import FusionInputError, TrainingError, WeightsError
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import NORMALISED, PUBLISHED, SMALL, FlowNet
@@ -26,7 +27,7 @@ from fusion.training.samples import FusionSampler, Sampler, motion_of_use
 from fusion.training.schedule import Schedule
 from fusion.training.stages import LIVE_FLOW, SHORT, stage_loops
 from fusion.training.stages import PUBLISHED as PUBLISHED_STEPS
-from fusion.weights import base_for, load_weights, own, save_weights
+from fusion.weights import load_weights, save_weights
 
 SAMPLES = SampleOptions(crop=(64, 64))
 ONE = RunOptions(batch=1)

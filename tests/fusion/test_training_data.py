@@ -9,6 +9,7 @@ import pytest
 import torch
 from fusion_scene import pan, texture
 
+from fusion.cards import save_card
 from fusion.errors import TrainingError, WeightsError
 from fusion.live import LiveNet
 from fusion.resample import downscale, to_bytes, upscale
@@ -21,7 +22,7 @@ from fusion.training.pictures import load_cutouts, load_pictures
 from fusion.training.shards import join_weights, split_weights
 from fusion.training.synthetic import FlowSynthesis, SynthesisOptions, texture_bank
 from fusion.warp import backward_warp
-from fusion.weights import load_weights, save_card, save_weights
+from fusion.weights import load_weights, save_weights
 
 
 def write_frames(folder, frames, ending="png"):

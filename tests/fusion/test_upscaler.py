@@ -10,6 +10,7 @@ from fusion_scene import pan
 
 from fusion import AWnet
 from fusion.awnet import load_awnet
+from fusion.cards import upscaler_for
 from fusion.errors import WeightsError
 from fusion.evaluation import evaluate
 from fusion.live import load_live
@@ -18,7 +19,7 @@ from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, RunOptions
 from fusion.training.runs import AWnetForm, train_awnet
 from fusion.training.stages import SHORT, stage_loops
-from fusion.weights import save_weights, upscaler_for
+from fusion.weights import save_weights
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from fusion import Fuser, FusionError
+from fusion.cards import fingerprint, nearest, save_card, shipped, trustworthy
 from fusion.live import LiveNet
-from fusion.weights import fingerprint, load_weights, nearest, save_card, save_weights, shipped, trustworthy
+from fusion.weights import load_weights, save_weights
 
 CARD = {"method": "live", "scale": 4, "noise_variance": 0.0, "references": [1], "default": True}
 

@@ -14,7 +14,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from app.fuse import FuseJob
+from app.fuse_job import FuseJob
 from app.gui.export_dialog import ExportDialog, Part
 from app.gui.take_library import read_entry
 from app.gui.tasks import Tasks

@@ -12,7 +12,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.export import open_sink
-from app.fuse import FuseJob
+from app.fuse_job import FuseJob
 from app.fusion_options import FusionOptions
 from app.gui.export_dialog import ExportDialog, Part
 from app.gui.jobs import JobQueue, JobState

@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 import app.gui.take_library as library
 from app.gui.application import log_to
 from app.gui.fused_pane import Show
+from app.gui.loading import load_torch
 from app.gui.main_window import MainWindow
 from app.gui.message_line import LogWindow
 from app.gui.messages import KEPT, Messages, Severity
@@ -113,6 +114,8 @@ def test_a_take_folder_that_is_gone_is_made_anew_and_told(window: MainWindow, qt
 
 
 def test_a_graphics_driver_that_fails_costs_its_figures_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    load_torch()
+
     def fail() -> tuple[int, int]:
         raise RuntimeError("CUDA error: unknown error")
 

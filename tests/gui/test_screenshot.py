@@ -25,6 +25,8 @@ from importlib.abc import MetaPathFinder
 class Seen(MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == "torch":
+            print("torch is loaded")
+        elif name == "app.gui.main_window":
             from PyQt6.QtWidgets import QApplication
             shown = [w.accessibleName() for w in QApplication.topLevelWidgets() if w.isVisible()]
             print("while loading:", *shown)
@@ -78,7 +80,7 @@ def _picture(folder: Path, environment: dict[str, str | None]) -> str:
     # A live picture has far more colours than an empty window.
     assert image[150:500, 50:400].std() > 20
     assert not (folder / "settings.json").exists()
-    # What is slow to load begins when there is something to look at.
+    # What is slow to load begins when there is something to look at, and the slowest is not asked for.
     assert done.stdout == "while loading: Twinrate is starting\n"
     return done.stderr
 

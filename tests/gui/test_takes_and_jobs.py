@@ -16,9 +16,9 @@ from pytestqt.qtbot import QtBot
 
 from app.capture import emulated_session
 from app.errors import CancelledError
-from app.fuse import FuseJob
+from app.fuse import run_job
+from app.fuse_job import FuseJob
 from app.fusion_options import FusionOptions
-from app.gui import jobs as jobs_module
 from app.gui.export_dialog import ExportDialog
 from app.gui.jobs import JobState
 from app.gui.main_window import MainWindow
@@ -142,7 +142,6 @@ def test_stopped_fusion_is_resumed_to_the_end(
     idle_window: MainWindow, qtbot: QtBot, takes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = idle_window
-    real = jobs_module.run_job
 
     def slowly(job: FuseJob, **callbacks: object) -> object:
         advance = callbacks["on_frame"]
@@ -151,9 +150,9 @@ def test_stopped_fusion_is_resumed_to_the_end(
             advance()  # type: ignore[operator]
             time.sleep(0.1)
 
-        return real(job, **{**callbacks, "on_frame": on_frame})  # type: ignore[arg-type]
+        return run_job(job, **{**callbacks, "on_frame": on_frame})  # type: ignore[arg-type]
 
-    monkeypatch.setattr(jobs_module, "run_job", slowly)
+    monkeypatch.setattr("app.fuse.run_job", slowly)
     job = window.jobs.add(FuseJob((takes / "marbles",), takes / "out.mp4", FusionOptions(method="bicubic")))
     window.actions_table["takes"].trigger()
     qtbot.waitUntil(lambda: job.done >= 3, timeout=60000)
