@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -68,7 +69,8 @@ class RawExportJob:
         codec: A name from `app.sinks.codecs.CODECS`; None chooses by the ending.
         quality: A name from `app.sinks.codecs.QUALITIES`.
         playback_fps: Rate written into the file; None = real time.
-        start_s: First moment, in real seconds after the first LSR frame.
+        start_s: First moment, in real seconds after the first LSR frame; after the first HSR frame where
+            there is no other.
         end_s: Moment to stop at; None = the end.
         overwrite: Replace an existing output.
 
@@ -102,7 +104,7 @@ def run_raw_export(
 
     Raises:
         CancelledError: Stopped by the operator.
-        InputError: Nothing lies in the chosen range.
+        InputError: Nothing lies in the chosen range, or a stream that is shown has no frames.
         SourceError: The take cannot be read.
         PairingError: The times of its frames go backwards, or both are shown and cannot be paired.
         OutputError: The clip cannot be written.
@@ -159,17 +161,20 @@ def run_raw_export(
 
 
 def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int]:
-    times = source.mid_exposure_ns
-    if not len(times) or not pair.lsr.info.frame_count:
-        raise InputError(f"{job.take}: a stream of this take has no frames; there is nothing to export")
+    if job.view is RawView.SIDE_BY_SIDE and not pair.hsr.info.frame_count:
+        raise InputError(f"{job.take}: the HSR stream has no frames; export the LSR camera alone")
+    if not source.info.frame_count:
+        name, other = ("HSR", "LSR") if source is pair.hsr else ("LSR", "HSR")
+        raise InputError(f"{job.take}: the {name} stream has no frames; export the {other} camera alone")
     if job.start_s <= 0 and job.end_s is None:
-        return list(range(len(times)))
-    # Parts are chosen by LSR frames; the HSR frame of the same moment may be a trifle earlier or later.
+        return list(range(source.info.frame_count))
+    times, zero = source.mid_exposure_ns, source
     leeway = TOLD_NS
-    if source is pair.hsr:
-        times = hsr_times_on_lsr_clock(pair)
+    if source is pair.hsr and pair.lsr.info.frame_count:
+        # Parts are chosen by LSR frames; the HSR frame of the same moment may be a trifle earlier or later.
+        times, zero = hsr_times_on_lsr_clock(pair), pair.lsr
         leeway = round(_SAME_MOMENT * 1e9 / rate_to_show(pair.lsr))
-    passed = times - pair.lsr.mid_exposure_ns[0]
+    passed = times - zero.mid_exposure_ns[0]
     chosen = np.flatnonzero(between(passed, job.start_s, job.end_s, leeway_ns=leeway))
     if not len(chosen):
         end = np.inf if job.end_s is None else job.end_s
@@ -181,14 +186,13 @@ def _frame_rows(
     pair: StreamPair, role: Role, indices: list[int], beside: SideBySide | None
 ) -> dict[str, object]:
     """Where each frame of the clip comes from and when it was filmed, with names as in `FrameRecord`."""
-    source, zero = pair.lsr if role is Role.LSR else pair.hsr, Role.LSR
-    times, start = source.mid_exposure_ns, pair.lsr.mid_exposure_ns[0]
-    if role is Role.HSR:
-        try:
-            times = hsr_times_on_lsr_clock(pair)
-        except PairingError:
-            # One stream can be shown where nothing says how both relate.
-            zero, start = Role.HSR, times[0]
+    source, zero = pair.lsr if role is Role.LSR else pair.hsr, role
+    times = source.mid_exposure_ns
+    start = times[0]
+    if role is Role.HSR and pair.lsr.info.frame_count:
+        # One stream can be shown where nothing says how both relate: then it has its own time.
+        with suppress(PairingError):
+            times, start, zero = hsr_times_on_lsr_clock(pair), pair.lsr.mid_exposure_ns[0], Role.LSR
     name = role.name.lower()
     rows: list[dict[str, float | None]] = [
         {

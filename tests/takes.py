@@ -58,8 +58,9 @@ def make_frame(role: Role, number: int, flags: FrameFlag = FrameFlag.NONE) -> Fr
 
 def write_take(path: Path, hsr: int = 3, lsr: int = 24, *, metadata: TakeMetadata | None = None) -> Path:
     with TakeWriter(path, metadata or make_metadata()) as writer:
-        for number in range(lsr):
-            writer.append(make_frame(Role.LSR, number))
+        for number in range(max(lsr, 8 * hsr)):
+            if number < lsr:
+                writer.append(make_frame(Role.LSR, number))
             if number % 8 == 0 and number // 8 < hsr:
                 writer.append(make_frame(Role.HSR, number // 8))
         writer.close({"missing": 0})

@@ -37,19 +37,20 @@ from app.sinks import CODECS, QUALITIES, codec_for
 from app.size_estimate import SizeEstimate, estimate_size
 
 FUSED = "Fused"
+_BOTH = "Both cameras side by side"
 _VIEWS: dict[str, RawView | None] = {
     FUSED: None,
     "HSR camera as recorded": RawView.HSR,
     "LSR camera as recorded": RawView.LSR,
-    "Both cameras side by side": RawView.SIDE_BY_SIDE,
+    _BOTH: RawView.SIDE_BY_SIDE,
 }
 _CODECS = {
     "h264": "H.264, plays everywhere",
     "hevc": "HEVC, smaller",
     "prores": "ProRes 422, for editing",
-    "ffv1": "FFV1, lossless",
-    "png": "PNG pictures, lossless",
-    "tiff": "TIFF pictures, lossless",
+    "ffv1": "FFV1, lossless, 8 bits a colour",
+    "png": "PNG pictures, lossless, 8 bits",
+    "tiff": "TIFF pictures, lossless, 8 bits",
 }
 _QUALITIES = {
     "high": "High: hardly distinguishable",
@@ -60,7 +61,7 @@ _QUALITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a take [s after its first LSR frame]; `end_s` None is the end."""
+    """A part of a take [s after the first frame of `TakeEntry.times_s`]; `end_s` None is the end."""
 
     start_s: float = 0.0
     end_s: float | None = None
@@ -71,7 +72,7 @@ class ExportDialog(QDialog):
 
     Args:
         take: What to export.
-        fps: Rate at which its LSR frames follow each other [1/s].
+        fps: Rate at which the frames of `TakeEntry.times_s` follow each other [1/s].
         part: The part chosen in the browser.
         tasks: Where the size is found out.
         hsr_fps: That of its HSR frames; 0 takes it from their number.
@@ -100,8 +101,8 @@ class ExportDialog(QDialog):
         self._sizes: dict[tuple[str, str, str], SizeEstimate | str | None] = {}
         self.view = QComboBox()
         self.view.setObjectName("export_view")
-        self.view.addItems(list(_VIEWS))
-        self.view.setCurrentIndex(0 if fused else 3)
+        self.view.addItems(_views_of(take))
+        self.view.setCurrentText(FUSED if fused else _BOTH)
         self.method = MethodBox(automatic="The best for this take")
         self.method.setObjectName("export_method")
         self.references = QComboBox()
@@ -302,7 +303,7 @@ class ExportDialog(QDialog):
         hsr = _VIEWS[self.view.currentText()] is RawView.HSR
         times = self._take.times_s
         inside = times[(times >= self.start.value()) & ((times < self.end.value()) | self._to_the_end)]
-        share = self._take.hsr_frames / max(1, self._take.lsr_frames) if hsr else 1.0
+        share = self._take.hsr_frames / max(1, len(times)) if hsr else 1.0
         frames = round(len(inside) * share)
         rate = (self._hsr_fps if hsr else 0.0) or self._fps * share
         shown = self.playback.value() if self.slow.isChecked() else rate
@@ -379,6 +380,14 @@ class ExportDialog(QDialog):
     def _tell(self, problem: str) -> None:
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
+
+
+def _views_of(take: TakeEntry) -> list[str]:
+    """What can be shown of a take: only one camera where the other has no frames."""
+    if take.has_both:
+        return list(_VIEWS)
+    there = RawView.LSR if take.lsr_frames else RawView.HSR
+    return [name for name, view in _VIEWS.items() if view is there]
 
 
 def _bytes(count: float) -> str:

@@ -23,9 +23,8 @@ class TakeEntry:
         path: The folder.
         name: Its name.
         changed: When the folder was last written [s since 1970].
-        seconds: Length by the LSR stream [s].
-        times_s: When each LSR frame was exposed, after the first one [s], shape (lsr_frames,); lost frames
-            leave gaps.
+        seconds: Length by the LSR stream, or by the HSR stream where there is no other [s].
+        times_s: When each frame of that stream was exposed, after the first one [s]; lost frames leave gaps.
         hsr_frames: Frames of the sharp stream.
         lsr_frames: Frames of the fast stream.
         simulated: Made by the emulated rig.
@@ -54,6 +53,11 @@ class TakeEntry:
     problem: str = ""
     thumbnail: RgbImage | None = None
     stamps: Mapping[Path, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def has_both(self) -> bool:
+        """Whether there are frames of both streams, so that it can be fused."""
+        return self.hsr_frames > 0 and self.lsr_frames > 0
 
     @property
     def summary(self) -> str:
@@ -107,10 +111,10 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
         changed = path.stat().st_mtime
         with Take.open(path) as take:
             lsr, hsr = take.lsr.info, take.hsr.info
-            exposed = take.lsr.mid_exposure_ns
+            stream = take.lsr if lsr.frame_count else take.hsr
+            exposed = stream.mid_exposure_ns
             times = np.asarray((exposed - exposed[:1]) * 1e-9, dtype=np.float64)
             thumbnail = None
-            stream = take.lsr if lsr.frame_count else take.hsr
             if stream.info.frame_count:
                 frame = stream.read(stream.info.frame_count // 2)
                 thumbnail = screen_picture(frame, THUMBNAIL_WIDTH)

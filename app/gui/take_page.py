@@ -307,9 +307,9 @@ class TakePage(QWidget):
         ready, entry = self._open is not None and self._open.moments > 0, self.chosen
         for widget in (self.slider, self.trim, self.play, self.speed):
             widget.setEnabled(ready)
-        usable = ready and entry is not None and entry.lsr_frames > 0 and not entry.recording
-        for widget in (self.fuse, self.export):
-            widget.setEnabled(usable)
+        usable = ready and entry is not None and not entry.recording
+        self.export.setEnabled(usable)
+        self.fuse.setEnabled(usable and entry is not None and entry.has_both)
 
     # -- looking --------------------------------------------------------------------------------------
 

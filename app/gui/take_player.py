@@ -46,7 +46,7 @@ class OpenTake:
     Attributes:
         opening: What `TakePlayer.open` answered for it.
         moments: Moments to show: its LSR frames, or the HSR frames where there are no others.
-        fps: Rate of a clip of the LSR stream, which lost frames do not slow down [1/s].
+        fps: Rate of a clip of these moments, which lost frames do not slow down [1/s].
         hsr_fps: Of the HSR stream, likewise [1/s].
         note: What is unusual about it; "" when nothing is.
         marks: The operator's notes: LSR frame index and text.
@@ -154,7 +154,8 @@ class TakePlayer:
             (min(int(np.searchsorted(ids, made.lsr_frame_id)), max(0, info.frame_count - 1)), made.text)
             for made in read_notes(path)
         )
-        self._on_open(OpenTake(opening, len(owner), fps[Role.LSR], fps[Role.HSR], note, marks))
+        pace = fps[Role.LSR] or fps[Role.HSR]
+        self._on_open(OpenTake(opening, len(owner), pace, fps[Role.HSR], note, marks))
         return take, owner
 
     def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int, opening: int) -> Moment:

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from app.errors import InputError
 from app.export import open_sink
 from app.import_clips import import_clips
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
@@ -20,6 +21,7 @@ from app.size_estimate import estimate_size
 from drivers import RgbImage, Role, Take, hsr_times_on_lsr_clock
 from drivers.spinnaker_emulator import VirtualRig
 from synthetic import moving_scene, shrink
+from takes import write_take
 
 LOST = {Role.LSR: set(range(30, 42)), Role.HSR: {5, 6, 7}}
 SECONDS = 0.4
@@ -170,6 +172,25 @@ def test_a_stream_whose_take_cannot_be_fused_is_shown_in_its_own_time(
     said = json.loads((tmp_path / "sharp.mp4.json").read_text())
     assert said["time_zero"] == "first HSR frame"
     assert [row["time_s"] for row in said["per_frame"]] == pytest.approx(filmed(take, Role.HSR), abs=1e-6)
+
+
+@pytest.mark.parametrize(("hsr", "lsr"), [(5, 0), (0, 40)])
+def test_what_one_camera_filmed_alone_is_exported(tmp_path: Path, hsr: int, lsr: int) -> None:
+    take = write_take(tmp_path / "take", hsr, lsr)
+    there, other = (RawView.HSR, RawView.LSR) if hsr else (RawView.LSR, RawView.HSR)
+    out = tmp_path / "clip.mkv"
+    assert run_raw_export(RawExportJob(take, out, there, "ffv1")).frames == hsr + lsr
+    assert shown(out)[0] == pytest.approx([i / (30 if hsr else 240) for i in range(hsr + lsr)], abs=1e-3)
+    said = json.loads(Path(f"{out}.json").read_text())
+    assert said["time_zero"] == f"first {there.name} frame"
+    assert said["per_frame"][-1]["time_s"] == pytest.approx(4 / 30 if hsr else 39 / 240, abs=1e-6)
+    part = RawExportJob(take, tmp_path / "part.mkv", there, "ffv1", start_s=0.06, end_s=0.13)
+    assert run_raw_export(part).frames == (2 if hsr else 17)
+    assert estimate_size(take, there, "ffv1", "high").of(hsr + lsr) > 0
+    for view in (other, RawView.SIDE_BY_SIDE):
+        with pytest.raises(InputError, match=f"{other.name} stream has no frames; export the {there.name}"):
+            run_raw_export(RawExportJob(take, tmp_path / "none.mkv", view, "ffv1"))
+    assert not list(tmp_path.glob("none*"))
 
 
 def take_of_clips(

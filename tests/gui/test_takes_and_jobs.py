@@ -28,6 +28,7 @@ from app.session import RigSetup, State
 from app.session.take_notes import TakeNote, add_note
 from drivers import Role, Take, hsr_times_on_lsr_clock
 from drivers.spinnaker_emulator import install
+from takes import write_take
 
 FRAMES = 24
 SMALL = RigSetup(hsr_size=(96, 80), lsr_size=(48, 40))
@@ -124,6 +125,30 @@ def test_export_side_by_side(idle_window: MainWindow, qtbot: QtBot, takes: Path)
     frames, rate, width = video(job.out)
     assert (frames, rate) == (FRAMES, 120)
     assert width == 384 + 384
+
+
+def test_what_the_sharp_camera_filmed_alone_is_seen_and_exported(
+    idle_window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    write_take(tmp_path / "alone" / "take", hsr=5, lsr=0)
+    browse(idle_window, qtbot, tmp_path / "alone")
+    page = idle_window.take_page
+    page.slider.setValue(3)
+    qtbot.waitUntil(lambda: page.moment is not None and page.moment.index == 3, timeout=5000)
+    assert page.time.text() == "0.1000 s"
+    assert page.export.isEnabled()
+    assert not page.fuse.isEnabled()
+    page.trim.setValue((1, 4))
+
+    def fill(dialog: ExportDialog) -> None:
+        assert [dialog.view.itemText(i) for i in range(dialog.view.count())] == ["HSR camera as recorded"]
+        assert "4 frames; plays 0.13 s at 30 fps" in dialog.summary.text()
+
+    answer(fill)
+    page.export.click()
+    job = idle_window.jobs.jobs[0]
+    qtbot.waitUntil(lambda: job.state is JobState.DONE, timeout=60000)
+    assert video(job.out)[:2] == (4, 30)
 
 
 def test_fusion_that_never_began_is_not_resumed(idle_window: MainWindow, qtbot: QtBot, takes: Path) -> None:
