@@ -29,41 +29,38 @@ PLACE = VENV / ".twinrate-place"
 # From any folder this program, whatever lies there or in PYTHONPATH under the names of its packages.
 PROGRAM = f"import sys; sys.path[0] = {str(ROOT)!r}; from app.__main__ import main; main()"
 
-# Tests that wait for no clock run side by side, the longest first; the others have the machine to themselves.
-COMPUTING = (
+# Tests whose clock runs in real time, at rates that leave a busy machine behind, have it to themselves.
+ALONE = (
+    "tests/app/test_bench_capture.py",
+    "tests/app/test_box_by_hand.py",
+    "tests/app/test_camera_as_master.py",
+    "tests/app/test_capture_command.py",
+    "tests/app/test_capture_killed.py",
+    "tests/app/test_channel.py",
+    "tests/app/test_fault_schedules.py",
+    "tests/app/test_live_pairs.py",
+    "tests/app/test_moved_take.py",
+    "tests/app/test_pulse_test.py",
+    "tests/app/test_session.py",
+    "tests/app/test_session_faults.py",
+    "tests/app/test_silent_streams.py",
+    "tests/app/test_take_after_a_return.py",
+    "tests/drivers/test_emulator.py",
+    "tests/drivers/test_recorder.py",
+    "tests/drivers/test_take_writing.py",
+    "tests/gui/test_gui_thread.py",
+    "tests/gui/test_recording_window.py",
+    "tests/gui/test_unplugging.py",
+    "tests/hardware",
+)
+# The others run side by side, those first that take longest.
+LONGEST = (
     "tests/app/test_fuse.py",
     "tests/fusion",
     "tests/app/test_demo.py",
     "tests/app/test_sync_and_import.py",
     "tests/calibration",
-    "tests/app/test_align.py",
-    "tests/app/test_ahead.py",
-    "tests/app/test_beside_the_output.py",
-    "tests/app/test_capture_factors.py",
-    "tests/app/test_colours.py",
-    "tests/app/test_damaged_frames.py",
-    "tests/app/test_export.py",
-    "tests/app/test_fused_clip.py",
-    "tests/app/test_import_odd.py",
-    "tests/app/test_import_whole.py",
-    "tests/app/test_moments_apart.py",
-    "tests/app/test_one_view_noise.py",
-    "tests/app/test_raw_export.py",
-    "tests/app/test_refusing_disk.py",
-    "tests/app/test_takes_from_other_systems.py",
-    "tests/app/test_timing.py",
-    "tests/drivers/test_clock_fit.py",
-    "tests/drivers/test_emulator_genapi.py",
-    "tests/drivers/test_iphone.py",
-    "tests/drivers/test_iphone_formats.py",
-    "tests/drivers/test_mirrored_clips.py",
-    "tests/drivers/test_odd_clips.py",
-    "tests/drivers/test_packing.py",
-    "tests/drivers/test_pairing.py",
-    "tests/drivers/test_rejoin.py",
-    "tests/drivers/test_variable_rates.py",
-    "tests/test_packaging.py",
-    "tests/test_run.py",
+    "tests/gui",
 )
 
 # Shared libraries that the PyQt6, OpenCV and xcb parts load, and the Debian/Ubuntu packages that hold them.
@@ -238,9 +235,10 @@ def run(*command: str) -> int:
 def test(arguments: list[str]) -> int:
     """Style, types, arrows, behaviour; the first that fails decides."""
     cores = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+    others = [f"--ignore={path}" for path in ALONE]
     whole = (
-        ("tests that compute", ["-m", "pytest", *cores, *COMPUTING]),
-        ("tests in real time", ["-m", "pytest", *(f"--ignore={path}" for path in COMPUTING)]),
+        ("tests side by side", ["-m", "pytest", *cores, *others, *LONGEST, "tests"]),
+        ("tests in real time", ["-m", "pytest", *ALONE]),
     )
     checks = (
         ("style", ["-m", "ruff", "check", "."]),

@@ -87,10 +87,16 @@ def make_two_views(folder: Path, count: int) -> StreamPair:
 
 
 def make_pair(
-    folder: Path, count: int = 40, *, factor: int = 4, ratio: int = 8, first_hsr: int = 3
+    folder: Path,
+    count: int = 40,
+    *,
+    size: tuple[int, int] = (256, 320),
+    factor: int = 4,
+    ratio: int = 8,
+    first_hsr: int = 3,
 ) -> ClipPair:
     """Both clips of one scene: every frame small at 240/s, each `ratio`-th one whole at 240/ratio."""
-    truth = moving_scene(count)
+    truth = moving_scene(count, *size)
     return ClipPair(
         write_lossless(folder / "hsr.mkv", truth[first_hsr::ratio], 240 // ratio),
         write_lossless(folder / "lsr.mkv", [shrink(f, factor) for f in truth], 240),
