@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.sinks import Codec, PictureSink, VideoSink
-from drivers import ClipSound, FrameSource, RgbImage, TakeStream, VideoClip
+from drivers import ClipSound, FrameSource, Image, TakeStream, VideoClip
 
 
 class Sink(Protocol):
@@ -25,8 +25,8 @@ class Sink(Protocol):
     width: int
     height: int
 
-    def write(self, image: RgbImage) -> None:
-        """Append one frame, uint8 (H, W, 3).
+    def write(self, image: Image) -> None:
+        """Append one frame, uint8 (H, W, 3), or uint16 where the codec holds 16 bits.
 
         Raises:
             OutputError: The disk is full or the encoder refused the frame.

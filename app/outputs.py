@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from app.errors import InputError, OutputError
+from drivers import Image
 from drivers.durable import give_name
 
 PICTURE_ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"))
@@ -191,12 +190,12 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
         raise explain_write_error(error, path) from error
 
 
-def write_picture(path: Path, image: npt.NDArray[np.uint8]) -> None:
+def write_picture(path: Path, image: Image) -> None:
     """Write a picture so that a reader sees the old file or the whole new one; the ending chooses the format.
 
     Args:
         path: The file.
-        image: RGB, uint8 (H, W, 3).
+        image: RGB, uint8 or uint16 (H, W, 3).
 
     Raises:
         InputError: The ending is not a picture's, or its format cannot hold this picture.

@@ -26,15 +26,17 @@ from app.sinks import codec_for
 from app.timing import TOLD_NS, between, missing_frames, rate_to_show, read_timing, stream_timing
 from app.versions import versions
 from drivers import (
+    Frame,
     FrameSource,
+    Image,
     Pairing,
     PairingError,
-    RgbImage,
     Role,
     StreamPair,
     Take,
     hsr_times_on_lsr_clock,
     pair_streams,
+    to_rgb,
     to_rgb8,
 )
 
@@ -123,7 +125,8 @@ def run_raw_export(
         missing = missing_frames(slots, role.name, "exported")
         findings = dict.fromkeys([missing] if missing else [])
         beside = side_by_side(pair, pairing) if job.view is RawView.SIDE_BY_SIDE else None
-        frames = raw_frames(pair, job.view, indices, findings, beside)
+        deep = codec.holds_16_bits and is_deep(pair, job.view)
+        frames = raw_frames(pair, job.view, indices, findings, beside, deep=deep)
         first = next(frames)
         height, width = first.shape[:2]
         rate = timing.rate if job.playback_fps is None else nominal_rate(job.playback_fps)
@@ -148,6 +151,7 @@ def run_raw_export(
                 "width": sink.width,
                 "height": sink.height,
                 "codec": codec.name,
+                "bits": 16 if deep else 8,
                 "quality": job.quality,
                 "start_s": job.start_s,
                 "end_s": job.end_s,
@@ -211,7 +215,7 @@ def _frame_rows(
 def _write(
     sink: Sink,
     job: RawExportJob,
-    frames: Iterable[RgbImage],
+    frames: Iterable[Image],
     on_frame: Callable[[], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> None:
@@ -285,8 +289,10 @@ def raw_frames(
     indices: list[int],
     findings: dict[str, None] | None = None,
     beside: SideBySide | None = None,
-) -> Iterator[RgbImage]:
-    """RGB pictures of a view, uint8 (H, W, 3), for these frames of the stream that sets its rate.
+    *,
+    deep: bool = False,
+) -> Iterator[Image]:
+    """RGB pictures of a view, (H, W, 3), for these frames of the stream that sets its rate.
 
     Args:
         pair: Both streams.
@@ -295,6 +301,7 @@ def raw_frames(
         findings: Told, as keys, for which damaged frames others stand in, and how many HSR frames are missing
             beside those of the LSR stream.
         beside: What `side_by_side` found, where that is known already.
+        deep: As uint16, whatever was recorded; otherwise as uint8.
 
     Raises:
         SourceError: A frame cannot be read, nor those around it.
@@ -302,12 +309,12 @@ def raw_frames(
 
     """
 
-    def picture(hsr: bool, index: int) -> RgbImage:
+    def picture(hsr: bool, index: int) -> Image:
         source, name = (pair.hsr, "HSR") if hsr else (pair.lsr, "LSR")
         frame, used = nearest_readable(source.read, index, source.info.frame_count)
         if used != index and findings is not None:
             findings[stand_in(name, index, used)] = None
-        return to_rgb8(frame)
+        return _to_rgb16(frame) if deep else to_rgb8(frame)
 
     if view is not RawView.SIDE_BY_SIDE:
         for index in indices:
@@ -318,7 +325,8 @@ def raw_frames(
     missing = missing_frames(slots[seen[0] : seen[-1] + 1], "HSR", "exported") if len(seen) else ""
     if missing and findings is not None:
         findings[missing] = None
-    shown, left = -1, np.zeros((pair.hsr.info.height, pair.hsr.info.width, 3), np.uint8)
+    dtype = np.uint16 if deep else np.uint8
+    shown, left = -1, np.zeros((pair.hsr.info.height, pair.hsr.info.width, 3), dtype)
     height = left.shape[0]
     wider = float(pixel_aspect(pair.lsr) / pixel_aspect(pair.hsr))
     for index in indices:
@@ -328,4 +336,15 @@ def raw_frames(
         lsr = picture(False, index)
         width = round(lsr.shape[1] * height / lsr.shape[0] * wider)
         right = cv2.resize(lsr, (width, height), interpolation=cv2.INTER_NEAREST)
-        yield np.hstack([left, np.asarray(right, np.uint8)])
+        yield np.hstack([left, np.asarray(right, dtype)])
+
+
+def is_deep(pair: StreamPair, view: RawView) -> bool:
+    """Whether a stream that is shown was recorded with more than 8 bits."""
+    shown = {RawView.HSR: (pair.hsr,), RawView.LSR: (pair.lsr,)}.get(view, (pair.hsr, pair.lsr))
+    return any(source.info.pixel_format.deep for source in shown)
+
+
+def _to_rgb16(frame: Frame) -> Image:
+    rgb = to_rgb(frame)
+    return rgb if rgb.dtype == np.uint16 else rgb.astype(np.uint16) * 257

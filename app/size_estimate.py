@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 
 from app.export import open_sink
 from app.rates import nominal_rate
-from app.raw_export import RawView, raw_frames
+from app.raw_export import RawView, is_deep, raw_frames
 from app.sinks import CODECS, SEGMENT_FRAMES, Codec, codec_for
 from app.timing import rate_to_show
-from drivers import RgbImage, Take, to_rgb8
+from drivers import Image, Take, to_rgb8
 
 _TRIAL = 6
 
@@ -28,6 +29,7 @@ class SizeEstimate:
     Attributes:
         width: Of a frame [px].
         height: Of a frame [px].
+        bits: Of a colour of a pixel.
         first_bytes: Of a clip of one frame; later ones may be told by what differs from those before.
         bytes_per_frame: Of each frame that may [bytes].
 
@@ -35,6 +37,7 @@ class SizeEstimate:
 
     width: int
     height: int
+    bits: int
     first_bytes: int
     bytes_per_frame: float
 
@@ -68,7 +71,8 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
         first = max(0, source.info.frame_count // 2 - _TRIAL // 2)
         indices = list(range(first, min(first + _TRIAL, source.info.frame_count)))
         if view is not None:
-            frames = list(raw_frames(pair, view, indices))
+            deep = CODECS[codec_name].holds_16_bits and is_deep(pair, view)
+            frames = list(raw_frames(pair, view, indices, deep=deep))
         else:
             sharp = to_rgb8(pair.hsr.read(pair.hsr.info.frame_count // 2)).astype(np.int16)
             height, width = sharp.shape[:2]
@@ -88,10 +92,12 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
         codec = codec_for(codec_name, out, quality)
         first, whole = (_weigh(part, out, codec, rate) for part in (frames[:1], frames))
         height, width = frames[0].shape[:2]
-        return SizeEstimate(width, height, first, (whole - first) / max(1, len(frames) - 1))
+        return SizeEstimate(
+            width, height, 8 * frames[0].itemsize, first, (whole - first) / max(1, len(frames) - 1)
+        )
 
 
-def _weigh(frames: list[RgbImage], out: Path, codec: Codec, rate: Fraction) -> int:
+def _weigh(frames: Sequence[Image], out: Path, codec: Codec, rate: Fraction) -> int:
     """What these frames take when they are written [bytes]; what was written before is replaced."""
     height, width = frames[0].shape[:2]
     sink = open_sink(out, codec, width, height, rate)

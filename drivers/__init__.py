@@ -3,7 +3,7 @@
 from drivers._clip_audio import ClipSound
 from drivers.camera import Applied, Camera, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.clock_latch import ClockLatch, ClockReading, PhaseBasis
-from drivers.demosaic import to_rgb8
+from drivers.demosaic import to_rgb, to_rgb8
 from drivers.disk import disk_free_bytes, disk_seconds_left
 from drivers.errors import (
     CameraDisconnectedError,
@@ -109,6 +109,7 @@ __all__ = [
     "open_clip_pair",
     "pair_gops",
     "pair_streams",
+    "to_rgb",
     "to_rgb8",
     "write_clip_take",
 ]

@@ -49,6 +49,11 @@ class PixelFormat(str, Enum):
         return np.dtype(np.uint16) if self.value.endswith("16") else np.dtype(np.uint8)
 
     @property
+    def deep(self) -> bool:
+        """Whether samples have more than 8 bits."""
+        return self.unpacked.dtype == np.uint16
+
+    @property
     def bayer(self) -> bool:
         """Whether it is a colour mosaic."""
         return self.value.startswith("Bayer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +57,17 @@ def make_frame(role: Role, number: int, flags: FrameFlag = FrameFlag.NONE) -> Fr
     )
 
 
-def write_take(path: Path, hsr: int = 3, lsr: int = 24, *, metadata: TakeMetadata | None = None) -> Path:
+def write_take(
+    path: Path, hsr: int = 3, lsr: int = 24, *, metadata: TakeMetadata | None = None, first_hsr_id: int = 1000
+) -> Path:
+    """With HSR ids from 125 on, the HSR frames belong to the LSR frames, whose ids begin at 1000."""
     with TakeWriter(path, metadata or make_metadata()) as writer:
         for number in range(max(lsr, 8 * hsr)):
             if number < lsr:
                 writer.append(make_frame(Role.LSR, number))
             if number % 8 == 0 and number // 8 < hsr:
-                writer.append(make_frame(Role.HSR, number // 8))
+                frame = make_frame(Role.HSR, number // 8)
+                writer.append(replace(frame, frame_id=first_hsr_id + number // 8))
         writer.close({"missing": 0})
     return path
 

@@ -48,9 +48,9 @@ _CODECS = {
     "h264": "H.264, plays everywhere",
     "hevc": "HEVC, smaller",
     "prores": "ProRes 422, for editing",
-    "ffv1": "FFV1, lossless, 8 bits a colour",
-    "png": "PNG pictures, lossless, 8 bits",
-    "tiff": "TIFF pictures, lossless, 8 bits",
+    "ffv1": "FFV1, lossless",
+    "png": "PNG pictures, lossless",
+    "tiff": "TIFF pictures, lossless",
 }
 _QUALITIES = {
     "high": "High: hardly distinguishable",
@@ -317,7 +317,9 @@ class ExportDialog(QDialog):
         elif size is None:
             weight = "finding out the size ..."
         else:
-            weight = f"{size.width} x {size.height} px, about {_bytes(size.of(frames))}"
+            weight = (
+                f"{size.width} x {size.height} px, {size.bits} bits a colour, about {_bytes(size.of(frames))}"
+            )
         self.summary.setText(f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} fps{slower}\n{weight}")
 
     def _browse(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.outputs import write_picture
-from drivers import Frame, to_rgb8
+from drivers import Frame, to_rgb
 
 
 def save_snapshot(frames: list[Frame], folder: Path, stem: str) -> list[Path]:
-    """Write one PNG a frame, named by stream and frame id; nothing is overwritten.
+    """Write one PNG a frame, as deep as its samples, named by stream and frame id; nothing is overwritten.
 
     Args:
         frames: What to write.
@@ -29,6 +29,6 @@ def save_snapshot(frames: list[Frame], folder: Path, stem: str) -> list[Path]:
         while path.exists():
             number += 1
             path = folder / f"{name}_{number}.png"
-        write_picture(path, to_rgb8(frame))
+        write_picture(path, to_rgb(frame))
         paths.append(path)
     return paths

@@ -43,6 +43,11 @@ class Codec:
         return not self.encoder
 
     @property
+    def holds_16_bits(self) -> bool:
+        """True where frames may also be uint16, and come back so."""
+        return self.is_sequence
+
+    @property
     def says_aspect(self) -> bool:
         """True where the coded frames themselves say how wide their pixels are, whatever holds them."""
         return self.name in ("h264", "hevc")

@@ -13,7 +13,7 @@ import tifffile
 from app.errors import OutputError
 from app.outputs import claim_parts, explain_write_error, partial_path
 from app.sinks.codecs import Codec
-from drivers import RgbImage
+from drivers import Image
 from drivers.durable import give_name
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -56,7 +56,7 @@ class PictureSink:
     def _name(self, number: int) -> Path:
         return self._folder / f"{number:06d}.{self._codec.name}"
 
-    def write(self, image: RgbImage) -> None:
+    def write(self, image: Image) -> None:
         """See `Sink.write`."""
         name = self._name(self.frames_done)
         temporary = name.with_name(name.name + ".tmp")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import av.error
+import numpy as np
 from av.container import OutputContainer
 
 from app.errors import OutputError
@@ -22,7 +23,7 @@ from app.outputs import claim_parts, explain_write_error, partial_path
 from app.sinks.codecs import Codec
 from app.sinks.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole, location
 from app.sinks.sound import SoundTrack
-from drivers import ClipSound, RgbImage
+from drivers import ClipSound, Image
 from drivers.durable import give_name
 
 _MOST = 1000  # frames/s where times are whole milliseconds (Matroska), or may not be finer (AVI)
@@ -92,8 +93,10 @@ class VideoSink:
         """Ticks per second of the joined clip."""
         return self._rate * self._parts
 
-    def write(self, image: RgbImage) -> None:
+    def write(self, image: Image) -> None:
         """See `Sink.write`."""
+        if image.dtype != np.uint8:
+            raise TypeError(f"{self._codec.name} takes frames of 8 bits, not {image.dtype}")
         try:
             if self._segment is None:
                 self._segment = Segment(
@@ -104,7 +107,7 @@ class VideoSink:
                     self._rate,
                     self._pixel_aspect,
                 )
-            self._segment.write(image[: self.height, : self.width])
+            self._segment.write(np.asarray(image[: self.height, : self.width], np.uint8))
             self.frames_done += 1
             if self._segment.frames == SEGMENT_FRAMES:
                 self._close_segment()

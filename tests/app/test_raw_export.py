@@ -8,20 +8,23 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.errors import InputError
 from app.export import open_sink
+from app.gui.snapshot import save_snapshot
 from app.import_clips import import_clips
 from app.raw_export import RawExportJob, RawView, raw_frames, run_raw_export
 from app.session import Session
 from app.sinks import CODECS
 from app.size_estimate import estimate_size
-from drivers import RgbImage, Role, Take, hsr_times_on_lsr_clock
+from drivers import RgbImage, Role, Take, hsr_times_on_lsr_clock, to_rgb, to_rgb8
 from drivers.spinnaker_emulator import VirtualRig
 from synthetic import moving_scene, shrink
-from takes import write_take
+from takes import make_frame, write_take
 
 LOST = {Role.LSR: set(range(30, 42)), Role.HSR: {5, 6, 7}}
 SECONDS = 0.4
@@ -191,6 +194,50 @@ def test_what_one_camera_filmed_alone_is_exported(tmp_path: Path, hsr: int, lsr:
         with pytest.raises(InputError, match=f"{other.name} stream has no frames; export the {there.name}"):
             run_raw_export(RawExportJob(take, tmp_path / "none.mkv", view, "ffv1"))
     assert not list(tmp_path.glob("none*"))
+
+
+@pytest.mark.parametrize("codec", ["png", "tiff"])
+def test_pictures_of_more_than_8_bits_keep_them(tmp_path: Path, codec: str) -> None:
+    path = write_take(tmp_path / "take", first_hsr_id=125)
+
+    def exported(view: RawView) -> NDArray[np.generic]:
+        out = tmp_path / view.name
+        run_raw_export(RawExportJob(path, out, view, codec))
+        said = json.loads(Path(f"{out}.json").read_text())
+        picture = cv2.imread(
+            str(out / f"000007.{codec}" if view is not RawView.HSR else out / f"000000.{codec}"), -1
+        )
+        assert picture is not None
+        assert said["bits"] == 8 * picture.itemsize == estimate_size(path, view, codec, "high").bits
+        return picture[..., ::-1]
+
+    with Take.open(path) as take:
+        sharp, beside, coarse = to_rgb(take.hsr.read(0)), to_rgb(take.hsr.read(1)), to_rgb(take.lsr.read(7))
+    assert (sharp.dtype, coarse.dtype) == (np.uint8, np.uint16)
+    np.testing.assert_array_equal(exported(RawView.HSR), sharp)
+    np.testing.assert_array_equal(exported(RawView.LSR), coarse)
+    both = exported(RawView.SIDE_BY_SIDE)
+    width = sharp.shape[1]
+    np.testing.assert_array_equal(both[:, :width] % 257, 0)
+    np.testing.assert_array_equal(both[:, :width] // 257, beside)
+    np.testing.assert_array_equal(both[::2, width::2], coarse)
+
+
+def test_a_clip_of_more_than_8_bits_is_rounded_and_says_so(tmp_path: Path) -> None:
+    path = write_take(tmp_path / "take")
+    out = tmp_path / "clip.mkv"
+    run_raw_export(RawExportJob(path, out, RawView.LSR, "ffv1"))
+    assert json.loads(Path(f"{out}.json").read_text())["bits"] == 8
+    with Take.open(path) as take:
+        np.testing.assert_array_equal(shown(out)[1][7], to_rgb8(take.lsr.read(7)))
+
+
+def test_a_snapshot_is_as_deep_as_the_camera_s_picture(tmp_path: Path) -> None:
+    frames = [make_frame(role, 5) for role in Role]
+    for frame, path in zip(frames, save_snapshot(frames, tmp_path, "now"), strict=True):
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
+        np.testing.assert_array_equal(picture[..., ::-1], to_rgb(frame))
 
 
 def take_of_clips(

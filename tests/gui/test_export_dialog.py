@@ -59,7 +59,7 @@ def test_whose_colours_is_asked_for_fused_clips_only(dialog: ExportDialog) -> No
 
 def said_size(dialog: ExportDialog) -> tuple[str, float]:
     """Picture size and megabytes as the dialog tells them."""
-    found = re.search(r"(\d+ x \d+) px, about ([\d.]+) MB", dialog.summary.text())
+    found = re.search(r"(\d+ x \d+) px, 8 bits a colour, about ([\d.]+) MB", dialog.summary.text())
     return (found[1], float(found[2])) if found else ("", 0.0)
 
 
