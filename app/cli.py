@@ -17,7 +17,20 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from app import __version__
-from app.commands import bench, calibrate, capture, demo, doctor, evaluate, fuse, gui, import_, sync, train
+from app.commands import (
+    bench,
+    calibrate,
+    capture,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    fuse,
+    gui,
+    import_,
+    sync,
+    train,
+)
 from app.commands._common import LastLine, emit, err
 from app.errors import AppError
 from app.logs import log_folder
@@ -39,6 +52,7 @@ cli.command("import")(import_.command)
 cli.add_typer(calibrate.app, name="calibrate")
 cli.command("sync")(sync.command)
 cli.command("fuse")(fuse.command)
+cli.command("export")(export.command)
 cli.command("evaluate")(evaluate.command)
 cli.add_typer(train.app, name="train")
 cli.add_typer(bench.app, name="bench")

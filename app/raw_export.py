@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from fractions import Fraction
 from itertools import chain
@@ -56,8 +56,16 @@ class RawView(str, Enum):
 class RawExportResult:
     """What a finished export made."""
 
+    path: Path
     frames: int
+    width: int
+    height: int
+    bits: int
     warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """The `--json` line."""
+        return {**asdict(self), "path": str(self.path)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,7 @@ def run_raw_export(
         findings = dict.fromkeys([missing] if missing else [])
         beside = side_by_side(pair, pairing) if job.view is RawView.SIDE_BY_SIDE else None
         deep = codec.holds_16_bits and is_deep(pair, job.view)
+        bits = 16 if deep else 8
         frames = raw_frames(pair, job.view, indices, findings, beside, deep=deep)
         first = next(frames)
         height, width = first.shape[:2]
@@ -151,7 +160,7 @@ def run_raw_export(
                 "width": sink.width,
                 "height": sink.height,
                 "codec": codec.name,
-                "bits": 16 if deep else 8,
+                "bits": bits,
                 "quality": job.quality,
                 "start_s": job.start_s,
                 "end_s": job.end_s,
@@ -161,7 +170,7 @@ def run_raw_export(
                 **_frame_rows(pair, role, indices, beside),
             },
         )
-    return RawExportResult(len(indices), warnings)
+    return RawExportResult(job.out, len(indices), sink.width, sink.height, bits, warnings)
 
 
 def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int]:
@@ -181,8 +190,11 @@ def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int
     passed = times - zero.mid_exposure_ns[0]
     chosen = np.flatnonzero(between(passed, job.start_s, job.end_s, leeway_ns=leeway))
     if not len(chosen):
-        end = np.inf if job.end_s is None else job.end_s
-        raise InputError(f"{job.take}: no frame lies between {job.start_s:g} s and {end:g} s")
+        end = "the end" if job.end_s is None else f"{job.end_s:g} s"
+        last = int(passed[-1]) * 1e-9
+        raise InputError(
+            f"{job.take}: no frame lies between {job.start_s:g} s and {end}; the last one is at {last:.3f} s"
+        )
     return [int(i) for i in chosen]
 
 

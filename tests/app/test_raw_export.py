@@ -23,6 +23,7 @@ from app.sinks import CODECS
 from app.size_estimate import estimate_size
 from drivers import RgbImage, Role, Take, hsr_times_on_lsr_clock, to_rgb, to_rgb8
 from drivers.spinnaker_emulator import VirtualRig
+from fusing import twinrate
 from synthetic import moving_scene, shrink
 from takes import make_frame, write_take
 
@@ -238,6 +239,33 @@ def test_a_snapshot_is_as_deep_as_the_camera_s_picture(tmp_path: Path) -> None:
         picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         assert picture is not None
         np.testing.assert_array_equal(picture[..., ::-1], to_rgb(frame))
+
+
+def test_the_command_exports_as_the_window_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    take, out = write_take(tmp_path / "take", first_hsr_id=125), tmp_path / "clip.mkv"
+    assert twinrate("export", take, "--out", out, "--codec", "ffv1", "--end", 0.05, "--json") == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said == {"path": str(out), "frames": 12, "width": 32, "height": 12, "bits": 8, "warnings": []}
+    assert len(shown(out)[1]) == 12
+    assert twinrate("export", take, "--out", tmp_path / "lsr", "--view", "lsr", "--codec", "tiff") == 0
+    assert "24 frames 8x6, 16 bits a colour" in capsys.readouterr().out
+    for arguments, code, words in (
+        ((take, "--out", out), 1, "exists"),
+        ((tmp_path / "nothing", "--out", tmp_path / "a.mp4"), 1, "nothing"),
+        ((take, "--out", tmp_path / "a.mp4", "--view", "left"), 2, "left"),
+        ((take, "--out", tmp_path / "a.mp4", "--start", "nan"), 2, "--start"),
+        (
+            (take, "--out", tmp_path / "a.mp4", "--start", "9"),
+            1,
+            "9 s and the end; the last one is at 0.096",
+        ),
+        ((take, "--out", tmp_path / "a.png"), 1, "a.png"),
+    ):
+        assert twinrate("export", *arguments) == code, arguments
+        said = capsys.readouterr().err
+        assert len(said.splitlines()) == 1
+        assert words in said
+    assert not list(tmp_path.glob("a*"))
 
 
 def take_of_clips(
