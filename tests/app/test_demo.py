@@ -17,9 +17,9 @@ from drivers import Take
 
 
 def test_the_fused_clip_is_3_db_closer_to_the_truth_than_the_upscaled_one(tmp_path: Path) -> None:
-    result = run_demo(tmp_path / "demo", seconds=0.1, method="classical")
+    result = run_demo(tmp_path / "demo", seconds=0.05, method="classical")
     assert result.frames_lost == 0
-    assert result.frames == 24
+    assert result.frames == 16
     assert result.psnr_fused >= result.psnr_bicubic + 3
     with av.open(str(result.clip)) as container:
         assert sum(1 for _ in container.decode(video=0)) == result.frames

@@ -197,7 +197,8 @@ def test_an_armed_take_begins_with_the_camera_that_is_left_when_the_operator_say
     assert page.slider.maximum() == report.frames(role.other) - 1
     assert "id " in page.labels[role.other].text()
     assert "no frame" in page.labels[role].text()
-    assert page.export.isEnabled() == (role is Role.HSR)
+    assert page.export.isEnabled()
+    assert not page.fuse.isEnabled()
     assert not window.messages.count(Severity.ERROR)
 
 
