@@ -17,9 +17,10 @@ from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import Pipeline
 from app.rates import nominal_rate
-from app.sinks import Codec, codec_for
+from app.sinks import codec_for
+from app.sound import sound_of
 from app.versions import versions
-from drivers import ClipSound, StreamPair, VideoClip
+from drivers import Role, StreamPair
 
 
 def _identity(job: FuseJob, pipeline: Pipeline, rate: Fraction) -> str:
@@ -52,28 +53,6 @@ def _may_resume(job: FuseJob, note: Path, identity: str) -> bool:
             f"or without --resume to start afresh"
         )
     return True
-
-
-def fused_sound(pipeline: Pipeline, rate: Fraction, codec: Codec) -> tuple[ClipSound | None, str]:
-    """Sound of the HSR clip for the frames that are fused, and a word on it for the operator.
-
-    Returns:
-        None, with the reason, where there is no sound that fits: slowed down or sped up, it is left out.
-
-    """
-    pair = pipeline.pair
-    if not isinstance(pair.hsr, VideoClip) or not pair.hsr.has_audio:
-        return None, "none: the HSR stream has no sound"
-    if codec.is_sequence:
-        return None, "none: pictures have no sound"
-    if rate != pipeline.rate:
-        return None, "none: the output does not play in real time"
-    first = pipeline.gops[0].lsr_indices[0]
-    hsr_start, lsr_start = int(pair.hsr.mid_exposure_ns[0]), int(pair.hsr_on_lsr_clock[0])
-    passed = (int(pair.lsr.mid_exposure_ns[first]) - lsr_start) / (1 + pair.drift_ppm * 1e-6)
-    start = hsr_start + round(passed)
-    sound = pair.hsr.read_sound(start, start + round((pipeline.slots[-1] + 1) / rate * 10**9))
-    return sound, "of the HSR clip" if sound is not None else "none: the HSR clip's sound cannot be decoded"
 
 
 def _clocks(pair: StreamPair, nudge_ms: float) -> dict[str, float | None]:
@@ -116,7 +95,15 @@ def run_job(
         note = sidecar_path(partial_path(job.out))
         identity = _identity(job, pipeline, rate)
         resume = _may_resume(job, note, identity)
-        sound, heard = fused_sound(pipeline, rate, codec)
+        sound, heard = sound_of(
+            pipeline.pair,
+            Role.HSR,
+            Role.LSR,
+            pipeline.gops[0].lsr_indices[0],
+            (pipeline.slots[-1] + 1) / rate,
+            codec=codec,
+            real_time=rate == pipeline.rate,
+        )
         sink = open_sink(
             job.out,
             codec,

@@ -23,6 +23,7 @@ from app.inputs import clips_of
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.rates import nominal_rate
 from app.sinks import codec_for
+from app.sound import sound_of
 from app.timing import TOLD_NS, between, missing_frames, rate_to_show, read_timing, stream_timing
 from app.versions import versions
 from drivers import (
@@ -143,7 +144,16 @@ def run_raw_export(
         sidecar_path(partial_path(job.out)).unlink(missing_ok=True)
         # Side by side, the LSR picture is brought to the HSR picture's pixels.
         aspect = pixel_aspect(pair.lsr if job.view is RawView.LSR else pair.hsr)
-        sink = open_sink(job.out, codec, width, height, rate, slots=slots, pixel_aspect=aspect)
+        sound, heard = sound_of(
+            pair,
+            Role.LSR if job.view is RawView.LSR else Role.HSR,
+            role,
+            indices[0],
+            (slots[-1] + 1) / rate,
+            codec=codec,
+            real_time=rate == timing.rate,
+        )
+        sink = open_sink(job.out, codec, width, height, rate, sound=sound, slots=slots, pixel_aspect=aspect)
         if on_start is not None:
             on_start(f"exporting {job.view.value}", len(indices), 0)
         _write(sink, job, chain([first], frames), on_frame, cancelled)
@@ -165,6 +175,7 @@ def run_raw_export(
                 "start_s": job.start_s,
                 "end_s": job.end_s,
                 "playback_rate": str(rate),
+                "sound": heard,
                 "warnings": list(warnings),
                 "versions": versions(),
                 **_frame_rows(pair, role, indices, beside),

@@ -322,6 +322,37 @@ def test_sound_is_kept_in_real_time_and_left_out_in_slow_motion(
         assert not slow.has_audio
 
 
+def test_the_cameras_of_two_clips_are_exported_with_their_sound(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Each with its own; side by side the sharp one's, from the first fast frame on."""
+    take = tmp_path / "take"
+    assert call(capsys, "import", clips.loud_hsr, clips.loud_lsr, "--out", take, "--offset-ms", "100")[0] == 0
+    with open_clip(clips.loud_hsr, Role.HSR) as sharp:
+        whole = sharp.read_audio(24000)
+    assert whole is not None
+    arguments = ["export", take, "--start", "0.15", "--end", "0.65", "--json"]
+    for view, spoken in (("hsr", "HSR"), ("lsr", "LSR"), ("both", "HSR")):
+        out = tmp_path / f"{view}.mp4"
+        code, _, _ = call(capsys, *arguments, "--out", out, "--view", view)
+        assert code == 0
+        assert json.loads(Path(f"{out}.json").read_text())["sound"] == f"of the {spoken} clip"
+        with open_clip(out, Role.HSR) as exported:
+            heard = exported.read_audio(24000)
+            assert heard is not None
+            assert len(heard.samples) / 24000 == pytest.approx(
+                exported.info.frame_count / exported.info.fps, abs=0.05
+            )
+            if spoken == "HSR":
+                found = sync_audio(
+                    whole.samples, heard.samples, hsr_start_s=whole.start_s, lsr_start_s=heard.start_s
+                )
+                assert found.shift_s == pytest.approx(-0.05, abs=0.02 if view == "hsr" else 0.003)
+    code, _, _ = call(capsys, *arguments, "--out", tmp_path / "slow.mp4", "--fps", 10)
+    assert code == 0
+    assert "real time" in json.loads((tmp_path / "slow.mp4.json").read_text())["sound"]
+
+
 def test_damaged_frames_are_replaced_and_named(
     clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
