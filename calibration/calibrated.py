@@ -177,7 +177,7 @@ def _same_but_size(identity: CameraId, shape: tuple[int, ...]) -> CameraId:
 def _matches(hsr: ImageU8, lsr: ImageU8, rig: Rig) -> Matches | None:
     """Matches in undistorted px; None where the views are too plain to tell anything."""
     try:
-        found = match_features(hsr, lsr)
+        found = match_features(hsr, lsr, zoom=rig.zoom)
     except TooFewFeaturesError:
         return None
     if len(found) < _MIN_MATCHES:

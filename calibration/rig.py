@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from calibration._whole_file import write_whole
 from calibration.errors import RigFileError, StaleRigError
-from calibration.grid import Matrix, scaling
+from calibration.grid import Matrix, pixel_ratio, scaling
 
 VERSION: Literal[1] = 1
 _LEAST_FOCAL, _MOST_FOCAL = 0.05, 1000.0  # of the picture's longer side, from fisheyes to telescopes
@@ -164,6 +164,12 @@ class Rig(_Part):
     def r(self) -> Matrix:
         """3x3 rotation from LSR to HSR axes."""
         return np.array(self.rotation, np.float64)
+
+    @property
+    def zoom(self) -> float:
+        """Size at which things appear in the LSR view, by what it were if both cameras saw the same field."""
+        shared = pixel_ratio(self.hsr.id.size, self.lsr.id.size)
+        return shared * float(self.lsr.k[0, 0] / self.hsr.k[0, 0])
 
     def translation_mm(self, baseline_mm: float | None = None) -> Matrix:
         """(3,) t in X_hsr = R X_lsr + t for a baseline [mm]; None = the rig's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -18,13 +19,14 @@ from calibration.errors import (
     ViewError,
 )
 from calibration.features import (
+    OTHER_ZOOM,
     EpipolarFit,
     Matches,
     fit_epipolar,
     match_features,
     planar_epipolar,
 )
-from calibration.grid import check_view, pixel_ratio, resize_map
+from calibration.grid import Matrix, check_view, pixel_ratio, resize_map
 from calibration.homography import HomographyFit, fit_homography, local_scale
 from calibration.rectification import rectify_from_matches
 from calibration.refinement import accept, refine_depth, refine_flow, require_likeness, to_output
@@ -36,12 +38,22 @@ _MIN_OVERLAP = 0.15
 _MIN_EPIPOLAR = 16
 _MIN_SHARE = 0.3
 _ENOUGH = 150
+_GUESSED_ZOOMS = (2.0, 0.5)
+"""Tried where nothing is found: pairs of lenses in phones are about so far apart."""
+
+Registration: TypeAlias = tuple[Matches, EpipolarFit, HomographyFit]
 
 
 def register_views(
-    hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]
-) -> tuple[Matches, EpipolarFit, HomographyFit]:
+    hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8], *, zoom: float | None = None
+) -> Registration:
     """Matches of both views, their epipolar geometry, and the plane most of them lie on.
+
+    Args:
+        hsr: (H, W, 3) RGB.
+        lsr: (h, w, 3) RGB of the same instant.
+        zoom: Size at which things appear in the LSR view, by what it were if both saw the same field; None
+            finds it out.
 
     Returns:
         All matches; the epipolar fit to them; the homography LSR px -> HSR px of its inliers, whose
@@ -63,7 +75,9 @@ def register_views(
             f"({hsr.shape[1]}x{hsr.shape[0]}); are they swapped?"
         )
     try:
-        return _register(hsr, lsr)
+        if zoom is not None:
+            return _register(hsr, lsr, zoom)
+        return _at_any_zoom(hsr, lsr)
     except NoOverlapError:
         if not _is_mirrored(hsr, lsr):
             raise
@@ -75,7 +89,7 @@ def register_views(
 
 def _is_mirrored(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> bool:
     try:
-        _register(hsr, np.ascontiguousarray(lsr[:, ::-1]))
+        _at_any_zoom(hsr, np.ascontiguousarray(lsr[:, ::-1]))
     except RotatedViewError:
         return True  # mirrored from top to bottom
     except CalibrationError:
@@ -83,26 +97,50 @@ def _is_mirrored(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> bool
     return True
 
 
-def _register(
-    hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]
-) -> tuple[Matches, EpipolarFit, HomographyFit]:
+def _at_any_zoom(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> Registration:
+    """Search as if both views showed the same field, and where one shows much less of it, as it really is."""
+    try:
+        found = _register(hsr, lsr)
+    except (NoOverlapError, TooFewFeaturesError):
+        for zoom in _GUESSED_ZOOMS:
+            with suppress(NoOverlapError, TooFewFeaturesError):
+                found = _register(hsr, lsr, zoom)
+                break
+        else:
+            raise
+    zoom = zoom_of(found[2].matrix, hsr, lsr)
+    if max(zoom, 1 / zoom) < OTHER_ZOOM:
+        return found
+    try:
+        nearer = _register(hsr, lsr, zoom)
+    except (NoOverlapError, TooFewFeaturesError):
+        return found
+    return nearer if nearer[1].inliers.sum() > found[1].inliers.sum() else found
+
+
+def zoom_of(lsr_to_hsr: Matrix, hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> float:
+    """Size at which things appear in the LSR view, by what it were if both views showed the same field."""
+    hsr_size, lsr_size = (hsr.shape[1], hsr.shape[0]), (lsr.shape[1], lsr.shape[0])
+    magnification = local_scale(lsr_to_hsr, (lsr_size[0] - 1) / 2, (lsr_size[1] - 1) / 2)[0]
+    return pixel_ratio(hsr_size, lsr_size) / magnification
+
+
+def _register(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8], zoom: float = 1.0) -> Registration:
     """Match on the LSR grid, and on one twice as fine when that gives few points."""
     try:
-        coarse = _fit(match_features(hsr, lsr), hsr, lsr)
+        coarse = _fit(match_features(hsr, lsr, zoom=zoom), hsr, lsr)
         if int(coarse[1].inliers.sum()) >= _ENOUGH:
             return coarse
     except (NoOverlapError, TooFewFeaturesError):
-        return _fit(match_features(hsr, lsr, magnify=2.0), hsr, lsr)
+        return _fit(match_features(hsr, lsr, magnify=2.0, zoom=zoom), hsr, lsr)
     try:
-        fine = _fit(match_features(hsr, lsr, magnify=2.0), hsr, lsr)
+        fine = _fit(match_features(hsr, lsr, magnify=2.0, zoom=zoom), hsr, lsr)
     except (NoOverlapError, TooFewFeaturesError):
         return coarse
     return fine if fine[1].inliers.sum() > coarse[1].inliers.sum() else coarse
 
 
-def _fit(
-    matches: Matches, hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]
-) -> tuple[Matches, EpipolarFit, HomographyFit]:
+def _fit(matches: Matches, hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> Registration:
     hsr_size, lsr_size = (hsr.shape[1], hsr.shape[0]), (lsr.shape[1], lsr.shape[0])
     ratio = pixel_ratio(hsr_size, lsr_size)
     epipolar = fit_epipolar(matches, ratio=ratio)
@@ -163,7 +201,8 @@ def align_scene(
     started = time.perf_counter()
     hsr_size, lsr_size = (hsr.shape[1], hsr.shape[0]), (lsr.shape[1], lsr.shape[0])
     try:
-        matches, epipolar, plane = register_views(hsr, lsr)
+        zoom = None if previous is None else zoom_of(previous.lsr_to_hsr, hsr, lsr)
+        matches, epipolar, plane = register_views(hsr, lsr, zoom=zoom)
     except (TooFewFeaturesError, NoOverlapError) as error:
         if previous is None:
             raise

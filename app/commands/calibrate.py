@@ -281,7 +281,7 @@ def relock_command(
     old = load_rig(rig)
     seen = moment(inputs, frame, offset_option(offset_ms))
     old.check(hsr=seen.hsr_id, lsr=seen.lsr_id)
-    matches = match_features(seen.hsr, seen.lsr)
+    matches = match_features(seen.hsr, seen.lsr, zoom=old.zoom)
     result = relock(old, matches, baseline_mm=baseline_mm, distance_mm=distance_mm, region=where)
     shift = measure_shift(result.rig, matches, where)
     target = rig if out is None else out

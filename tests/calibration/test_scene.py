@@ -15,6 +15,7 @@ from calibration import (
     ViewError,
     align_scene,
     identity_alignment,
+    register_views,
 )
 from calibration.alignment import homography_alignment
 
@@ -43,6 +44,30 @@ def planar_views(plane: np.ndarray, magnify: float = 1.0, degrees: float = 1.5) 
 def true_map(h: np.ndarray, width: int, height: int) -> np.ndarray:
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     return cv2.perspectiveTransform(np.stack([x, y], -1).astype(np.float64), h)
+
+
+def noisy(image: np.ndarray, sigma: float) -> np.ndarray:
+    noise = np.random.default_rng(1).normal(0, sigma, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def test_a_telephoto_lens_beside_a_wide_one_shows_the_same_points(plane: np.ndarray) -> None:
+    """Things are three times as large in the LSR view as they were if both saw the same field."""
+    hsr, lsr, _, h = planar_views(plane, magnify=0.33)
+    lsr = noisy(lsr, 8)
+    as_if_alike, matched = register_views(hsr, lsr, zoom=1.0)[1], register_views(hsr, lsr)
+    assert matched[1].inliers.sum() > 2 * as_if_alike.inliers.sum()
+    found = cv2.perspectiveTransform(np.array([[[40.0, 30.0], [120.0, 90.0]]]), matched[2].matrix)
+    true = cv2.perspectiveTransform(np.array([[[40.0, 30.0], [120.0, 90.0]]]) * N + (N - 1) / 2, h)
+    assert np.abs(found - true).max() < 0.5
+
+
+def test_a_wide_lens_beside_a_telephoto_one_is_found(plane: np.ndarray) -> None:
+    hsr, lsr, _, _ = planar_views(plane, magnify=2.4)
+    lsr = noisy(lsr, 20)
+    with pytest.raises(NoOverlapError, match="points of the two views agree"):
+        register_views(hsr, lsr, zoom=1.0)
+    assert register_views(hsr, lsr)[1].inliers.sum() >= 16
 
 
 def test_plane_is_aligned_to_subpixel(plane: np.ndarray) -> None:
