@@ -10,7 +10,10 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command line that this process was started with."""
     try:
-        # Takes a second, in which Ctrl-C is as likely as later.
+        # Takes a second, in which Ctrl-C and SIGTERM are as likely as later.
+        from app.signals import end_as_by_ctrl_c
+
+        end_as_by_ctrl_c()
         from app.cli import main as run
     except KeyboardInterrupt:
         if "--json" in sys.argv:

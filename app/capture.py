@@ -12,6 +12,7 @@ from app.errors import InputError
 from app.session import RigSetup, Session, State, TakeReport
 from app.session.pulse_test import PulseFinding, pulse_test
 from app.session.take_run import STARTING_S
+from calibration import load_rig
 from drivers import Role
 from drivers.grasshopper import list_cameras
 from drivers.spinnaker_emulator import RigGeometry, VirtualRig, install
@@ -118,12 +119,14 @@ def run_job(
 
     Raises:
         DriverError: A camera, the plan or the disk refuses.
-        InputError: There is no such rig file, or it is not said which camera is which.
+        CalibrationError: There is no such rig file, or it is none.
+        InputError: It is not said which camera is which.
 
     """
-    if job.rig_file is not None and not job.rig_file.is_file():
-        raise InputError(f"{job.rig_file}: there is no such rig file")
-    rig_hash = hashlib.sha256(job.rig_file.read_bytes()).hexdigest() if job.rig_file else None
+    rig_hash = None
+    if job.rig_file is not None:
+        load_rig(job.rig_file)
+        rig_hash = hashlib.sha256(job.rig_file.read_bytes()).hexdigest()
     with _opened(job.setup, say) as session:
         if alarm is not None:
             session.on_alarm(lambda news: alarm(news.text))

@@ -34,7 +34,8 @@ from app.commands import (
 from app.commands._common import LastLine, emit, err
 from app.errors import AppError
 from app.logs import log_folder
-from app.signals import end_as_by_ctrl_c
+from app.memory_short import memory_problem
+from app.torch_missing import TorchMissingError, comes_of_torch
 from calibration.errors import CalibrationError
 from drivers.errors import DriverError
 
@@ -154,14 +155,20 @@ def run(arguments: list[str]) -> NoReturn:
     except OSError as error:
         if verbose:
             traceback.print_exc()
+        if comes_of_torch(error):
+            _fail(str(TorchMissingError(error)), arguments)
         where = f" {error.filename}:" if error.filename else ""
         reason = f"{where} {error.strerror or error}; check the path, its permissions and the free disk space"
         _fail(reason, arguments)
     except Exception as error:
         if verbose:
             traceback.print_exc()
+        if comes_of_torch(error):
+            _fail(str(TorchMissingError(error)), arguments)
         if _is_fusion_error(error):
             _fail(str(error), arguments)
+        if short := memory_problem(error):
+            _fail(short, arguments)
         reason = f"internal error, please report it: {type(error).__name__}: {error}; {_keep_traceback()}"
         _fail(reason, arguments)
     if code == _INTERRUPTED:
@@ -175,5 +182,9 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             # A name that this terminal has no letters for is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
-    end_as_by_ctrl_c()
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        # Not left to the libraries: some of torch's end the program there, in words of their own.
+        _fail("the folder that this terminal stands in was deleted; go to another one (cd)", sys.argv[1:])
     run(sys.argv[1:])

@@ -17,6 +17,7 @@ import psutil
 
 from app.errors import OutputError
 from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
+from app.torch_missing import REMEDY
 from app.versions import versions
 
 # The paper's rig at 30 and 240 frames/s, one byte a pixel.
@@ -159,8 +160,10 @@ def _text(path: Path) -> str:
 
 
 def _gpu() -> Finding:
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("torch", "problem", f"it cannot be loaded ({error})", REMEDY)
     if torch.cuda.is_available():
         try:
             free, total = torch.cuda.mem_get_info()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -12,9 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import cv2
+from av.error import ExternalError
 from filelock import FileLock, Timeout
 
 from app.errors import InputError, OutputError
+from app.memory_short import memory_problem
 from drivers import Image
 from drivers.durable import give_name
 
@@ -36,6 +39,11 @@ _PICTURE = re.compile(r"\d{6,}\.(png|tiff)")
 
 _DESCRIBES = {"playback_rate", "versions"}
 """What every description of a clip holds, and neither take.json nor a rig or weights file."""
+
+
+def holds_pictures_only(folder: Path) -> bool:
+    """Whether a folder has nothing but numbered pictures in it, which another export may replace."""
+    return all(_PICTURE.fullmatch(entry.name) for entry in folder.iterdir())
 
 
 def check_output(
@@ -71,7 +79,7 @@ def check_output(
         raise OutputError(f"{path} exists already; give another --out, or --overwrite to replace it")
     if path.is_dir() and path.suffix:
         raise OutputError(f"{path} is a folder, not a file that can be replaced; give another --out")
-    if path.is_dir() and not all(_PICTURE.fullmatch(entry.name) for entry in path.iterdir()):
+    if path.is_dir() and not holds_pictures_only(path):
         raise OutputError(f"{path} holds more than numbered pictures and is not replaced; give another --out")
     beside = sidecar_path(path)
     if described and beside.exists() and not _is_description(beside):
@@ -111,6 +119,13 @@ def explain_write_error(error: Exception, path: Path) -> OutputError:
     """Say in one sentence why `path` could not be written and what to do."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return OutputError(f"{path}: the disk is full; free some space and run again")
+    if short := memory_problem(error):
+        return OutputError(f"{path}: {short}")
+    if isinstance(error, ExternalError):
+        return OutputError(
+            f"{path}: the encoder gave up, most often for want of memory; close other programs, or choose "
+            "another format"
+        )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return OutputError(f"{path} cannot be written ({reason}); check the folder and the free disk space")
 
@@ -171,6 +186,17 @@ def claim_parts(path: Path, folder: Path, *, resume: bool) -> Claim:
     return claim
 
 
+def finite(value: object) -> object:
+    """The same with None for infinities and what is no number, which JSON has no words for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return value
+
+
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write JSON so that a reader sees the old file or the whole new one.
 
@@ -181,7 +207,7 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(content, stream, indent=1)
+            json.dump(finite(content), stream, indent=1)
             stream.write("\n")
         give_name(temporary, path)
     except OSError as error:

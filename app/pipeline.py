@@ -6,7 +6,7 @@ The command line, the window's jobs and the tests all run this one class.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -38,6 +38,7 @@ from calibration import (
 from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, VideoClip, pair_streams, to_rgb8
 from fusion import Fuser
 from fusion.cards import fingerprint
+from fusion.gop import FusedFrame
 
 _ALIGN_TRIALS = 7
 _LONGEST_PART = 8
@@ -92,6 +93,7 @@ class Pipeline:
         self.options = options = options or FusionOptions()
         self.pair = pair
         self._damage: dict[str, None] = {}
+        self._unlike: set[int] = set()
         self.pairing: Pairing = pair_streams(pair)
         self._gops, self._offset = self._select(self.pairing.gops)
         timing = read_timing(pair.lsr.mid_exposure_ns, self.pairing.lsr_period_ns)
@@ -140,7 +142,21 @@ class Pipeline:
     def warnings(self) -> list[str]:
         """What the operator should know so far, one sentence each."""
         note = [self.fuser.note] if self.fuser.note else []
-        return [*self.pair.findings, *self._missing(), *note, *self._damage, *self.aligner.warnings]
+        return [
+            *self.pair.findings,
+            *self._missing(),
+            *note,
+            *self._damage,
+            *self._replaced(),
+            *self.aligner.warnings,
+        ]
+
+    def _replaced(self) -> Iterator[str]:
+        if self._unlike:
+            yield (
+                f"{len(self._unlike)} HSR frames do not show what the LSR clip shows at their instants, "
+                f"first frame {min(self._unlike)}: where they differ, fused ones are in their place"
+            )
 
     def _missing(self) -> Iterator[str]:
         missing = missing_frames(self.slots, "LSR", "fused")
@@ -292,18 +308,9 @@ class Pipeline:
     ) -> Iterator[HstrFrame]:
         """Frames of a part of a GoP, given its LSR frames and the sharp ones on its sides."""
         gop = self._gops[number]
-        first, second = sharp[0], sharp[1] if len(sharp) > 1 else None
-        apart = self._apart(gop, self.pairing.gops[other]) if second is not None else 0.0
-        for fused in self.fuser.fuse_gop(
-            lsr[part],
-            gop.away[part],
-            first.image,
-            valid=first.valid,
-            next_reference=second.image if second else None,
-            next_valid=second.valid if second else None,
-            next_distances=[distance - apart for distance in gop.away[part]],
-            same_view=self.aligner.same_view,
-            cancelled=given_up,
+        apart = self._apart(gop, self.pairing.gops[other]) if len(sharp) > 1 else 0.0
+        for fused in self._fused(
+            lsr[part], gop.away[part], sharp, apart, same_view=self.aligner.same_view, given_up=given_up
         ):
             at = part.start + fused.position
             record = frame_record(self.pair.lsr, gop, at, fused.reference)
@@ -312,10 +319,38 @@ class Pipeline:
                 way = min(max(fused.distance / apart, 0.0), 1.0) if apart else 0.0
                 image = in_own_colours(fused, sharp, [1 - way, way][: len(sharp)])
             elif self.aligner.same_view and fused.distance == 0:
-                image = as_filmed(image, lsr[at])
+                beside = [*lsr[max(at - 1, 0) : at], *lsr[at + 1 : at + 2]]
+                alone = self._fused(lsr[at : at + 1], [0.0], sharp, apart, same_view=False)
+                image, replaced = as_filmed(image, lsr[at], beside, self.noise_variance, alone)
+                if replaced:
+                    self._unlike.add(gop.hsr_index)
             yield HstrFrame(image, lsr[at], record)
         if given_up():
             raise CancelledError("stopped by the operator")
+
+    def _fused(
+        self,
+        lsr: list[RgbImage],
+        away: Sequence[float],
+        sharp: list[SharpView],
+        apart: float,
+        *,
+        same_view: bool,
+        given_up: Callable[[], bool] | None = None,
+    ) -> Iterator[FusedFrame]:
+        """LSR frames so far away from the first sharp one, which the second one is `apart` from."""
+        first, second = sharp[0], sharp[1] if len(sharp) > 1 else None
+        return self.fuser.fuse_gop(
+            lsr,
+            away,
+            first.image,
+            valid=first.valid,
+            next_reference=second.image if second else None,
+            next_valid=second.valid if second else None,
+            next_distances=[distance - apart for distance in away],
+            same_view=same_view,
+            cancelled=given_up,
+        )
 
     def _short_parts(self, number: int) -> Iterator[tuple[slice, int]]:
         """The halves of a GoP, long ones in pieces: what is made ahead waits in memory."""

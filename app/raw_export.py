@@ -185,6 +185,8 @@ def run_raw_export(
 
 
 def _range(source: FrameSource, pair: StreamPair, job: RawExportJob) -> list[int]:
+    if not (pair.hsr.info.frame_count or pair.lsr.info.frame_count):
+        raise InputError(f"{job.take}: neither camera has frames in this take; there is nothing to export")
     if job.view is RawView.SIDE_BY_SIDE and not pair.hsr.info.frame_count:
         raise InputError(f"{job.take}: the HSR stream has no frames; export the LSR camera alone")
     if not source.info.frame_count:

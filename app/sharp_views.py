@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,12 +12,22 @@ import numpy.typing as npt
 from calibration import Alignment, ColourMap, match_colours, smooth_colours
 from calibration.photometric import IDENTITY
 from drivers import RgbImage
-from fusion.gop import FusedFrame, prepare_reference
+from fusion.classical import allowed_mismatch, local_mean
+from fusion.gop import FusedFrame, Reference, prepare_reference
 from fusion.light import in_light_of, reduced, without_light
-from fusion.resample import to_bytes, upscale
+from fusion.resample import FloatImage, to_bytes, upscale
 
 COLOUR_MEMORY = 8
 """GoPs whose colours are averaged; resuming measures so many again."""
+
+_UNLIKE = (2.5, 4.0)
+"""Mismatch, as a multiple of what is allowed, from which on a sharp frame is doubted, and believed no more.
+
+Up to 2.3 is found between frames of one scene, in coarse and in compressed frames.
+"""
+_LEAST_UNLIKE = 0.002
+"""Share of the picture."""
+_ODD = 2.0
 
 Mask = npt.NDArray[np.bool_]
 
@@ -66,11 +76,68 @@ def same_view(hsr: RgbImage, alignment: Alignment) -> SharpView:
     return SharpView(alignment.warp(hsr), alignment.valid, IDENTITY)
 
 
-def as_filmed(sharp: RgbImage, lsr: RgbImage) -> RgbImage:
-    """A sharp frame in the light of the LSR frame (h, w, 3) of its instant and view: else it would blink."""
+def as_filmed(
+    sharp: RgbImage,
+    lsr: RgbImage,
+    beside: Sequence[RgbImage],
+    noise_variance: float,
+    fused: Iterator[FusedFrame],
+) -> tuple[RgbImage, bool]:
+    """A sharp frame as the LSR frame of its instant and view shows it: else it would blink among the others.
+
+    It is brought into that frame's light. Where the two show different things all the same, as a flash, a
+    text or bars in one stream, a damaged frame, or the blur of a long exposure, it gives way to a fused one.
+
+    Args:
+        sharp: (H, W, 3) RGB.
+        lsr: (h, w, 3) RGB, the LSR frame of its instant.
+        beside: The LSR frames before and after that one.
+        noise_variance: Of the LSR frames, of values in 0..1.
+        fused: Gives the fused frame; asked only where it is needed.
+
+    Returns:
+        The frame, and whether any of it is the fused one.
+
+    """
+    frame, lit = _seen(sharp, lsr)
+    image = _as_lit(sharp, lit)
+    share = _unlike(frame, lit, noise_variance)
+    if share is None or _is_odd(sharp, lsr, beside):
+        return image, False
+    mixed = image + share[..., None] * (next(fused).image.astype(np.float32) - image)
+    return to_bytes(np.asarray(mixed, np.float32)), True
+
+
+def in_the_light_of(sharp: RgbImage, lsr: RgbImage) -> RgbImage:
+    """A sharp frame (H, W, 3) in the light of an LSR frame (h, w, 3) of its view."""
+    return _as_lit(sharp, _seen(sharp, lsr)[1])
+
+
+def _as_lit(sharp: RgbImage, lit: Reference) -> RgbImage:
+    return sharp if lit.unlit is None else to_bytes(lit.image)
+
+
+def _seen(sharp: RgbImage, lsr: RgbImage) -> tuple[FloatImage, Reference]:
+    """An LSR frame enlarged, and a sharp one in its light."""
+    frame = upscale(lsr, *sharp.shape[:2])
     reference = prepare_reference(sharp, None, (lsr.shape[0], lsr.shape[1]))
-    lit = in_light_of(reduced(upscale(lsr, *sharp.shape[:2])), reference)
-    return sharp if lit is reference else to_bytes(lit.image)
+    return frame, in_light_of(reduced(frame), reference)
+
+
+def _unlike(frame: FloatImage, lit: Reference, noise_variance: float) -> FloatImage | None:
+    """How far (H, W), 0..1, the two differ beyond detail and noise; None where by next to nothing."""
+    apart = local_mean(lit.matched - frame)
+    allowed = allowed_mismatch(lit.image - lit.matched, frame.shape[0] / lit.lsr_size[0], noise_variance)
+    least, most = _UNLIKE
+    share = np.clip((apart / allowed - least) / (most - least), 0, 1, dtype=np.float32)
+    return share if np.mean(share > 0) >= _LEAST_UNLIKE else None
+
+
+def _is_odd(sharp: RgbImage, lsr: RgbImage, beside: Sequence[RgbImage]) -> bool:
+    """Whether an LSR frame is the one that is wrong: the sharp frame is much more like those beside it."""
+    seen = (_seen(sharp, one) for one in (lsr, *beside))
+    apart, *others = (float(np.abs(lit.matched - frame).mean()) for frame, lit in seen)
+    return apart > _ODD * min(others, default=apart)
 
 
 def in_own_colours(fused: FusedFrame, sharp: Sequence[SharpView], shares: Sequence[float]) -> RgbImage:

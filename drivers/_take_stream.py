@@ -1,7 +1,8 @@
-"""Reads one stream of a take through memory maps: a frame is a view, a packed one is unpacked."""
+"""Reads one stream of a take frame by frame; a packed one is unpacked."""
 
 from __future__ import annotations
 
+import errno
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from drivers._frames_file import FramesFile
 from drivers._take_index import Rows, decode_rows, frame_bytes
 from drivers._take_metadata import CameraMetadata, TakeMetadata, TriggerMetadata
 from drivers._take_writer import INDEX_NAME, segment_name
@@ -44,9 +46,9 @@ class TakeStream:
         if metadata.trigger is not None:
             hsr = role is Role.HSR
             self._delay_us = metadata.trigger.hsr_delay_us if hsr else metadata.trigger.lsr_delay_us
-        self._segments: list[Image] | None = []
+        self._segments: list[FramesFile] | None = []
         rows = self._load_rows(expected)
-        rows = self._map_segments(rows, expected)
+        rows = self._open_segments(rows, expected)
         if expected is None:
             rows = self._without_torn_tail(rows)
         self._rows = rows
@@ -77,19 +79,21 @@ class TakeStream:
             )
         return rows
 
-    def _map_segments(self, rows: Rows, expected: int | None) -> Rows:
-        stride, shape = self._camera.stride, self._camera.frame_shape
-        segments: list[Image] = []
+    def _open_segments(self, rows: Rows, expected: int | None) -> Rows:
+        stride = self._camera.stride
+        segments: list[FramesFile] = []
         held, count = 0, _frames_spanned(rows)
         while held < count:
             path = self._folder / segment_name(len(segments))
             wanted = min(self._per_segment, count - held)
             try:
-                whole = min(wanted, path.stat().st_size // stride)
-                if whole:
-                    dtype = self._camera.pixel_format.dtype.newbyteorder("<")
-                    segments.append(np.memmap(path, dtype, mode="r", shape=(whole, *shape)))
+                segments.append(FramesFile(path))
+                whole = min(wanted, segments[-1].size // stride)
             except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    raise TakeError(
+                        f"{path}: cannot be opened, too many files are open; allow more (ulimit -n)"
+                    ) from error
                 if expected is not None:
                     raise TakeError(f"{path}: missing or unreadable; copy the take again") from error
                 whole = 0
@@ -112,13 +116,27 @@ class TakeStream:
         return rows[:count]
 
     def _sound(self, row: np.void) -> bool:
-        return zlib.crc32(frame_bytes(self._pixels(row)).data) == int(row["crc32"])
+        try:
+            return _is_sound(row, self._pixels(row))
+        except TakeError:
+            return False
 
     def _pixels(self, row: np.void) -> Image:
-        if self._segments is None:
+        segments = self._segments
+        if segments is None:
             raise TakeError(f"{self._folder}: the take is closed; open it again")
+        stride = self._camera.stride
         segment, place = divmod(int(row["seq"]), self._per_segment)
-        image: Image = self._segments[segment][place]
+        path = self._folder / segment_name(segment)
+        try:
+            data = segments[segment].read(place * stride, stride)
+        except OSError as error:
+            reason = error.strerror or error
+            raise TakeError(f"{path}: cannot be read ({reason}); check the disk that it is on") from error
+        if len(data) < stride:
+            raise TakeError(f"{path}: was cut short while it was open; copy the take again")
+        dtype: npt.DTypeLike = self._camera.pixel_format.dtype.newbyteorder("<")
+        image: Image = np.frombuffer(data, dtype).reshape(self._camera.frame_shape)
         return image
 
     @property
@@ -190,12 +208,13 @@ class TakeStream:
         return self._rows[name][self._usable].astype(np.int64)
 
     def read(self, index: int) -> Frame:
-        """Frame `index`; its picture is a read-only view into the file, or new memory if it is packed there.
+        """Frame `index`; its picture is read-only unless it is packed in the file.
 
         The checksum is compared when a frame is read for the first time.
 
         Raises:
-            TakeError: The index is outside the stream, the frame is damaged, or the take is closed.
+            TakeError: The index is outside the stream, the frame is damaged, the disk fails,
+                or the take is closed.
 
         """
         if not 0 <= index < len(self._usable):
@@ -204,7 +223,7 @@ class TakeStream:
         row = self._rows[number]
         image = self._pixels(row)
         if not self._verified[number]:
-            if not self._sound(row):
+            if not _is_sound(row, image):
                 raise TakeError(
                     f"{self._folder}: frame {index} is damaged (checksum differs); copy the take again or "
                     "leave this frame out"
@@ -235,8 +254,13 @@ class TakeStream:
             yield self.read(index)
 
     def close(self) -> None:
-        """Give the memory maps back; views handed out before stay valid. Safe to call twice."""
+        """Give the files back; frames handed out before stay valid. Safe to call twice."""
         self._segments = None
+
+
+def _is_sound(row: np.void, image: Image) -> bool:
+    """Whether a picture has the checksum that its row tells."""
+    return zlib.crc32(frame_bytes(image).data) == int(row["crc32"])
 
 
 def _frames_spanned(rows: Rows) -> int:

@@ -132,7 +132,7 @@ class Take:
 
     @classmethod
     def open(cls, path: Path | str) -> Take:
-        """Open a take; frames are mapped, not read.
+        """Open a take; frames are read when they are asked for.
 
         Raises:
             TakeError: No take there, a newer format, or damaged or missing files.

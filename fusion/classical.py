@@ -53,8 +53,7 @@ class Classical:
 
     def __init__(self, scale: float, noise_variance: float = 0.0, flow: FlowSource | None = None) -> None:
         self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale, noise_variance)
-        self._share = DETAIL_SHARE / scale
-        self._floor = FLOOR + NOISE_TOLERANCE * float(np.sqrt(noise_variance))
+        self._scale, self._noise_variance = scale, noise_variance
         # The noisier the LSR frame, the more of its low frequencies come from the reference as well:
         # pure transfer of detail on a clean frame, the paper's blend (eq. 7) on a noisy one.
         self._coarse_share = noise_variance / (noise_variance + _CLEAN_SIGMA**2)
@@ -90,10 +89,8 @@ class Classical:
         matched = lose_detail(moved, reference.lsr_size)
         detail = np.subtract(moved, matched, dtype=np.float32)
         mismatch = matched - upscaled
-        error = _local_mean(mismatch)
-        # A mismatch counts by how much detail it would bring: flat regions need no alignment.
-        tolerance = self._share * _local_mean(detail) + self._floor
-        agreement = 1 / (1 + (error / tolerance) ** 2)
+        error = local_mean(mismatch)
+        agreement = 1 / (1 + (error / allowed_mismatch(detail, self._scale, self._noise_variance)) ** 2)
         there = reaches(flow, reference.valid)
         confidence = (agreement * there)[..., None].astype(np.float32)
         # Of two references the one that fits better counts: as means of unequal precision are weighted.
@@ -108,6 +105,22 @@ def _union(references: Sequence[Reference], confidence: FloatImage) -> Mask | No
     return np.asarray(confidence[..., 0] > 0)
 
 
-def _local_mean(difference: FloatImage) -> FloatImage:
+def allowed_mismatch(detail: FloatImage, scale: float, noise_variance: float) -> FloatImage:
+    """Mismatch (H, W), as `local_mean` gives it, at which a reference is half believed.
+
+    It counts by how much detail it would bring: flat regions need no alignment.
+
+    Args:
+        detail: (H, W, 3) what the LSR camera loses of the reference, in 0..255.
+        scale: Output pixels per LSR pixel.
+        noise_variance: Of the LSR frame, of values in 0..1.
+
+    """
+    floor = FLOOR + NOISE_TOLERANCE * float(np.sqrt(noise_variance))
+    return np.asarray(DETAIL_SHARE / scale * local_mean(detail) + floor, dtype=np.float32)
+
+
+def local_mean(difference: FloatImage) -> FloatImage:
+    """Mean absolute value (H, W), in 0..1, around each pixel of a difference (H, W, 3) in 0..255."""
     mean = cv2.GaussianBlur(np.abs(difference).mean(axis=2), (0, 0), _SMOOTHING)
     return np.asarray(mean / 255, dtype=np.float32)

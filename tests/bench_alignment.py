@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from calibration import Rig, align_baseline, align_scene, align_with_rig, match_colours
-from tests.calibration.conftest import depth_scene
+from tests.depth_scenes import depth_scene
 
 LIMITS_S = {"live preview (half size)": 0.015, "baseline update": 0.050, "scene alignment": 2.5}
 

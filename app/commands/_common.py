@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from app.outputs import finite
 from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
 
 HsrSizeOption = Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT, centred.")]
@@ -53,22 +53,36 @@ class LastLine:
     written = False
 
 
-def _finite(value: object) -> object:
-    """The same with None for infinities and what is no number, which JSON has no words for."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
-
-
 def emit(result: Mapping[str, object], *, as_json: bool) -> None:
     """Write `result` as the last line of standard output when `--json` was given."""
     if as_json:
-        typer.echo(json.dumps(_finite(result)))
+        typer.echo(json.dumps(finite(result)))
         LastLine.written = True
+
+
+def check_methods(given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a `--method` that there is not.
+
+    Raises:
+        typer.BadParameter: One of `given` is not in `known`.
+
+    """
+    odd = next((name for name in given if name not in known), None)
+    if odd is not None:
+        raise typer.BadParameter(f"--method {odd!r} is no method; choose from: {', '.join(known)}")
+
+
+def parse_serials(text: str) -> tuple[str, str]:
+    """HSR,LSR as two serial numbers.
+
+    Raises:
+        typer.BadParameter: It is something else.
+
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(parts):
+        raise typer.BadParameter(f"--serials {text!r} is not a pair such as 16290001,16290002 (HSR first)")
+    return parts[0], parts[1]
 
 
 def parse_size(text: str, option: str, example: str = HSR_SIZE) -> tuple[int, int]:

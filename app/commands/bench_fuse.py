@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.commands._common import JsonOption, emit, out, parse_size, say
+from app.commands._common import JsonOption, check_methods, emit, out, parse_size, say
 from app.commands.fuse import Device
 
 
@@ -34,6 +34,7 @@ def command(
     from fusion.cards import METHODS, runnable
     from fusion.evaluation.speed import PEER, SIZES, Cost, measure
 
+    check_methods(method or (), (*METHODS, PEER))
     can = runnable()
     # What a network costs does not depend on its weights: awnet is measured with or without.
     methods = method or [PEER, *(m for m in reversed(METHODS) if m in can or m == "awnet")]

@@ -17,6 +17,7 @@ from app.commands._common import (
     JsonOption,
     LsrSizeOption,
     emit,
+    parse_serials,
     parse_size,
     progress_bar,
     say,
@@ -32,13 +33,6 @@ class PulseMaker(str, Enum):
 
     BOX = "box"
     CAMERA = "camera"
-
-
-def _serials(text: str) -> tuple[str, str]:
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) != 2 or not all(parts):
-        raise typer.BadParameter(f"{text!r} is not a pair such as 16290001,16290002 (HSR first)")
-    return parts[0], parts[1]
 
 
 def command(
@@ -107,7 +101,7 @@ def command(
         real_time=real_time,
         seed=seed or 0,
         baseline_mm=50.0 if baseline_mm is None else baseline_mm,
-        serials=_serials(serials) if serials is not None else None,
+        serials=parse_serials(serials) if serials is not None else None,
         hsr_size=parse_size(hsr_size, "--hsr-size"),
         lsr_size=parse_size(lsr_size, "--lsr-size"),
         hsr_fps=hsr_fps,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands._common import JsonOption, emit, progress_bar, say
+from app.commands._common import JsonOption, check_methods, emit, progress_bar, say
+from app.commands.fuse import Recursion
 
 if TYPE_CHECKING:
     from fusion.evaluation import Row
@@ -85,14 +86,16 @@ def command(
         float, typer.Option(min=0.0, max=0.1, help="Noise put on the LSR frames, of values in 0..1.")
     ] = 0.0,
     recursion: Annotated[
-        str | None, typer.Option(help="recurrent or direct; each method's better one if left out.")
+        Recursion | None,
+        typer.Option(help="As of fuse; each method's better one if left out."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Judge fusion methods against truth: every frame is reduced, fused again and compared."""
-    from fusion.cards import flow_file, runnable
-    from fusion.evaluation import evaluate
+    from fusion.cards import METHODS, flow_file, runnable
+    from fusion.evaluation import PLAIN, evaluate
 
+    check_methods(method or (), (*METHODS, PLAIN))
     references: Sequence[int] = refs or [1]
     noises: Sequence[float] = [noise_variance]
     if table is Table.FIVE:
@@ -121,7 +124,7 @@ def command(
                 references=references,
                 protocol=protocol.value,
                 noise_variance=noise,
-                recursion=recursion,
+                recursion=recursion.value if recursion else None,
                 on_clip=lambda _name: bar.advance(),
             )
     _say_rows(rows, quiet=json)
@@ -151,25 +154,43 @@ def _say_rows(rows: Sequence[Row], *, quiet: bool) -> None:
 
 
 def _say_clips(rows: Sequence[Row], *, quiet: bool) -> None:
-    say(f"\n{'clip':<{_NAME_WIDTH}}" + "".join(f"{row.method:>17}" for row in rows), quiet=quiet)
+    labels = [_label(row, rows) for row in rows]
+    width = max(17, *(len(label) + 2 for label in labels)) - 8
+    say(f"\n{'clip':<{_NAME_WIDTH}}" + "".join(f"{label:>{width + 8}}" for label in labels), quiet=quiet)
     for clip in rows[0].by_clip:
-        cells = "".join(f"{row.by_clip[clip]:>9.2f}{row.ssim_by_clip[clip]:>8.4f}" for row in rows)
+        cells = "".join(f"{row.by_clip[clip]:>{width}.2f}{row.ssim_by_clip[clip]:>8.4f}" for row in rows)
         say(f"{clip[:_NAME_WIDTH]:<{_NAME_WIDTH}}{cells}", quiet=quiet)
-    cells = "".join(f"{row.psnr:>9.2f}{row.ssim:>8.4f}" for row in rows)
+    cells = "".join(f"{row.psnr:>{width}.2f}{row.ssim:>8.4f}" for row in rows)
     say(f"{'mean':<{_NAME_WIDTH}}{cells}", quiet=quiet)
 
 
 def _say_distances(rows: Sequence[Row], *, quiet: bool) -> None:
     distances = sorted(rows[0].by_distance)
-    say(f"\n{'PSNR dB at distance':<{_NAME_WIDTH}}" + "".join(f"{d:>+7}" for d in distances), quiet=quiet)
-    for row in rows:
+    labels = [_label(row, rows, always_count=True) for row in rows]
+    width = max(_NAME_WIDTH, *(len(label) + 1 for label in labels))
+    say(f"\n{'PSNR dB at distance':<{width}}" + "".join(f"{d:>+7}" for d in distances), quiet=quiet)
+    for row, label in zip(rows, labels, strict=True):
         cells = "".join(f"{row.by_distance[d]:>7.2f}" for d in distances)
-        label = f"{row.method}, {row.references} reference{'s' if row.references > 1 else ''}"
-        say(f"{label:<{_NAME_WIDTH}}{cells}", quiet=quiet)
+        say(f"{label:<{width}}{cells}", quiet=quiet)
 
 
 def _say_gain(rows: Sequence[Row], *, quiet: bool) -> None:
     for one in (row for row in rows if row.references == 1):
-        two = next((r for r in rows if r.method == one.method and r.references > 1), None)
+        same = (r for r in rows if (r.method, r.model) == (one.method, one.model))
+        two = next((r for r in same if r.references > 1), None)
         if two:
-            say(f"{one.method}: two references bring {two.psnr - one.psnr:+.2f} dB", quiet=quiet)
+            label = _label(one, [row for row in rows if row.references == 1])
+            say(f"{label}: two references bring {two.psnr - one.psnr:+.2f} dB", quiet=quiet)
+
+
+def _label(row: Row, rows: Sequence[Row], *, always_count: bool = False) -> str:
+    """The method, and whatever else tells a row from the others."""
+    alike = [other for other in rows if other.method == row.method]
+    parts = [row.method]
+    if len({other.model for other in alike}) > 1:
+        parts.append(row.model)
+    if always_count or len({other.references for other in alike}) > 1:
+        parts.append(f"{row.references} reference{'s' if row.references > 1 else ''}")
+    if len({other.noise_variance for other in rows}) > 1:
+        parts.append(f"noise {row.noise_variance:g}")
+    return ", ".join(parts)

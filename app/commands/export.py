@@ -24,7 +24,7 @@ class View(str, Enum):
 
 
 def command(
-    take: Annotated[Path, typer.Argument(help="The take's folder.")],
+    take: Annotated[Path, typer.Argument(metavar="TAKE", help="The take's folder.")],
     out: Annotated[
         Path, typer.Option("--out", help="The clip to write; without an ending, a folder of pictures.")
     ],

@@ -15,8 +15,11 @@ from app.commands._common import (
     JsonOption,
     LsrSizeOption,
     emit,
+    parse_serials,
     parse_size,
 )
+from app.errors import InputError
+from drivers import is_take
 
 
 class Look(str, Enum):
@@ -68,16 +71,14 @@ def command(
     from app.session import RigSetup
     from app.settings import settings_path
 
-    pair = None
-    if serials is not None:
-        hsr_serial, _, lsr_serial = serials.partition(",")
-        if not hsr_serial or not lsr_serial:
-            raise typer.BadParameter(f"--serials {serials!r}: give two numbers, HSR,LSR")
-        pair = (hsr_serial, lsr_serial)
+    if emulate and serials is not None:
+        raise typer.BadParameter("--serials names real cameras; leave it out with --emulate")
+    if take is not None and not is_take(take):
+        raise InputError(f"{take}: no such take; check the path, a take is a folder with take.json in it")
     setup = RigSetup(
         emulate=emulate,
         real_time=True,
-        serials=pair,
+        serials=parse_serials(serials) if serials is not None else None,
         hsr_size=parse_size(hsr_size, "--hsr-size"),
         lsr_size=parse_size(lsr_size, "--lsr-size"),
         hsr_fps=hsr_fps,

@@ -156,7 +156,7 @@ def command(
     ] = UpscalerName.BICUBIC,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Time budget [min]; awnet: split 40/5/25/30 % over steps 0 to 3."),
+        typer.Option(min=0.01, help="Time budget in min; awnet: split 40/5/25/30 % over steps 0 to 3."),
     ] = None,
     steps: Annotated[
         int | None,
@@ -179,7 +179,7 @@ def command(
     crop: Annotated[
         str | None,
         typer.Option(
-            help="Crops, WIDTHxHEIGHT [px]; 192x192, awnet 384x256. live: multiples of 16; others: of 64."
+            help="Crops in px, WIDTHxHEIGHT; 192x192, awnet 384x256. live: multiples of 16; others: of 64."
         ),
     ] = None,
     learning_rate: Annotated[
@@ -295,12 +295,17 @@ def command(
 def _footage(
     data: Path, validate: list[str], validation: Path | None, out: Path
 ) -> tuple[list[Clip], list[Clip]]:
-    from fusion.training.clips import find_clips, load_clips
+    from fusion.training.clips import also_learnt, find_clips, load_clips
 
     learn = find_clips(data, without=validate)
     learnt = set(learn)
     judge = [path for path in find_clips(data) if path not in learnt] if validate else []
     judge += find_clips(validation) if validation else []
+    if known := also_learnt(learn, judge):
+        warn(
+            f"{len(known)} of {len(judge)} clips to judge by are learnt from as well, so their figures come "
+            f"out too good: {known[0]}; leave them out with --validate"
+        )
     cache = out / "cache"
     with progress_bar("decoding", len(learn) + len(judge)) as bar:
         clips = load_clips(learn, cache, width=_WIDTH, on_clip=bar.advance)

@@ -11,7 +11,9 @@ from app.commands._common import JsonOption, emit, progress_bar, say
 
 
 def pack(
-    data: Annotated[Path, typer.Argument(help="Folder of clips, or with clips, photos and masks in it.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Folder of clips, or with clips, photos and masks in it.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="The pack's folder, new or empty.")],
     validate: Annotated[
         list[str] | None, typer.Option("--validate", help="A clip to leave out; repeatable.")
@@ -19,8 +21,8 @@ def pack(
     only: Annotated[
         list[str] | None, typer.Option(help="Pack only names like this (`sam2_*`); repeatable.")
     ] = None,
-    megabytes: Annotated[float, typer.Option(min=0.1, help="Largest size of the folder [MB].")] = 55.0,
-    width: Annotated[int, typer.Option(min=64, help="Wider frames are reduced to this [px].")] = 640,
+    megabytes: Annotated[float, typer.Option(min=0.1, help="Largest size of the folder in MB.")] = 55.0,
+    width: Annotated[int, typer.Option(min=64, help="Wider frames are reduced to this, in px.")] = 640,
     run: Annotated[int, typer.Option(min=3, help="Consecutive frames in a run.")] = 12,
     runs: Annotated[
         int | None, typer.Option(min=1, help="Most runs of one clip; all that fit if left out.")
@@ -43,9 +45,9 @@ def pack(
 
 
 def split(
-    weights: Annotated[Path, typer.Argument(help="A weights file.")],
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A weights file.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for its pieces.")],
-    mebibytes: Annotated[float, typer.Option(min=1.0, help="Largest piece [MiB].")] = 15.0,
+    mebibytes: Annotated[float, typer.Option(min=1.0, help="Largest piece in MiB.")] = 15.0,
     json: JsonOption = False,
 ) -> None:
     """Cut a weights file into pieces for ways that carry only small files."""
@@ -57,7 +59,7 @@ def split(
 
 
 def join(
-    pieces: Annotated[Path, typer.Argument(help="Folder written by split.")],
+    pieces: Annotated[Path, typer.Argument(metavar="PIECES", help="Folder written by split.")],
     out: Annotated[Path, typer.Option("--out", help="The weights file to write.")],
     json: JsonOption = False,
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PyQt6.QtWidgets import (
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -16,15 +15,16 @@ from superqt.utils import signals_blocked
 from app.gui.alignment_lock import STALE_PX, LockState
 from app.gui.baseline import BaselinePresenter
 from app.gui.controller import SessionController
+from app.gui.number_field import NumberField
 from app.gui.raw_pane import chip
 from app.gui.theme import set_chip
 
 _CHIPS = {LockState.NONE: "plain", LockState.OK: "good", LockState.STALE: "warn"}
 
 
-def number(low: float, high: float, value: float, decimals: int, suffix: str, name: str) -> QDoubleSpinBox:
+def number(low: float, high: float, value: float, decimals: int, suffix: str, name: str) -> NumberField:
     """A field for a number with its unit, which acts when the entry is finished."""
-    field = QDoubleSpinBox()
+    field = NumberField()
     field.setRange(low, high)
     field.setDecimals(decimals)
     field.setSuffix(suffix)
@@ -162,7 +162,7 @@ class BaselinePanel(QWidget):
             _show(self.rail, rail)
 
 
-def _show(field: QDoubleSpinBox, value: float) -> None:
+def _show(field: NumberField, value: float) -> None:
     """Show a value without acting on it; where it is shown already, what is being typed stays."""
     if field.textFromValue(field.value()) != field.textFromValue(value):
         with signals_blocked(field):

@@ -8,7 +8,6 @@ from pathlib import Path
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QDialog,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -25,6 +24,7 @@ from superqt.utils import signals_blocked
 from app.gui.board_calibration import BoardNotSeenError, Calibrated, calibrate, look
 from app.gui.image_view import ImageView
 from app.gui.messages import Messages, sentence
+from app.gui.number_field import NumberField
 from app.gui.number_keys import EnterEndsNumbers
 from app.gui.question import confirmed
 from app.gui.raw_pane import chip
@@ -76,7 +76,7 @@ class CalibrationDialog(QDialog):
             # The question whether the views may go waits for the whole number.
             count.setKeyboardTracking(False)
         self._counts = (self.columns.value(), self.rows.value())
-        self.square = QDoubleSpinBox()
+        self.square = NumberField()
         self.square.setRange(0.1, 1000)
         self.square.setDecimals(2)
         self.square.setValue(40)

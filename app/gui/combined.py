@@ -8,7 +8,7 @@ from app.gui.alignment_lock import Lock
 from app.gui.baseline import BaselinePresenter
 from app.gui.fused_pane import FUSIONS, OVERLAYS, FusedPane, Show
 from app.gui.live_fusion import LiveFusion
-from app.gui.loading import torch_is_loaded
+from app.gui.loading import torch_has_failed, torch_is_loaded
 from app.gui.messages import Messages
 from app.gui.status import Status
 
@@ -36,7 +36,7 @@ class Combined(QObject):
         self.fusion = LiveFusion(baseline.pairs, messages.error)
         self._paused = False
         self._together = True
-        self._loaded = torch_is_loaded()
+        self._loaded, self._failed = torch_is_loaded(), torch_has_failed()
         pane.show_changed.connect(self._on_show)
         pane.choice_changed.connect(lambda _: self._on_show(pane.shown))
         baseline.locked.connect(self._on_locked)
@@ -74,6 +74,8 @@ class Combined(QObject):
     def _hint(self) -> None:
         if self._pane.shown is Show.OFF:
             text = ""
+        elif self._pane.shown in FUSIONS and self._failed:
+            text = "fusion cannot be loaded: the messages (Ctrl+L) say why"
         elif self._pane.shown in FUSIONS and not self._loaded:
             text = "fusion is being loaded, which takes some seconds"
         elif self._baseline.lock is None:
@@ -89,8 +91,9 @@ class Combined(QObject):
     def drain(self) -> None:
         """Show what is new; called by the display timer."""
         together = self._baseline.rings() is not None
-        if self._loaded != torch_is_loaded():
-            self._loaded = torch_is_loaded()
+        known = torch_is_loaded(), torch_has_failed()
+        if known != (self._loaded, self._failed):
+            self._loaded, self._failed = known
             self._hint()
         overlay, fused = self._baseline.overlay.mailbox.take(), self.fusion.mailbox.take()
         if together != self._together:

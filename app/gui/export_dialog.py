@@ -10,7 +10,6 @@ from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QLabel,
@@ -25,6 +24,7 @@ from app.fusion_options import FusionOptions
 from app.gui.file_field import FileField
 from app.gui.messages import sentence
 from app.gui.method_box import MethodBox
+from app.gui.number_field import NumberField
 from app.gui.number_keys import EnterEndsNumbers
 from app.gui.output_names import free_name, proposed_name, with_ending
 from app.gui.rows import row
@@ -123,13 +123,15 @@ class ExportDialog(QDialog):
         for name in QUALITIES:
             self.quality.addItem(_QUALITIES[name], name)
         self.slow = QCheckBox("Slow motion at")
-        self.playback = QDoubleSpinBox()
+        self.playback = NumberField()
         self.playback.setRange(1, 1000)
         self.playback.setValue(30)
         self.playback.setSuffix(" fps")
-        self.start, self.end = QDoubleSpinBox(), QDoubleSpinBox()
-        for field, value in ((self.start, part.start_s), (self.end, part.end_s or take.seconds)):
-            field.setRange(0, max(take.seconds, 0.001))
+        self.start, self.end = NumberField(), NumberField()
+        # A single frame has no length, and can be exported all the same.
+        length = max(take.seconds, 0.001)
+        for field, value in ((self.start, part.start_s), (self.end, part.end_s or length)):
+            field.setRange(0, length)
             field.setDecimals(3)
             field.setSuffix(" s")
             field.setValue(value)

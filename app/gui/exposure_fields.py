@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QDoubleSpinBox, QLabel, QSlider
+from PyQt6.QtWidgets import QLabel, QSlider
 from superqt.utils import signals_blocked
 
 from app.gui.exposure import Control, ExposurePresenter, Quantity, log_position, log_value
+from app.gui.number_field import NumberField
 from app.gui.raw_pane import TITLES
 from app.gui.theme import set_flag
 from drivers import Limits
@@ -40,7 +41,7 @@ _TIPS = {
 }
 
 
-class Field(QDoubleSpinBox):
+class Field(NumberField):
     """The number of one control, with its unit; it acts when the entry is finished.
 
     Args:

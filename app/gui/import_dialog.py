@@ -9,7 +9,6 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -24,6 +23,7 @@ from PyQt6.QtWidgets import (
 from app.errors import CancelledError, CaptureFactorError, OffsetError
 from app.gui.file_field import FileField
 from app.gui.messages import Messages, Severity, sentence
+from app.gui.number_field import NumberField
 from app.gui.number_keys import EnterEndsNumbers
 from app.gui.offset_dialog import OffsetDialog
 from app.gui.recording import name_problem
@@ -66,14 +66,14 @@ class ImportDialog(QDialog):
         self.name.setObjectName("import_name")
         self.find_offset = QCheckBox("Find by sound, motion and pictures")
         self.find_offset.setChecked(True)
-        self.offset = QDoubleSpinBox()
+        self.offset = NumberField()
         self.offset.setRange(-1e6, 1e6)
         self.offset.setDecimals(3)
         self.offset.setSuffix(" ms")
         self.offset.setToolTip("Time of the first HSR frame minus that of the first LSR frame")
         self.by_eye = QPushButton("By eye ...")
         self.by_eye.setToolTip("Compare a frame of each clip, or read a filmed timer in both")
-        self.nudge = QDoubleSpinBox()
+        self.nudge = NumberField()
         self.nudge.setRange(-1000, 1000)
         self.nudge.setDecimals(2)
         self.nudge.setSingleStep(0.1)
@@ -81,7 +81,7 @@ class ImportDialog(QDialog):
         self.nudge.setToolTip("Added to the offset, to correct it by eye")
         self.find_factor = QCheckBox("Find it")
         self.find_factor.setChecked(True)
-        self.factor = QDoubleSpinBox()
+        self.factor = NumberField()
         self.factor.setRange(1, 100)
         self.factor.setValue(1)
         self.factor.setToolTip("How many times slower the LSR clip plays than it was filmed")

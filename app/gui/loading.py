@@ -6,19 +6,26 @@ import gc
 import threading
 from importlib import import_module
 
+from app.torch_missing import TorchMissingError
+
 _loaded = threading.Event()
+_failed = threading.Event()
 
 
 def load_torch() -> None:
     """Load what fusion needs, unless it is there; not on the window's thread.
 
     Raises:
-        ImportError: torch is not whole.
+        TorchMissingError: torch is not whole.
 
     """
     if _loaded.is_set():
         return
-    import_module("fusion.engine")
+    try:
+        import_module("fusion.engine")
+    except (ImportError, OSError) as error:
+        _failed.set()
+        raise TorchMissingError(error) from error
     # As with all that was loaded before: the garbage collector need not look at it again.
     gc.freeze()
     _loaded.set()
@@ -27,3 +34,8 @@ def load_torch() -> None:
 def torch_is_loaded() -> bool:
     """Whether torch can be used without waiting for it."""
     return _loaded.is_set()
+
+
+def torch_has_failed() -> bool:
+    """Whether torch could not be loaded when it was asked for."""
+    return _failed.is_set() and not _loaded.is_set()

@@ -12,6 +12,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from app.errors import AppError
 from app.gui.words import in_window_words
+from app.memory_short import memory_problem
 from calibration.errors import CalibrationError
 from drivers.errors import DriverError
 from fusion.errors import FusionError
@@ -93,4 +94,4 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}; check the path, its permissions and the free disk space"
-    return f"internal error, please report it: {type(error).__name__}: {error}"
+    return memory_problem(error) or f"internal error, please report it: {type(error).__name__}: {error}"

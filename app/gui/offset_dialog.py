@@ -10,7 +10,6 @@ import numpy.typing as npt
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QDialog,
-    QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -23,6 +22,7 @@ from PyQt6.QtWidgets import (
 
 from app.gui.image_view import ImageView
 from app.gui.messages import sentence
+from app.gui.number_field import NumberField
 from app.gui.number_keys import EnterEndsNumbers
 from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
@@ -252,10 +252,10 @@ def _close(pair: StreamPair) -> None:
     pair.lsr.close()
 
 
-def _milliseconds() -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
+def _milliseconds() -> NumberField:
+    box = NumberField()
     box.setRange(0, 1e9)
     box.setDecimals(1)
     box.setSuffix(" ms")
-    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+    box.setButtonSymbols(NumberField.ButtonSymbols.NoButtons)
     return box

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from app.gui.preview import screen_picture
 from drivers import DriverError, RgbImage, Take, is_take
 
 THUMBNAIL_WIDTH = 96
+_LONGEST_TIP = 600
+"""Characters; more would cover the window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +78,13 @@ class TakeEntry:
             if there
         )
         return f"{self.seconds:.2f} s{marks}\n{self.hsr_frames} + {self.lsr_frames} frames"
+
+    @property
+    def tip(self) -> str:
+        """What is said on demand, as HTML, which Qt wraps; the beginning of what is very long."""
+        text = self.problem or "\n".join(filter(None, (*self.findings, self.notes))) or str(self.path)
+        short = text if len(text) <= _LONGEST_TIP else f"{text[:_LONGEST_TIP]} ..."
+        return f"<p style='white-space: pre-wrap'>{html.escape(short)}</p>"
 
     @property
     def version(self) -> tuple[object, ...]:

@@ -242,11 +242,7 @@ class TakePage(QWidget):
             for entry in entries:
                 item = QListWidgetItem(f"{entry.name}\n{entry.summary}")
                 item.setData(_ENTRY, entry)
-                item.setToolTip(
-                    entry.problem
-                    or "\n".join(filter(None, (*entry.findings, entry.notes)))
-                    or str(entry.path)
-                )
+                item.setToolTip(entry.tip)
                 if entry.thumbnail is not None:
                     item.setIcon(icon(entry.thumbnail))
                 self.list.addItem(item)

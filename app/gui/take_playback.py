@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
 from PyQt6.QtGui import QKeyEvent, QShortcut
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QDoubleSpinBox, QPushButton, QSlider, QWidget
+from PyQt6.QtWidgets import QAbstractButton, QApplication, QPushButton, QSlider, QWidget
+
+from app.gui.number_field import NumberField
 
 _FPS = 30.0
 _TICK_MS = 25
@@ -30,7 +32,7 @@ class Playback(QObject):
         self.play = QPushButton("Play")
         self.play.setCheckable(True)
         self.play.setToolTip("Play the part, again and again, or pause (Space)")
-        self.speed = QDoubleSpinBox()
+        self.speed = NumberField()
         self.speed.setRange(0.1, 1000)
         self.speed.setValue(_FPS)
         self.speed.setSuffix(" fps")

@@ -11,7 +11,7 @@ import cv2
 import tifffile
 
 from app.errors import OutputError
-from app.outputs import claim_parts, explain_write_error, partial_path
+from app.outputs import claim_parts, explain_write_error, holds_pictures_only, partial_path
 from app.sinks.codecs import Codec
 from drivers import Image
 from drivers.durable import give_name
@@ -80,6 +80,11 @@ class PictureSink:
             if not self.frames_done:
                 raise OutputError(f"{self._path}: there is no frame to write")
             if self._path.is_dir():
+                if not holds_pictures_only(self._path):
+                    raise OutputError(
+                        f"{self._path} holds more than numbered pictures by now and is not replaced; move "
+                        "them away, or give another --out"
+                    )
                 shutil.rmtree(self._path)
             give_name(self._folder, self._path)
         except OSError as error:

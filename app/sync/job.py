@@ -34,8 +34,8 @@ def run_sync(
         on_progress: Called with the share done, 0..1.
 
     Raises:
-        InputError: Neither one take nor two clips, the capture factor cannot be found, or the timer was read
-            in a frame that there is not.
+        InputError: Neither one take nor two clips, a take of which one stream has no frames, the capture
+            factor cannot be found or is given for a take, or the timer was read in a frame that there is not.
         SourceError: An input cannot be read.
 
     """
@@ -54,8 +54,10 @@ def run_sync(
         raise InputError(f"{len(inputs)} inputs were given; give two clips (HSR then LSR) or one take folder")
     if inputs[0].exists() and not inputs[0].is_dir():
         raise InputError(f"{inputs[0]} is one clip; give two (HSR then LSR), or the folder of a take")
+    if capture_factor is not None:
+        raise InputError("--capture-factor belongs to two clips; a take knows its own times")
     with Take.open(inputs[0]) as take:
-        return _checked(take.pair(), _sync_take(take, on_progress), timer, pictures)
+        return _checked(take.pair(), _sync_take(inputs[0], take, on_progress), timer, pictures)
 
 
 def _checked(
@@ -71,9 +73,12 @@ def _checked(
     return replace(report, timer_offset_ms=check.offset_ms, warnings=warnings)
 
 
-def _sync_take(take: Take, on_progress: Callable[[float], None] | None) -> SyncReport:
+def _sync_take(path: Path, take: Take, on_progress: Callable[[float], None] | None) -> SyncReport:
     """A triggered take by its frame ids; any other by its pictures."""
     pair = take.pair()
+    for name, stream in (("HSR", pair.hsr), ("LSR", pair.lsr)):
+        if not stream.info.frame_count:
+            raise InputError(f"{path}: the {name} stream has no frames; there is nothing to compare")
     try:
         pairing = pair_streams(pair)
     except PairingError:

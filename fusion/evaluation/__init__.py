@@ -1,5 +1,5 @@
 """Quality on clips with known truth: septuplets and whole GoPs."""
 
-from fusion.evaluation.report import PROTOCOLS, Row, evaluate
+from fusion.evaluation.report import PLAIN, PROTOCOLS, Row, evaluate
 
-__all__ = ["PROTOCOLS", "Row", "evaluate"]
+__all__ = ["PLAIN", "PROTOCOLS", "Row", "evaluate"]

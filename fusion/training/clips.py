@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,10 +18,13 @@ import numpy.typing as npt
 from fusion.errors import TrainingError
 from fusion.resample import ByteImage, downscale, to_bytes
 
-_CLIPS = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
+_CLIPS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts"}
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 FEWEST = 3
 """Frames that a clip must have."""
+
+_STATE = "state.safetensors"
+"""What marks the folder of a training, whose pictures are no footage; see `fusion.training.state`."""
 
 _SEPTUPLETS = "sequences"
 _SEPTUPLET_LIST = "sep_trainlist.txt"
@@ -138,8 +142,9 @@ class PictureFrames:
 def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
     """Clips and frame folders of a data folder, by name.
 
-    They lie directly inside `folder` or inside its subfolder `clips`. A folder laid out like Vimeo90K gives
-    the septuplets of its training list, with names such as 00001/0001.
+    They lie directly inside `folder` or inside its subfolder `clips`; hidden ones and folders of trainings do
+    not count. A folder laid out like Vimeo90K gives the septuplets of its training list, with names such as
+    00001/0001.
 
     Args:
         folder: Where to look.
@@ -155,11 +160,8 @@ def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
         names = {path: {_septuplet_name(path)} for path in _septuplets(folder)}
     else:
         inside = folder / "clips"
-        names = {
-            path: {path.name, path.stem}
-            for path in sorted((inside if inside.is_dir() else folder).iterdir())
-            if path.suffix.lower() in _CLIPS or (path.is_dir() and any(find_pictures(path)))
-        }
+        folder = inside if inside.is_dir() else folder
+        names = {path: {path.name, path.stem} for path in sorted(folder.iterdir()) if _is_footage(path)}
     missing = set(without).difference(*names.values())
     if missing:
         raise TrainingError(f"{folder}: no clip named {', '.join(sorted(missing))} to leave out")
@@ -173,11 +175,34 @@ def find_clips(folder: Path, *, without: Sequence[str] = ()) -> list[Path]:
     return kept
 
 
+def also_learnt(learn: Sequence[Path], judge: Sequence[Path]) -> list[Path]:
+    """Those of `judge` that are among `learn`, also as copies: what is known says nothing of what is not.
+
+    Args:
+        learn: Clips and frame folders to learn from.
+        judge: Those to judge by.
+
+    """
+    known: dict[str, list[Path]] = {}
+    for path in learn:
+        known.setdefault(path.name, []).append(path)
+    places = {path.resolve() for path in learn}
+    return [
+        path
+        for path in judge
+        if path.resolve() in places or any(_sizes(path) == _sizes(one) for one in known.get(path.name, []))
+    ]
+
+
 def find_pictures(folder: Path) -> Iterator[Path]:
-    """Picture files directly inside `folder`, by name; none where there is no such folder."""
+    """Picture files directly inside `folder`, by number and name; none where there is no such folder.
+
+    Hidden files, as macOS puts them beside others on foreign disks, do not count.
+    """
     if not folder.is_dir():
         return iter(())
-    return (path for path in sorted(folder.iterdir()) if path.suffix.lower() in _PICTURES)
+    found = (p for p in folder.iterdir() if p.suffix.lower() in _PICTURES and not p.name.startswith("."))
+    return iter(sorted(found, key=_by_number))
 
 
 def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> Clip:
@@ -203,13 +228,15 @@ def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> 
     cache.mkdir(parents=True, exist_ok=True)
     stamp = f"{path.resolve()}|{_stamp(path)}|{width}|{most}"
     stored = cache / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npy"
-    if not stored.exists():
-        frames = list(decode_clip(path, width=width, most=most))
-        if len(frames) < FEWEST:
-            raise TrainingError(f"{path}: {len(frames)} frames; training needs at least {FEWEST}")
-        partial = stored.with_suffix(f".{os.getpid()}.npy")
-        np.save(partial, np.stack(frames))
-        partial.replace(stored)
+    # A power cut may have left less of a file than its name promises.
+    with suppress(OSError, ValueError, EOFError):
+        return Clip(path.name, StoredFrames(stored))
+    frames = list(decode_clip(path, width=width, most=most))
+    if len(frames) < FEWEST:
+        raise TrainingError(
+            f"{path}: {len(frames)} of the {FEWEST} frames that are needed at least; leave it out"
+        )
+    _store(stored, frames)
     return Clip(path.name, StoredFrames(stored))
 
 
@@ -285,12 +312,48 @@ def fit_width(frame: ByteImage, width: int) -> ByteImage:
     return to_bytes(downscale(frame, height, width))
 
 
+def _store(path: Path, frames: Sequence[ByteImage]) -> None:
+    """Write frames for `StoredFrames`; whatever stops it leaves nothing of them."""
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    whole = np.stack(frames)
+    try:
+        with partial.open("wb") as file:
+            # `np.save` does not tell a full disk as the system does.
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(whole))
+            file.write(whole.data)
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _is_footage(path: Path) -> bool:
+    """Whether a file or folder is a clip or a folder of pictures."""
+    if path.name.startswith("."):
+        return False
+    if path.suffix.lower() in _CLIPS:
+        return True
+    return not (path / _STATE).exists() and any(find_pictures(path))
+
+
+def _by_number(path: Path) -> tuple[list[str | int], str]:
+    """Where a picture stands among others: frame 9 before frame 10, however they are written."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return [int(part) if k % 2 else part for k, part in enumerate(parts)], path.name
+
+
 def _stamp(path: Path) -> object:
     """What changes with a clip's content: pictures written anew leave their folder's own time as it was."""
     if not path.is_dir():
         return path.stat().st_mtime_ns
     told = [(picture.name, picture.stat()) for picture in find_pictures(path)]
     return [(name, status.st_mtime_ns, status.st_size) for name, status in told]
+
+
+def _sizes(path: Path) -> list[tuple[str, int]]:
+    files = find_pictures(path) if path.is_dir() else [path]
+    return [(file.name, file.stat().st_size) for file in files]
 
 
 def _is_septuplet(path: Path) -> bool:
@@ -323,7 +386,12 @@ def _decode(path: Path) -> Iterator[ByteImage]:
 
     try:
         with av.open(str(path)) as file:
-            for frame in file.decode(video=0):
+            # Not just the first one, which may be a cover.
+            stream = file.streams.best("video")
+            if stream is None:
+                raise TrainingError(f"{path}: has no pictures; remove or replace it")
+            for frame in file.decode(stream):
+                assert isinstance(frame, av.VideoFrame)
                 yield np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    except (av.FFmpegError, IndexError) as error:
-        raise TrainingError(f"{path}: cannot be decoded ({error}); remove or replace it") from error
+    except av.FFmpegError as error:
+        raise TrainingError(f"{path}: cannot be decoded ({error.strerror}); remove or replace it") from error

@@ -42,7 +42,7 @@ def draw_curve(table: Path, picture: Path) -> None:
     cv2.polylines(canvas, [line], False, _LOSS, 2, cv2.LINE_AA)
     figures = next((row["figures"] for row in reversed(rows) if row["figures"]), "")
     labels = {
-        (_MARGIN, 35): f"L1 loss, {len(rows)} rows, {figures}",
+        (_MARGIN, 35): f"loss, {len(rows)} rows, {figures}",
         (4, _MARGIN + 6): f"{high:.4f}",
         (4, height - _MARGIN): f"{low:.4f}",
         (_MARGIN, height - 30): "0",

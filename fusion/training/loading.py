@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
+from fusion.errors import FusionError, TrainingError
+
 _AHEAD = 4
 _LAST = 1 << 40
+_ENDED = "DataLoader worker (pid"
 
 
 class _Steps(Dataset[Any]):
@@ -18,7 +24,11 @@ class _Steps(Dataset[Any]):
         self._sampler = sampler
 
     def __getitem__(self, step: int) -> Any:
-        return self._sampler(step)
+        try:
+            return self._sampler(step)
+        except (FusionError, OSError) as error:
+            # Raised here it would come out with the whole way it took as its text.
+            return error
 
 
 def batches(
@@ -33,28 +43,76 @@ def batches(
         workers: Processes that make batches; 0 for one thread.
         pinned: Put the batches into memory that a GPU reads while it computes.
 
+    Raises:
+        FusionError: As the sampler says.
+        TrainingError: The system ended a worker.
+
     """
     steps = range(first, _LAST, stride)
     if workers:
-        yield from DataLoader(
-            _Steps(sampler),
-            batch_size=None,
-            sampler=steps,
-            num_workers=workers,
-            prefetch_factor=_AHEAD,
-            pin_memory=pinned,
-            collate_fn=_as_is,
-            worker_init_fn=_one_thread,
-            # Forked from a process with threads, a worker may wait for ever for a lock one of them held.
-            multiprocessing_context="spawn",
-        )
-        return
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(sampler, steps[0])
-        for step in steps[1:]:
-            batch = coming.result()
-            coming = thread.submit(sampler, step)
+        with _deaf_children():
+            coming = iter(_loader(sampler, steps, workers=workers, pinned=pinned))
+        while True:
+            with telling_of_workers():
+                batch = next(coming)
+            if isinstance(batch, Exception):
+                raise batch
             yield batch
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(sampler, steps[0])
+        for step in steps[1:]:
+            batch = ahead.result()
+            ahead = thread.submit(sampler, step)
+            yield batch
+
+
+@contextmanager
+def telling_of_workers() -> Iterator[None]:
+    """Say in a sentence that a worker ended, which torch tells the main thread wherever that is.
+
+    Raises:
+        TrainingError: One did.
+
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith(_ENDED):
+            raise
+        raise TrainingError(
+            f"a process that prepares samples ended ({str(error).strip()}); take fewer --workers, and if "
+            "memory was short smaller batches"
+        ) from error
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started here hear neither Ctrl-C nor a closed terminal: who starts them ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # It would let the signals through again when it starts itself.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _loader(sampler: Callable[[int], Any], steps: range, *, workers: int, pinned: bool) -> DataLoader[Any]:
+    return DataLoader(
+        _Steps(sampler),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        prefetch_factor=_AHEAD,
+        pin_memory=pinned,
+        collate_fn=_as_is,
+        worker_init_fn=_one_thread,
+        # Forked from a process with threads, a worker may wait for ever for a lock one of them held.
+        multiprocessing_context="spawn",
+    )
 
 
 def _as_is(batch: Any) -> Any:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fusion.errors import TrainingError
 from fusion.training.curve import draw_curve
-from fusion.training.loading import batches
+from fusion.training.loading import batches, telling_of_workers
 from fusion.training.schedule import Schedule
 from fusion.training.state import State, average, load_state, only_one, save_state
 
@@ -182,11 +182,12 @@ class Trainer:
         """Train until the budget is used up; `on_step` hears the step and the loss, on the device.
 
         Raises:
-            TrainingError: Another training is at work in the folder.
+            TrainingError: Another training is at work in the folder, or a process that prepares samples
+                ended.
 
         """
         if not self.finished:
-            with self._alone():
+            with self._alone(), telling_of_workers():
                 self._train(on_step)
 
     def described(self) -> dict[str, Any]:

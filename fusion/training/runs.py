@@ -12,7 +12,7 @@ import torch
 from fusion.awnet import AWnet, load_awnet
 from fusion.cards import ModelCard, fingerprint, layout_of, save_card
 from fusion.errors import WeightsError
-from fusion.flownet import MATCHED_LAYOUT
+from fusion.flownet import MATCHED_LAYOUT, SMALL_LAYOUT
 from fusion.live import load_live
 from fusion.training.awnet_recipe import AWnetRecipe
 from fusion.training.clips import Clip
@@ -140,6 +140,10 @@ def _take_over(network: AWnet, start: Path) -> bool:
     if layout == _flow_layout(network):
         load_weights(start, network.flow, layout=layout)
         return False
+    if layout == SMALL_LAYOUT:
+        raise WeightsError(
+            f"{start}: made for {layout}, not for {network.layout}; start from a FlowNet of awnet"
+        )
     given = None if layout.startswith(_FLOW) else load_awnet(start)
     if given is None or given.matched != network.matched:
         raise WeightsError(

@@ -137,6 +137,7 @@ def test_ctrl_c_ends_the_take_cleanly(tmp_path: Path) -> None:
         (["--hsr-size", "big"], 2, "is not a size such as 2304x1920"),
         (["--lsr-size", "0x0"], 2, "--lsr-size '0x0' is not a size such as 2304x1920"),
         (["--rig", "nowhere.json"], 1, "no such rig file"),
+        (["--rig", __file__], 1, "not a rig file"),
         (["--serials", "1,2"], 2, "leave it out with --emulate"),
     ],
 )

@@ -354,6 +354,23 @@ def test_what_one_job_is_writing_no_other_touches(tmp_path: Path, name: str, cod
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_what_somebody_put_among_the_pictures_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    out = tmp_path / "pictures"
+    out.mkdir()
+    (out / "000000.png").write_bytes(b"old")
+    sink = open_sink(out, CODECS["png"], 8, 8, RATE)
+    sink.write(np.zeros((8, 8, 3), np.uint8))
+    (out / "notes.txt").write_text("precious")
+    with pytest.raises(OutputError, match="more than numbered pictures by now"):
+        sink.finish()
+    assert sorted(path.name for path in out.iterdir()) == ["000000.png", "notes.txt"]
+    (out / "notes.txt").unlink()
+    again = open_sink(out, CODECS["png"], 8, 8, RATE, resume=True)
+    assert again.frames_done == 1
+    again.finish()
+    assert (out / "000000.png").read_bytes() != b"old"
+
+
 def test_a_share_without_locks_is_written_to_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

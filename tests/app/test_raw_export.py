@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -195,6 +196,23 @@ def test_what_one_camera_filmed_alone_is_exported(tmp_path: Path, hsr: int, lsr:
         with pytest.raises(InputError, match=f"{other.name} stream has no frames; export the {there.name}"):
             run_raw_export(RawExportJob(take, tmp_path / "none.mkv", view, "ffv1"))
     assert not list(tmp_path.glob("none*"))
+
+
+@pytest.mark.parametrize("view", list(RawView))
+def test_of_a_take_without_frames_no_other_camera_is_offered(tmp_path: Path, view: RawView) -> None:
+    take = write_take(tmp_path / "take", 0, 0)
+    with pytest.raises(InputError, match="neither camera has frames in this take"):
+        run_raw_export(RawExportJob(take, tmp_path / "clip.mkv", view))
+
+
+def test_a_clip_without_an_end_is_described_in_words_of_json(tmp_path: Path) -> None:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    take, out = write_take(tmp_path / "take"), tmp_path / "clip.mkv"
+    run_raw_export(RawExportJob(take, out, RawView.LSR, end_s=math.inf))
+    said = json.loads(Path(f"{out}.json").read_text(), parse_constant=refuse)
+    assert (said["frames"], said["end_s"]) == (24, None)
 
 
 @pytest.mark.parametrize("codec", ["png", "tiff"])

@@ -81,13 +81,14 @@ def test_doctor_says_in_one_sentence_that_it_found_problems(
     assert errors == "twinrate: 1 of 2 checks found a problem: disk\n"
 
 
-def test_ctrl_c_while_the_program_is_still_loading() -> None:
-    program = """
-import sys
+@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGTERM", marks=POSIX)])
+def test_a_program_that_is_still_loading_is_stopped(name: str) -> None:
+    program = f"""
+import signal, sys
 class Stopped:
     def find_spec(self, name, *_):
         if name == "app.cli":
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.{name})
 sys.meta_path.insert(0, Stopped())
 sys.argv = ["twinrate", "doctor", "--json"]
 from app.__main__ import main

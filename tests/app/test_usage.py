@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,8 @@ def _wrong_usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[s
         ("calibrate nonsense", "twinrate calibrate"),
         ("calibrate board", "twinrate calibrate board"),
         ("gui --serials 1", "twinrate gui"),
+        ("gui --serials 1,2,3", "twinrate gui"),
+        ("gui --emulate --serials 1,2", "twinrate gui"),
     ],
 )
 def test_hint_names_a_known_command(capsys: pytest.CaptureFixture[str], line: str, command: str) -> None:
@@ -41,6 +44,33 @@ def test_no_arguments_give_the_help_and_nothing_else(capsys: pytest.CaptureFixtu
     output, errors = _wrong_usage(capsys, *line.split())
     assert "Usage:" in output
     assert errors == ""
+
+
+@pytest.mark.parametrize("line", ["train", "train pack", "train split"])
+def test_help_tells_the_units(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        run([*line.split(), "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    units = {
+        "train": ("Time budget in min;", "Crops in px, WIDTHxHEIGHT;"),
+        "train pack": ("reduced to this, in px.", "folder in MB."),
+        "train split": ("piece in MiB.",),
+    }
+    for words in units[line]:
+        assert words in told
+
+
+def test_a_take_that_is_not_there_opens_no_empty_window(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["gui", "--take", str(tmp_path / "gone"), "--screenshot", str(tmp_path / "window.png")])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(f"twinrate: {tmp_path / 'gone'}: no such take; check the path")
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_usage_for_a_script(capsys: pytest.CaptureFixture[str]) -> None:

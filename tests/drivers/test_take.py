@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -265,3 +268,54 @@ def test_other_geometry_and_late_frames_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TakeError, match="already closed"):
         writer.append(make_frame(Role.HSR, 1))
     assert CameraMetadata(width=2, height=3, pixel_format=PixelFormat.RGB16).stride == 36
+
+
+def test_files_cut_short_while_the_take_is_open_do_not_end_the_program(
+    tmp_path: Path,
+) -> None:
+    write_take(tmp_path / "take")
+    code = f"""
+import os
+from drivers import Take, TakeError
+with Take.open({str(tmp_path / "take")!r}) as take:
+    take.lsr.read(20)
+    os.truncate(take.path / "lsr" / "frames_0000.raw", 6 * 8 * 2 * 10)
+    try:
+        take.lsr.read(20)
+    except TakeError as error:
+        print(error)
+    print(take.lsr.read(3).frame_id)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert "was cut short while it was open" in done.stdout
+    assert done.stdout.endswith("1003\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps files that are open where they are")
+def test_a_take_that_is_moved_or_deleted_while_it_is_open_reads_on(tmp_path: Path) -> None:
+    path = write_take(tmp_path / "take", metadata=make_metadata(segment_bytes=6 * 8 * 2 * 5))
+    with Take.open(path) as take:
+        path.rename(tmp_path / "moved")
+        assert_same(take.lsr.read(23), make_frame(Role.LSR, 23))
+        shutil.rmtree(tmp_path / "moved")
+        assert_same(take.lsr.read(7), make_frame(Role.LSR, 7))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+@pytest.mark.parametrize(("most", "words"), [(400, "60 frames"), (40, "too many files are open")])
+def test_a_take_of_many_files_is_read_where_few_may_be_open(tmp_path: Path, most: int, words: str) -> None:
+    """As many as the system allows when it is asked; beyond them it is told."""
+    write_take(tmp_path / "t", 60, 0, metadata=make_metadata(segment_bytes=1))
+    program = f"""
+import resource
+from drivers import Take, TakeError
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, {most}))
+try:
+    with Take.open({str(tmp_path / "t")!r}) as take:
+        print(len(list(take.hsr.frames())), "frames")
+except TakeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert words in done.stdout

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 
+import numpy as np
 import pytest
 
 from fusion import FusionError
@@ -33,6 +35,14 @@ def test_more_work_costs_more_and_every_row_says_what_it_measured():
     assert bicubic.cpu_seconds < one.cpu_seconds < two.cpu_seconds
     assert all(row.seconds > 0 for row in rows)
     assert two.memory_mb > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems tell memory in other ways")
+def test_memory_of_the_program_that_asks_does_not_count():
+    ballast = np.ones(400 * 2**20, np.uint8)
+    (row,), _ = measure(["bicubic"], [(320, 240)], frames=1, device="cpu")
+    assert ballast.all()
+    assert 0 <= row.memory_mb < 100
 
 
 def test_awnet_is_measured_with_the_sharp_frames_asked_for():

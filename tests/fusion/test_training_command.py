@@ -122,9 +122,11 @@ def test_what_cannot_be_trained_is_said_in_one_line(arguments, code, says, twinr
     [
         (["--table", "noise", "--noise-variance", "0.01"], "variances of its own"),
         (["--table", "5", "--protocol", "gop"], "between two sharp frames"),
+        (["--method", "magic"], "'magic' is no method; choose from: awnet, live, classical, bicubic, plain"),
+        (["--recursion", "magic"], "--recursion"),
     ],
 )
-def test_options_that_a_table_does_not_follow_are_refused(arguments, says, twinrate, data):
+def test_options_that_mean_nothing_are_wrong_usage(arguments, says, twinrate, data):
     assert says in twinrate("evaluate", "--data", data, *arguments, code=2)
 
 

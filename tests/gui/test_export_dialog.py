@@ -19,6 +19,7 @@ from app.gui.export_dialog import ExportDialog, Part
 from app.gui.take_library import read_entry
 from app.gui.tasks import Tasks
 from app.raw_export import RawExportJob, RawView, run_raw_export
+from takes import write_take
 
 
 @pytest.fixture
@@ -195,3 +196,19 @@ def test_agreeing_to_replace_in_browse_ticks_the_box_for_that_file(
     assert dialog.overwrite.isChecked()
     dialog.out.setText(str(takes / "other.mp4"))
     assert not dialog.overwrite.isChecked()
+
+
+def test_a_take_of_one_frame_each_is_exported(tmp_path: Path, qtbot: QtBot) -> None:
+    """As a snapshot by Record and Stop in one go makes it."""
+    tasks = Tasks(lambda error: pytest.fail(str(error)))
+    entry = read_entry(write_take(tmp_path / "one", hsr=1, lsr=1))
+    dialog = ExportDialog(entry, 240.0, Part(), tasks, hsr_fps=30.0, fused=False)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.view.setCurrentText("LSR camera as recorded")
+    assert dialog.summary.text().startswith("1 frames; plays 0.00 s at 240 fps")
+    dialog.go.click()
+    qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=10000)
+    assert isinstance(dialog.request, RawExportJob)
+    assert run_raw_export(dialog.request).frames == 1
+    tasks.close()

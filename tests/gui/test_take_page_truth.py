@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
 
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QTextDocument
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.gui.main_window import MainWindow
+from app.gui.take_library import read_entry
 from app.gui.take_page import TakePage
 from app.session.take_notes import TakeNote, add_note
 from drivers import Role
@@ -134,3 +137,16 @@ def test_what_comes_late_of_another_take_is_not_shown(page: TakePage, qtbot: QtB
     choose(page, "broken")
     qtbot.wait(300)
     nothing_of_another_take(page)
+
+
+def test_long_notes_are_shortened_and_no_note_is_taken_for_markup(takes: Path) -> None:
+    path = takes / "marbles" / "take.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["notes"] = "<i>5 < 6</i> & more\n" + "a long story " * 900
+    path.write_text(json.dumps(content), encoding="utf-8")
+    tip = read_entry(takes / "marbles").tip
+    document = QTextDocument()
+    document.setHtml(tip)
+    assert document.toPlainText().startswith("<i>5 < 6</i> & more\na long story")
+    assert document.toPlainText().endswith(" ...")
+    assert len(document.toPlainText()) < 1000

@@ -1,0 +1,135 @@
+"""Streams of one view that do not show the same: no single frame stands out from those beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from app.fusion_options import FusionOptions
+from app.pipeline import Pipeline
+from drivers import open_clip_pair
+from fusion.evaluation.metrics import psnr
+from pictures import RgbImage, textured
+from synthetic import moving_scene, shrink, write_lossless
+
+RATE, RATIO, FACTOR, COUNT = 240, 8, 4, 17
+ODD = 8
+"""The frame that is hurt; it has a sharp frame of its own."""
+
+
+def prepared(folder: Path, hsr: list[RgbImage], lsr: list[RgbImage], method: str = "classical") -> Pipeline:
+    pair = open_clip_pair(
+        write_lossless(folder / "hsr.mkv", hsr, RATE // RATIO),
+        write_lossless(folder / "lsr.mkv", lsr, RATE),
+        offset_ms=0.0,
+    )
+    return Pipeline(pair, FusionOptions(align="none", method=method))
+
+
+def fused(
+    folder: Path, hsr: list[RgbImage], lsr: list[RgbImage], method: str = "classical"
+) -> list[RgbImage]:
+    pipeline = prepared(folder, hsr, lsr, method)
+    try:
+        return [frame.image for frame in pipeline.frames()]
+    finally:
+        pipeline.pair.hsr.close()
+        pipeline.pair.lsr.close()
+
+
+def sigma(folder: Path, hsr: list[RgbImage], lsr: list[RgbImage]) -> float:
+    pipeline = prepared(folder, hsr, lsr)
+    pipeline.pair.hsr.close()
+    pipeline.pair.lsr.close()
+    return 255 * float(np.sqrt(pipeline.noise_variance))
+
+
+def surface() -> tuple[RgbImage, RgbImage]:
+    """A textured surface as the sharp camera sees it, and as the fast one does."""
+    still = np.clip(textured(256, 320, seed=3, cell=6), 0, 255).astype(np.uint8)
+    return still, shrink(still, FACTOR)
+
+
+def black(frame: RgbImage) -> RgbImage:
+    return np.zeros_like(frame)
+
+
+def flashed(frame: RgbImage) -> RgbImage:
+    return np.asarray(np.clip(frame * 2.2 + 60, 0, 255), np.uint8)
+
+
+def half_lost(frame: RgbImage) -> RgbImage:
+    frame = frame.copy()
+    frame[frame.shape[0] // 2 :] = 128
+    return frame
+
+
+def barred(frame: RgbImage) -> RgbImage:
+    frame, rows = frame.copy(), frame.shape[0] // 8
+    frame[:rows] = frame[-rows:] = 0
+    return frame
+
+
+def stamped(frame: RgbImage) -> RgbImage:
+    return np.asarray(cv2.putText(frame.copy(), "00:00:07", (8, 40), 1, 2.5, (255, 255, 255), 3), np.uint8)
+
+
+@pytest.mark.parametrize("hurt", [black, flashed, half_lost, barred, stamped])
+@pytest.mark.parametrize("method", ["classical", "bicubic"])
+def test_a_sharp_frame_that_shows_something_else_is_not_shown(
+    tmp_path: Path, hurt: Callable[[RgbImage], RgbImage], method: str
+) -> None:
+    truth = moving_scene(COUNT)
+    sharp = truth[::RATIO]
+    sharp[ODD // RATIO] = hurt(sharp[ODD // RATIO])
+    pipeline = prepared(tmp_path, sharp, [shrink(frame, FACTOR) for frame in truth], method)
+    with pipeline.pair.hsr, pipeline.pair.lsr:
+        frames = [frame.image for frame in pipeline.frames()]
+    (said,) = (text for text in pipeline.warnings if "fused ones are in their place" in text)
+    assert said.startswith("1 HSR frames do not show what the LSR clip")
+    assert f"first frame {ODD // RATIO}:" in said
+    beside = min(psnr(frames[k], truth[k]) for k in (ODD - 1, ODD + 1))
+    # What a flash has bleached has no detail to give.
+    margin = 4.0 if hurt is flashed else 1.5
+    assert psnr(frames[ODD], truth[ODD]) > beside - margin
+    for k in (0, COUNT - 1):
+        np.testing.assert_array_equal(frames[k], truth[k])
+
+
+def test_bars_in_the_fast_clip_do_not_open_for_single_frames(tmp_path: Path) -> None:
+    truth = moving_scene(COUNT)
+    frames = fused(tmp_path, truth[::RATIO], [barred(shrink(frame, FACTOR)) for frame in truth])
+    rows = truth[0].shape[0] // 8 - 2 * FACTOR
+    for frame in frames:
+        assert frame[:rows].mean() < 3
+        assert frame[-rows:].mean() < 3
+
+
+def test_a_lost_fast_frame_does_not_hide_the_sharp_one_of_its_instant(tmp_path: Path) -> None:
+    truth = moving_scene(COUNT)
+    lsr = [shrink(frame, FACTOR) for frame in truth]
+    lsr[ODD] = black(lsr[ODD])
+    np.testing.assert_array_equal(fused(tmp_path, truth[::RATIO], lsr)[ODD], truth[ODD])
+
+
+def test_what_a_lens_darkens_towards_the_corners_is_no_noise(tmp_path: Path) -> None:
+    still, small = surface()
+    height, width = still.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    far = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (width / 2) ** 2
+    dark = np.rint(still * (1 - 0.3 * far[..., None])).astype(np.uint8)
+    assert sigma(tmp_path, [dark] * 2, [small] * (RATIO + 1)) < 7
+
+
+@pytest.mark.parametrize("noise", [0.0, 5.0])
+def test_blur_of_a_longer_exposure_is_hardly_taken_for_noise(tmp_path: Path, noise: float) -> None:
+    still, small = surface()
+    blurred = np.asarray(cv2.blur(still, (8 * FACTOR + 1, 1)), np.uint8)
+    seen = small + noise * np.random.default_rng(1).standard_normal(small.shape)
+    noisy = np.clip(np.rint(seen), 0, 255).astype(np.uint8)
+    # Without a way to tell blur it would be 50.
+    assert noise - 0.6 < sigma(tmp_path, [blurred] * 2, [noisy] * (RATIO + 1)) < 14
