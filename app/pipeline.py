@@ -320,13 +320,17 @@ class Pipeline:
                 image = in_own_colours(fused, sharp, [1 - way, way][: len(sharp)])
             elif self.aligner.same_view and fused.distance == 0:
                 beside = [*lsr[max(at - 1, 0) : at], *lsr[at + 1 : at + 2]]
-                alone = self._fused(lsr[at : at + 1], [0.0], sharp, apart, same_view=False)
+                alone = partial(self._fused_alone, lsr[at], sharp, apart)
                 image, replaced = as_filmed(image, lsr[at], beside, self.noise_variance, alone)
                 if replaced:
                     self._unlike.add(gop.hsr_index)
             yield HstrFrame(image, lsr[at], record)
         if given_up():
             raise CancelledError("stopped by the operator")
+
+    def _fused_alone(self, lsr: RgbImage, sharp: list[SharpView], apart: float) -> RgbImage:
+        """A frame of the first sharp one's instant, made as if that one were of another view."""
+        return next(self._fused([lsr], [0.0], sharp, apart, same_view=False)).image
 
     def _fused(
         self,

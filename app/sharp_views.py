@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -81,7 +81,7 @@ def as_filmed(
     lsr: RgbImage,
     beside: Sequence[RgbImage],
     noise_variance: float,
-    fused: Iterator[FusedFrame],
+    fused: Callable[[], RgbImage],
 ) -> tuple[RgbImage, bool]:
     """A sharp frame as the LSR frame of its instant and view shows it: else it would blink among the others.
 
@@ -93,7 +93,7 @@ def as_filmed(
         lsr: (h, w, 3) RGB, the LSR frame of its instant.
         beside: The LSR frames before and after that one.
         noise_variance: Of the LSR frames, of values in 0..1.
-        fused: Gives the fused frame; asked only where it is needed.
+        fused: Makes the fused frame (H, W, 3); called only where it is needed.
 
     Returns:
         The frame, and whether any of it is the fused one.
@@ -104,7 +104,7 @@ def as_filmed(
     share = _unlike(frame, lit, noise_variance)
     if share is None or _is_odd(sharp, lsr, beside):
         return image, False
-    mixed = image + share[..., None] * (next(fused).image.astype(np.float32) - image)
+    mixed = image + share[..., None] * (fused().astype(np.float32) - image)
     return to_bytes(np.asarray(mixed, np.float32)), True
 
 

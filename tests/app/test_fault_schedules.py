@@ -15,7 +15,7 @@ from drivers.spinnaker_emulator.clock import CameraClock
 from drivers.spinnaker_emulator.faults import Faults
 from emulated import heard, until
 
-SCHEDULES = 40
+SCHEDULES = 30
 SECONDS = 0.2
 SLOW, FAST = 6, 48
 RATIO = 8

@@ -387,7 +387,7 @@ def test_what_awnet_goes_on_from_is_named_beside_the_clip(pair: ClipPair, tmp_pa
     save_weights(weights, network, layout=network.layout, half=True)
     save_card(weights, card("awnet", SampleOptions(references=2)) | {"layout": network.layout})
     out = tmp_path / "clip.mkv"
-    assert fuse(pair, out, "--weights", weights, "--codec", "ffv1", "--end", "0.02") == 0
+    assert fuse(pair, out, "--weights", weights, "--codec", "ffv1", "--end", "0.01") == 0
     notes = json.loads(Path(f"{out}.json").read_text())
     assert (notes["method"], notes["references"]) == ("awnet", 2)
     base = base_for(notes["scale"], (notes["noise_sigma"] / 255) ** 2)

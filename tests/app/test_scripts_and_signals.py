@@ -90,6 +90,8 @@ class Stopped:
         if name == "app.cli":
             signal.raise_signal(signal.{name})
 sys.meta_path.insert(0, Stopped())
+# The tests may run in the background themselves, where Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv = ["twinrate", "doctor", "--json"]
 from app.__main__ import main
 main()
