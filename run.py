@@ -234,9 +234,7 @@ def run(*command: str) -> int:
 
 def test(arguments: list[str]) -> int:
     """Style, types, arrows, behaviour; the first that fails decides."""
-    # One more than cores: some of them wait for others, as windows do.
-    processes = min(4, (os.cpu_count() or 1) + 1)
-    cores = ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    cores = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     others = [f"--ignore={path}" for path in ALONE]
     whole = (
         ("tests side by side", ["-m", "pytest", *cores, *others, *LONGEST, "tests"]),
