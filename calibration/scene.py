@@ -75,11 +75,9 @@ def register_views(
             f"({hsr.shape[1]}x{hsr.shape[0]}); are they swapped?"
         )
     try:
-        if zoom is not None:
-            return _register(hsr, lsr, zoom)
-        return _at_any_zoom(hsr, lsr)
+        return _search(hsr, lsr, zoom)
     except NoOverlapError:
-        if not _is_mirrored(hsr, lsr):
+        if not _is_mirrored(hsr, lsr, zoom):
             raise
         raise MirroredViewError(
             "one view is mirrored against the other; switch ReverseX and ReverseY off on that camera, or "
@@ -87,9 +85,9 @@ def register_views(
         ) from None
 
 
-def _is_mirrored(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> bool:
+def _is_mirrored(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8], zoom: float | None) -> bool:
     try:
-        _at_any_zoom(hsr, np.ascontiguousarray(lsr[:, ::-1]))
+        _search(hsr, np.ascontiguousarray(lsr[:, ::-1]), zoom)
     except RotatedViewError:
         return True  # mirrored from top to bottom
     except CalibrationError:
@@ -97,22 +95,24 @@ def _is_mirrored(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> bool
     return True
 
 
-def _at_any_zoom(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8]) -> Registration:
+def _search(hsr: npt.NDArray[np.uint8], lsr: npt.NDArray[np.uint8], zoom: float | None) -> Registration:
     """Search as if both views showed the same field, and where one shows much less of it, as it really is."""
+    if zoom is not None:
+        return _register(hsr, lsr, zoom)
     try:
         found = _register(hsr, lsr)
     except (NoOverlapError, TooFewFeaturesError):
-        for zoom in _GUESSED_ZOOMS:
+        for guess in _GUESSED_ZOOMS:
             with suppress(NoOverlapError, TooFewFeaturesError):
-                found = _register(hsr, lsr, zoom)
+                found = _register(hsr, lsr, guess)
                 break
         else:
             raise
-    zoom = zoom_of(found[2].matrix, hsr, lsr)
-    if max(zoom, 1 / zoom) < OTHER_ZOOM:
+    seen = zoom_of(found[2].matrix, hsr, lsr)
+    if max(seen, 1 / seen) < OTHER_ZOOM:
         return found
     try:
-        nearer = _register(hsr, lsr, zoom)
+        nearer = _register(hsr, lsr, seen)
     except (NoOverlapError, TooFewFeaturesError):
         return found
     return nearer if nearer[1].inliers.sum() > found[1].inliers.sum() else found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ from rich.progress import (
 
 from app.outputs import finite
 from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
+from app.signals import interrupts
 
 HsrSizeOption = Annotated[str, typer.Option(help="HSR region, WIDTHxHEIGHT, centred.")]
 LsrSizeOption = Annotated[str, typer.Option(help="LSR region, WIDTHxHEIGHT, centred.")]
@@ -118,6 +120,36 @@ class Bar:
     def advance(self, amount: float = 1.0) -> None:
         """Say that `amount` more of the total is done."""
         self._progress.advance(self._task, amount)
+
+
+class Writing:
+    """Frames being written: how far, and whether to stop.
+
+    Attributes:
+        advance: Called after each frame.
+
+    """
+
+    def __init__(self, bar: Bar, until_written: ExitStack) -> None:
+        self.advance: Callable[[], None] = bar.advance
+        self._bar, self._until_written = bar, until_written
+        self._stopped = threading.Event()
+
+    def start(self, text: str, total: int, done: int) -> None:
+        """Begin with the first frame: until now Ctrl-C ended the work at once, from here on between two."""
+        self._until_written.enter_context(interrupts(self._stopped, insist=True))
+        self._bar.start(text, total, done)
+
+    def stopped(self) -> bool:
+        """Whether the operator wants it to end."""
+        return self._stopped.is_set()
+
+
+@contextmanager
+def writing_frames() -> Iterator[Writing]:
+    """A progress bar for a job that writes a clip, which a signal ends between two frames."""
+    with progress_bar("preparing") as bar, ExitStack() as until_written:
+        yield Writing(bar, until_written)
 
 
 @contextmanager

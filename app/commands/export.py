@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, OverwriteOption, emit, progress_bar, say, warn
+from app.commands._common import JsonOption, OverwriteOption, emit, say, warn, writing_frames
 from app.commands.fuse import CodecName, QualityName
-from app.signals import interrupts
 
 
 class View(str, Enum):
@@ -60,15 +57,8 @@ def command(
         overwrite=overwrite,
         quality=quality.value,
     )
-    stopped = threading.Event()
-    with progress_bar("preparing") as bar, ExitStack() as until_written:
-
-        def writing(text: str, total: int, done: int) -> None:
-            # Before the first frame Ctrl-C ends the work at once; from here on between two frames.
-            until_written.enter_context(interrupts(stopped, insist=True))
-            bar.start(text, total, done)
-
-        result = run_raw_export(job, on_start=writing, on_frame=bar.advance, cancelled=stopped.is_set)
+    with writing_frames() as work:
+        result = run_raw_export(job, on_start=work.start, on_frame=work.advance, cancelled=work.stopped)
     for text in result.warnings:
         warn(text)
     say(

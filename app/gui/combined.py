@@ -76,7 +76,7 @@ class Combined(QObject):
             text = ""
         elif self._pane.shown in FUSIONS and self._failed:
             text = "fusion cannot be loaded: the messages (Ctrl+L) say why"
-        elif self._pane.shown in FUSIONS and not self._loaded:
+        elif self._pane.shown in FUSIONS and not self._loaded and not self._paused:
             text = "fusion is being loaded, which takes some seconds"
         elif self._baseline.lock is None:
             text = "the views are not aligned yet"

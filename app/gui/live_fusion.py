@@ -18,6 +18,7 @@ from app.gui.loading import load_torch
 from app.gui.mailbox import Mailbox
 from app.gui.priorities import lower_priority
 from app.session.live_pairs import LivePairs, Rings, find_frame
+from app.torch_missing import TorchMissingError
 from drivers import Frame, OverwrittenError, RgbImage
 
 if TYPE_CHECKING:
@@ -143,13 +144,12 @@ class LiveFusion:
     def _run(self) -> None:
         lower_priority()
         while not self._stop.is_set():
-            choice, lock = self._choice, self._lock
             self._changed.clear()
-            if choice is None:
+            choice, lock = self._choice, self._lock
+            if choice is None or self.load <= 0:
                 self._changed.wait(_IDLE_S)
                 continue
             began = time.perf_counter()
-            lock = lock if self.load > 0 else None
             try:
                 load_torch()
                 fused = None if lock is None else self._newest(choice, lock)
@@ -157,7 +157,8 @@ class LiveFusion:
                 if self._last[1] != str(error):
                     self._on_error(error)
                 self._last = (self._last[0], str(error))
-                self._changed.wait(1.0)
+                # To look for torch takes a second of everybody's time; it is looked for again when asked to.
+                self._changed.wait(None if isinstance(error, TorchMissingError) else 1.0)
                 continue
             took = time.perf_counter() - began
             if fused is None:
