@@ -20,8 +20,11 @@ _MIN_KEYPOINTS = 20
 _MOST_FEATURES = 4000
 _MOST_PIXELS = 700_000
 _FAINT, _USUAL, _MOST_GAIN = 40.0, 100.0, 8.0  # ranges of luma, and what is gained at most
-OTHER_ZOOM = 1.2
-"""From here on it is worth searching at the sampling that makes things equally large in both views."""
+OTHER_ZOOM = 1.3
+"""From here on it is worth searching at the sampling that makes things equally large in both views.
+
+At 1.2, as of the emulated rig, fused frames lost 0.06 dB by it.
+"""
 _EPIPOLAR_PX = 0.75
 """Largest distance from an epipolar line [LSR px]."""
 
@@ -160,7 +163,7 @@ def match_features(hsr: ImageU8, lsr: ImageU8, *, magnify: float = 1.0, zoom: fl
         magnify: Sampling of the search by that of the LSR view; 2 finds more points in small pictures. Above
             700,000 pixels the search is smaller.
         zoom: Size at which things appear in the LSR view, by what it were if both saw the same field: 2 for a
-            telephoto lens beside a wide one. Differences of less than a fifth are left alone.
+            telephoto lens beside a wide one. What is below `OTHER_ZOOM` is left alone.
 
     Returns:
         Matches by ratio test and mutual check; about 2-10 % of them are still wrong.
