@@ -17,7 +17,7 @@ from app.errors import CancelledError, InputError
 from app.export import pixel_aspect
 from app.import_folder import whole_or_nothing
 from app.inputs import nudged
-from app.outputs import write_picture
+from app.outputs import real_path, write_picture
 from app.sync import SyncedClips, TimerCheck, TimerReadings, check_by_timer, open_synced
 from drivers import (
     CameraMetadata,
@@ -142,7 +142,7 @@ def import_clips(
     """
     for text in (*map(str, (hsr_path.absolute(), lsr_path.absolute(), out.absolute())), notes):
         _check_text(text)
-    if out.exists():
+    if os.path.lexists(out):
         raise SourceError(f"{out}: already exists; choose another folder for the take")
 
     def tell(share: float) -> None:
@@ -255,7 +255,7 @@ def _camera(source: FrameSource) -> CameraMetadata:
 def _reference(source: FrameSource, out: Path) -> ClipReference | None:
     if not isinstance(source, VideoClip):
         return None
-    path = source.path.resolve()
+    path = real_path(source.path)
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -263,7 +263,7 @@ def _reference(source: FrameSource, out: Path) -> ClipReference | None:
             f"{path}: has gone while it was imported ({error.strerror}); put it back and import it again"
         ) from error
     try:
-        relative = os.path.relpath(path, out.resolve()).replace(os.sep, "/")
+        relative = os.path.relpath(path, real_path(out)).replace(os.sep, "/")
     except ValueError:
         # Another drive on Windows: there is no way from one to the other.
         relative = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from drivers import TakeError
+from drivers import TakeError, TakeExistsError
 from drivers.durable import give_name
 
 _PREFIX, _SUFFIX = "import-", ".partial"
@@ -41,6 +42,10 @@ def whole_or_nothing(out: Path) -> Iterator[Path]:
         yield work / out.name
         give_name(work / out.name, out)
     except (TakeError, OSError) as error:
+        if os.path.lexists(out):
+            raise TakeExistsError(
+                f"{out}: was made by another program meanwhile and is kept; choose another folder"
+            ) from error
         # A writer's own words name another folder, and frames that are kept.
         cause = error if isinstance(error, OSError) else error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)

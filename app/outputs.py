@@ -46,6 +46,11 @@ def holds_pictures_only(folder: Path) -> bool:
     return all(_PICTURE.fullmatch(entry.name) for entry in folder.iterdir())
 
 
+def real_path(path: Path) -> Path:
+    """The path without links; unlike `Path.resolve` it takes those that lead in a circle, too."""
+    return Path(os.path.realpath(path))
+
+
 def check_output(
     path: Path, *, overwrite: bool, inputs: Iterable[Path] = (), described: bool = False
 ) -> None:
@@ -66,8 +71,8 @@ def check_output(
         raise OutputError(f"{path}: is no name for an output; give --out one")
     if _is_too_long(path):
         raise OutputError(f"{path}: the name is too long for this disk; give another --out")
-    place = path.resolve()
-    for source in (given.resolve() for given in inputs):
+    place = real_path(path)
+    for source in map(real_path, inputs):
         if any(_is_same(place, one) for one in (source, *source.parents)):
             raise OutputError(f"{path} is, or holds, {source}, from which it is made; give another --out")
     folder = path.absolute().parent
@@ -75,8 +80,13 @@ def check_output(
         raise OutputError(f"{path}: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{path}: the folder {folder} may not be written to; choose another one")
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise OutputError(f"{path} exists already; give another --out, or --overwrite to replace it")
+    if path.is_symlink() and not path.suffix and not path.is_file():
+        # Found out at the end only, it would cost all the work.
+        raise OutputError(
+            f"{path} is a link, which no folder can replace; give another --out, or the folder it leads to"
+        )
     if path.is_dir() and path.suffix:
         raise OutputError(f"{path} is a folder, not a file that can be replaced; give another --out")
     if path.is_dir() and not holds_pictures_only(path):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.session import SessionSettings
@@ -18,6 +20,8 @@ from drivers import Role
 from drivers.trigger import plan_trigger
 
 VERSION: Literal[1] = 1
+_PATIENCE_S = 10.0
+"""How long another window may take to write its settings [s]."""
 
 
 class Preset(BaseModel):
@@ -111,6 +115,9 @@ class Preset(BaseModel):
         )
 
 
+_Pixels = Annotated[int, Field(ge=1, le=32767)]
+
+
 class Settings(BaseModel):
     """Everything that outlives a session of the window.
 
@@ -133,7 +140,7 @@ class Settings(BaseModel):
     theme: Literal["dark", "light"] = "dark"
     folder: str = ""
     serials: tuple[str, str] | None = None
-    window: tuple[int, int] = (1280, 800)
+    window: tuple[_Pixels, _Pixels] = (1280, 800)
     baseline_mm: float = Field(default=50.0, ge=1, le=1000)
     distance_m: float = Field(default=2.0, ge=0.05, le=1000)
     lens_mm: float = Field(default=20.0, ge=1, le=500)
@@ -164,7 +171,7 @@ def load_settings(path: Path) -> Loaded:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Loaded(Settings(), ())
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         return _usual(path, f"cannot be read ({error})")
     if not isinstance(content, dict):
         return _usual(path, "holds no settings")
@@ -198,10 +205,10 @@ def _drop(content: dict[str, Any], error: ValidationError, path: Path) -> list[s
     return said
 
 
-def renewed(
+def keep_settings(
     settings: Settings, path: Path, changed: Collection[str], presets: Mapping[str, Preset | None]
-) -> Settings:
-    """The settings of a window together with what another one has written meanwhile.
+) -> None:
+    """Write the settings of a window together with what another one has written meanwhile.
 
     Args:
         settings: As this window has them.
@@ -209,7 +216,31 @@ def renewed(
         changed: Names of those that were changed in this window.
         presets: Presets that were saved in this window; None of those that were forgotten.
 
+    Raises:
+        OSError: The folder cannot be written.
+
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        save_settings(_renewed(settings, path, changed, presets), path)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No other window reads and writes the file meanwhile: when a desktop ends, all of them do so at once."""
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    # Some shares have no locks: no reason not to write.
+    with suppress(OSError):
+        lock.acquire(timeout=_PATIENCE_S)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _renewed(
+    settings: Settings, path: Path, changed: Collection[str], presets: Mapping[str, Preset | None]
+) -> Settings:
     loaded = load_settings(path)
     if loaded.warnings or not path.exists():
         return settings

@@ -3,7 +3,7 @@
 from drivers._clip_audio import ClipSound
 from drivers.camera import Applied, Camera, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.clock_latch import ClockLatch, ClockReading, PhaseBasis
-from drivers.demosaic import to_rgb, to_rgb8
+from drivers.demosaic import in_8_bits, to_rgb, to_rgb8, to_rgb16
 from drivers.disk import disk_free_bytes, disk_seconds_left
 from drivers.errors import (
     CameraDisconnectedError,
@@ -18,6 +18,7 @@ from drivers.errors import (
     SourceError,
     SwappedClipsError,
     TakeError,
+    TakeExistsError,
     TriggerPlanError,
 )
 from drivers.frame import Frame, FrameFlag, Image, PixelFormat, RgbImage, Role
@@ -94,6 +95,7 @@ __all__ = [
     "SwappedClipsError",
     "Take",
     "TakeError",
+    "TakeExistsError",
     "TakeMetadata",
     "TakeStream",
     "TakeWriter",
@@ -104,6 +106,7 @@ __all__ = [
     "disk_seconds_left",
     "fit_hardware_clocks",
     "hsr_times_on_lsr_clock",
+    "in_8_bits",
     "is_take",
     "open_clip",
     "open_clip_pair",
@@ -111,5 +114,6 @@ __all__ = [
     "pair_streams",
     "to_rgb",
     "to_rgb8",
+    "to_rgb16",
     "write_clip_take",
 ]

@@ -18,6 +18,8 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from drivers.errors import DriverError
+
 FloatArray = npt.NDArray[np.float64]
 
 HLG = 18
@@ -126,10 +128,8 @@ class HdrConverter:
 def _make_graph(width: int, height: int, transfer: int) -> Graph:
     lines = [f"LUT_3D_SIZE {_NODES}"]
     lines += [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in display_table(transfer)]
-    handle, name = tempfile.mkstemp(suffix=".cube")
+    name = _write_table("\n".join(lines) + "\n")
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write("\n".join(lines) + "\n")
         graph = Graph()
         source = graph.add_buffer(
             width=width, height=height, format=VideoFormat(_WORKING_FORMAT), time_base=Fraction(1, 1)
@@ -143,3 +143,24 @@ def _make_graph(width: int, height: int, transfer: int) -> Graph:
     finally:
         Path(name).unlink()
     return graph
+
+
+def _write_table(text: str) -> str:
+    """A file for the filter, which takes its table in no other way; the caller removes it."""
+    place = "the folder for temporary files"
+    try:
+        place = tempfile.gettempdir()
+        handle, name = tempfile.mkstemp(suffix=".cube")
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(text)
+        except OSError:
+            Path(name).unlink()
+            raise
+    except OSError as error:
+        # Not the clip's fault: no other frame of it could be read either.
+        raise DriverError(
+            f"{place}: a file of 1 MB with the colours of HDR clips cannot be written there "
+            f"({error.strerror or error}); free some space, or name another folder in TMPDIR"
+        ) from error
+    return name

@@ -20,6 +20,8 @@ from drivers.frame import Frame, FrameFlag, Image, Role
 from drivers.packing import unpacked
 from drivers.source import SourceInfo
 
+_AGAIN = "copy the take again, or delete done.json to read the frames that are there"
+
 
 class TakeStream:
     """One stream of a take as a `FrameSource`; frames flagged INCOMPLETE are left out.
@@ -46,7 +48,7 @@ class TakeStream:
         if metadata.trigger is not None:
             hsr = role is Role.HSR
             self._delay_us = metadata.trigger.hsr_delay_us if hsr else metadata.trigger.lsr_delay_us
-        self._segments: list[FramesFile] | None = []
+        self._segments: dict[int, FramesFile] | None = {}
         rows = self._load_rows(expected)
         rows = self._open_segments(rows, expected)
         if expected is None:
@@ -80,33 +82,29 @@ class TakeStream:
         return rows
 
     def _open_segments(self, rows: Rows, expected: int | None) -> Rows:
+        """Open the files, and return the rows whose frames they hold whole."""
         stride = self._camera.stride
-        segments: list[FramesFile] = []
-        held, count = 0, _frames_spanned(rows)
-        while held < count:
-            path = self._folder / segment_name(len(segments))
-            wanted = min(self._per_segment, count - held)
+        segments: dict[int, FramesFile] = {}
+        count = _frames_spanned(rows)
+        held = np.zeros(-(-count // self._per_segment), np.int64)
+        for number in range(len(held)):
+            path = self._folder / segment_name(number)
+            wanted = min(self._per_segment, count - number * self._per_segment)
             try:
-                segments.append(FramesFile(path))
-                whole = min(wanted, segments[-1].size // stride)
+                segments[number] = FramesFile(path)
+                held[number] = min(wanted, segments[number].size // stride)
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
                     raise TakeError(
                         f"{path}: cannot be opened, too many files are open; allow more (ulimit -n)"
                     ) from error
                 if expected is not None:
-                    raise TakeError(f"{path}: missing or unreadable; copy the take again") from error
-                whole = 0
-            held += whole
-            if whole < wanted:
-                if expected is not None:
-                    raise TakeError(
-                        f"{path}: cut short after {whole} of {wanted} frames; copy the take again, or delete "
-                        "done.json to read the frames that are there"
-                    )
-                break
+                    raise TakeError(f"{path}: missing or unreadable; {_AGAIN}") from error
+            if held[number] < wanted and expected is not None:
+                raise TakeError(f"{path}: cut short after {held[number]} of {wanted} frames; {_AGAIN}")
         self._segments = segments
-        return rows[rows["seq"] < held]
+        segment, place = np.divmod(rows["seq"].astype(np.int64), self._per_segment)
+        return rows[place < held[segment]]
 
     def _without_torn_tail(self, rows: Rows) -> Rows:
         """After a power loss the last rows can be on the disk without their pixels."""

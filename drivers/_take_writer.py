@@ -21,7 +21,7 @@ from drivers._segment import Segment
 from drivers._take_index import Rows, decode_rows, encode_row, frame_bytes
 from drivers._take_metadata import TakeMetadata
 from drivers.durable import give_name, sync_folder
-from drivers.errors import TakeError
+from drivers.errors import TakeError, TakeExistsError
 from drivers.frame import Frame, Role
 
 METADATA_NAME = "take.json"
@@ -222,7 +222,7 @@ def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
-        raise TakeError(f"{path}: already exists; choose another folder for the take") from error
+        raise TakeExistsError(f"{path}: already exists; choose another folder for the take") from error
     except OSError as error:
         raise TakeError(_cannot_make(path, error)) from error
 

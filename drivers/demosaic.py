@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from drivers.frame import Frame, Image, PixelFormat, RgbImage
+from drivers.frame import DeepImage, Frame, Image, PixelFormat, RgbImage
 from drivers.packing import unpacked
 
 
@@ -29,8 +29,18 @@ def to_rgb(frame: Frame) -> Image:
 
 def to_rgb8(frame: Frame) -> RgbImage:
     """As `to_rgb`, always uint8: samples of 16 bits are rounded to 8."""
+    return in_8_bits(to_rgb(frame))
+
+
+def to_rgb16(frame: Frame) -> DeepImage:
+    """As `to_rgb`, always uint16: samples of 8 bits are spread over the full range."""
     rgb = to_rgb(frame)
-    if rgb.dtype == np.uint16:
+    return rgb.astype(np.uint16) * 257 if rgb.dtype == np.uint8 else rgb.astype(np.uint16, copy=False)
+
+
+def in_8_bits(image: Image) -> RgbImage:
+    """A picture of samples of 16 bits rounded to 8; one of 8 bits as it is."""
+    if image.dtype == np.uint16:
         # The integer form maps 0..65535 onto 0..255 exactly and avoids a float copy of the frame.
-        return ((rgb.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    return rgb.astype(np.uint8, copy=False)
+        return ((image.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    return image.astype(np.uint8, copy=False)

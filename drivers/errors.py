@@ -17,6 +17,10 @@ class TakeError(SourceError):
     """A take folder cannot be read or written. Names the folder and the file in it."""
 
 
+class TakeExistsError(TakeError):
+    """Something has the name of the take that is to be recorded already."""
+
+
 class OverwrittenError(DriverError):
     """A frame was asked of a ring buffer after the writer had reused its slot."""
 

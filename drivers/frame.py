@@ -116,6 +116,8 @@ Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """A picture as it was stored, see `Frame.image`."""
 RgbImage = npt.NDArray[np.uint8]
 """A picture to look at, (H, W, 3)."""
+DeepImage = npt.NDArray[np.uint16]
+"""A picture (H, W, 3) of values in 0..65535."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

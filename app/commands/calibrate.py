@@ -18,7 +18,7 @@ from app.commands._calibrate_pictures import board_pictures, moment
 from app.commands._common import JsonOption, OverwriteOption, emit, parse_size, say, warn
 from app.commands.sync import offset_option
 from app.errors import InputError
-from app.outputs import check_output, write_picture
+from app.outputs import check_output, real_path, write_picture
 from calibration import (
     Alignment,
     Board,
@@ -73,7 +73,7 @@ def _check_outputs(paths: Sequence[Path | None], *, overwrite: bool, inputs: Seq
     given = [path for path in paths if path is not None]
     for path in given:
         check_output(path, overwrite=overwrite, inputs=inputs)
-    if len({path.resolve() for path in given}) < len(given):
+    if len({real_path(path) for path in given}) < len(given):
         raise typer.BadParameter(f"{given[0]} is given for two outputs; give each its own")
 
 

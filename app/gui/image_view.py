@@ -173,11 +173,15 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
 
     def clear_picture(self, hint: str | None = None) -> None:
         """Show nothing but `hint`, from now on; None for the one that is known."""
+        self.hide_picture(hint)
+        self._aspect = 0.0
+        self._shape = ()
+
+    def hide_picture(self, hint: str | None = None) -> None:
+        """The same while one picture of several is missing: the next one is zoomed as the one before."""
         if hint is not None:
             self._hint.setText(hint)
         self._image.clear()
-        self._aspect = 0.0
-        self._shape = ()
         self._hint.show()
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802

@@ -12,7 +12,7 @@ from app.gui.controller import SessionController
 from app.gui.lane import Lane
 from app.gui.messages import Messages, Severity
 from app.gui.undo import CameraStep
-from app.settings import Preset, Settings, renewed, save_settings
+from app.settings import Preset, Settings, keep_settings
 from drivers import Role
 
 _LONGEST_NAME = 40
@@ -49,14 +49,13 @@ class Memory(QObject):
         changed = self._settings.model_copy(update=values)
         if changed == self._settings:
             return
+        # What stays as it was is not this window's: another one may have changed it.
+        self._changed |= {name for name, value in values.items() if value != getattr(self._settings, name)}
         self._settings = changed
-        self._changed |= values.keys()
         path, names, presets = self._path, self._changed, dict(self._presets)
         if path is not None:
             # Another window may have written its own meanwhile.
-            self._lane.submit(
-                lambda: save_settings(renewed(changed, path, names, presets), path), latest="settings"
-            )
+            self._lane.submit(lambda: keep_settings(changed, path, names, presets), latest="settings")
 
     def set_preset(self, name: str, preset: Preset | None) -> None:
         """Remember a preset; None forgets it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,7 +53,7 @@ class TakeRequest:
         A take that cannot be shot again must not be refused because of its name.
         """
         request = self
-        while request.path.exists():
+        while os.path.lexists(request.path):
             name = next_name(request.name)
             request = replace(request, name=name, path=request.path.with_name(name))
         return request

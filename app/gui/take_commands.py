@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from app.gui.camera_rig import CameraRig
 from app.gui.messages import Messages
 from app.gui.requests import TakeRequest
 from app.session import SessionError, State, TakeReport
+from drivers import TakeExistsError
 
 
 class TakeCommands:
@@ -59,21 +61,12 @@ class TakeCommands:
             )
         folder.mkdir(parents=True, exist_ok=True)
         self._folders.add(folder)
-        wanted, request = request, request.on_free_name()
-        if request is not wanted:
-            self._messages.info(f"there is a take {wanted.name} already: this one is {request.name}")
         live = state is State.LIVE
         self._live_after = request.wait and live
         if self._live_after:
             rig.session.stop_live()
         try:
-            rig.session.start_recording(
-                request.path,
-                pre_seconds=request.pre_seconds,
-                name=request.name,
-                notes=request.notes,
-                wait=request.wait,
-            )
+            request = self._open(rig, request)
         except Exception:
             # The operator keeps the picture and sees the reason.
             self._resume(rig)
@@ -83,6 +76,24 @@ class TakeCommands:
             self._live()
         if request.only_past:
             self.stop(rig)
+
+    def _open(self, rig: CameraRig, wanted: TakeRequest) -> TakeRequest:
+        """Open the take under a name that is free, and return the request for that name."""
+        while True:
+            request = wanted.on_free_name()
+            # Another window may take the name meanwhile.
+            with suppress(TakeExistsError):
+                rig.session.start_recording(
+                    request.path,
+                    pre_seconds=request.pre_seconds,
+                    name=request.name,
+                    notes=request.notes,
+                    wait=request.wait,
+                )
+                break
+        if request is not wanted:
+            self._messages.info(f"there is a take {wanted.name} already: this one is {request.name}")
+        return request
 
     def fire(self, rig: CameraRig) -> None:
         """Start the pulses of an armed take."""

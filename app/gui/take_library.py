@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from app.damage import nearest_readable
 from app.gui.preview import screen_picture
-from drivers import DriverError, RgbImage, Take, is_take
+from drivers import DriverError, RgbImage, SourceError, Take, is_take
 
 THUMBNAIL_WIDTH = 96
 _LONGEST_TIP = 600
@@ -80,6 +83,13 @@ class TakeEntry:
         return f"{self.seconds:.2f} s{marks}\n{self.hsr_frames} + {self.lsr_frames} frames"
 
     @property
+    def hint(self) -> str:
+        """What stands in place of the pictures before there is one."""
+        if not self.problem:
+            return ""
+        return "nothing can be seen of it yet" if self.recording else "this take cannot be read"
+
+    @property
     def tip(self) -> str:
         """What is said on demand, as HTML, which Qt wraps; the beginning of what is very long."""
         text = self.problem or "\n".join(filter(None, (*self.findings, self.notes))) or str(self.path)
@@ -99,12 +109,12 @@ class TakeEntry:
 
 
 def _stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """Time of the last change [ns] and size [bytes] of each file; -1 of one that is not there."""
+    """Time of the last change [ns] and size [bytes] of each file; -1 of one that is not there, or no more."""
     found = {}
     for file in files:
         try:
             known = file.stat()
-        except FileNotFoundError:
+        except OSError:
             found[file] = (-1, -1)
         else:
             found[file] = (known.st_mtime_ns, known.st_size)
@@ -125,8 +135,10 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
             exposed = stream.mid_exposure_ns
             times = np.asarray((exposed - exposed[:1]) * 1e-9, dtype=np.float64)
             thumbnail = None
-            if stream.info.frame_count:
-                frame = stream.read(stream.info.frame_count // 2)
+            count = stream.info.frame_count
+            # Damaged frames hide nothing of the others.
+            with suppress(SourceError):
+                frame, _ = nearest_readable(stream.read, count // 2, count)
                 thumbnail = screen_picture(frame, THUMBNAIL_WIDTH)
             return TakeEntry(
                 path=path,
@@ -151,6 +163,22 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
         return TakeEntry(path=path, name=path.name, recording=recording, problem=problem)
 
 
+def folder_problem(folder: Path) -> str:
+    """Why no takes can be found in a folder, and what to do; "" where some can."""
+    try:
+        with os.scandir(folder):
+            return ""
+    except (FileNotFoundError, NotADirectoryError):
+        return (
+            "this folder is not there: connect the disk or share that it is on and press Refresh; "
+            "the next take would make it anew"
+        )
+    except OSError as error:
+        return (
+            f"this folder cannot be read ({error.strerror or error}): check its disk or share, and its rights"
+        )
+
+
 def scan(
     folder: Path,
     running: Path | None = None,
@@ -158,7 +186,7 @@ def scan(
     known: Mapping[Path, TakeEntry] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[TakeEntry]:
-    """All takes directly in `folder`, the newest first; empty when there is no such folder.
+    """All takes directly in `folder`, the newest first; empty when it cannot be read: see `folder_problem`.
 
     Args:
         folder: Where to look.
@@ -167,10 +195,12 @@ def scan(
         cancelled: Asked before each take; once True, those so far are returned.
 
     """
-    if not folder.is_dir():
+    try:
+        inside = list(folder.iterdir())
+    except OSError:
         return []
     entries = []
-    for path in folder.iterdir():
+    for path in inside:
         if cancelled():
             break
         if is_take(path):

@@ -33,11 +33,11 @@ from app.gui.messages import Messages
 from app.gui.number_keys import NumberKeys
 from app.gui.preview import Preview
 from app.gui.raw_pane import TITLES
-from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, read_entry, scan
+from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, folder_problem, read_entry, scan
 from app.gui.take_playback import Playback
 from app.gui.take_player import Moment, OpenTake, TakePlayer
 from app.gui.tasks import CancelToken, Newest, Tasks
-from app.gui.theme import set_flag
+from app.gui.theme import set_chip, set_flag
 from drivers import RgbImage, Role
 
 _ENTRY = Qt.ItemDataRole.UserRole
@@ -50,15 +50,6 @@ def icon(rgb: RgbImage) -> QIcon:
     height, width = rgb.shape[:2]
     image = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
     return QIcon(QPixmap.fromImage(image))
-
-
-def _hint(entry: TakeEntry | None) -> str:
-    """What stands in place of the pictures before there is one."""
-    if entry is None:
-        return _EMPTY
-    if entry.problem:
-        return "nothing can be seen of it yet" if entry.recording else "this take cannot be read"
-    return ""
 
 
 class TakePage(QWidget):
@@ -96,6 +87,12 @@ class TakePage(QWidget):
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.where = QElidingLabel(str(folder))
+        self.where.setToolTip(str(folder))
+        self.problem = QLabel("")
+        self.problem.setObjectName("take_folder_problem")
+        self.problem.setWordWrap(True)
+        self.problem.hide()
+        set_chip(self.problem, "warn")
         self.refresh_button = QPushButton("Refresh")
         self.folder_button = QPushButton("Open folder")
         self.views = {role: ImageView(_EMPTY) for role in Role}
@@ -142,6 +139,7 @@ class TakePage(QWidget):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.where)
+        column.addWidget(self.problem)
         column.addWidget(self.list, 1)
         row = QHBoxLayout()
         row.addWidget(self.refresh_button)
@@ -214,17 +212,18 @@ class TakePage(QWidget):
         if folder is not None and folder != self._folder:
             self._folder, self._guest = folder, None
             self.where.setText(str(folder))
+            self.where.setToolTip(str(folder))
         chosen = self.chosen
         self._select = select or (chosen.path if chosen is not None else None)
         self._guest = select or self._guest
         folder, guest, running = self._folder, self._guest, self._running
         known = self._known
 
-        def work(token: CancelToken) -> list[TakeEntry]:
+        def work(token: CancelToken) -> tuple[list[TakeEntry], str]:
             entries = scan(folder, running, known=known, cancelled=lambda: token.cancelled)
             if guest is not None and guest.exists() and all(entry.path != guest for entry in entries):
                 entries.insert(0, read_entry(guest, running))
-            return entries
+            return entries, folder_problem(folder)
 
         self._scans.start(work, self._fill)
 
@@ -235,7 +234,11 @@ class TakePage(QWidget):
         if ended and self.isVisible():
             self.refresh()
 
-    def _fill(self, entries: list[TakeEntry]) -> None:
+    def _fill(self, found: tuple[list[TakeEntry], str]) -> None:
+        entries, problem = found
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+        self.folder_button.setEnabled(not problem)
         self._known = {entry.path: entry for entry in entries}
         with signals_blocked(self.list):
             self.list.clear()
@@ -264,7 +267,7 @@ class TakePage(QWidget):
         self._open = self._moment = None
         self._opening = self.player.open(path)
         for role, view in self.views.items():
-            view.clear_picture(_hint(entry))
+            view.clear_picture(entry.hint if entry is not None else _EMPTY)
             self.labels[role].setText(TITLES[role])
         self._set_moments(0)
         self.time.setText("")
@@ -329,13 +332,14 @@ class TakePage(QWidget):
         if moment is None or moment.opening != self._opening:
             return
         self._moment = moment
-        self._show(Role.LSR, moment.lsr, moment.index)
-        self._show(Role.HSR, moment.hsr, moment.hsr_index)
+        self._show(Role.LSR, moment.lsr, moment.index, moment.unread.get(Role.LSR, ""))
+        self._show(Role.HSR, moment.hsr, moment.hsr_index, moment.unread.get(Role.HSR, ""))
 
-    def _show(self, role: Role, preview: Preview | None, index: int) -> None:
+    def _show(self, role: Role, preview: Preview | None, index: int, why: str) -> None:
         if preview is None:
-            self.views[role].clear_picture(f"no {role.name} frame belongs to this moment")
-            self.labels[role].setText(f"{TITLES[role]}  no frame at this moment")
+            self.views[role].hide_picture(why or f"no {role.name} frame belongs to this moment")
+            missing = f"frame {index} cannot be read" if why else "no frame at this moment"
+            self.labels[role].setText(f"{TITLES[role]}  {missing}")
         else:
             self.views[role].show_picture(preview.rgb, preview.full_size[0])
             self.labels[role].setText(f"{TITLES[role]}  frame {index}, id {preview.frame_id}")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from app.gui.mailbox import Mailbox
+from app.gui.messages import sentence
 from app.gui.preview import Preview
 from app.gui.preview_worker import make_preview
 from app.raw_export import pairing_of, side_by_side
 from app.session.take_notes import read_notes
 from app.timing import stream_timing
-from drivers import DriverError, Pairing, PairingError, Role, StreamPair, Take
+from drivers import DriverError, Pairing, PairingError, Role, SourceError, StreamPair, Take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +30,7 @@ class Moment:
         lsr: Picture of the LSR frame; None where there is none.
         hsr: Picture of the HSR frame of its GoP; None where there is none.
         hsr_index: That frame's index, -1 where there is none.
+        unread: Why a frame that there is cannot be shown.
 
     """
 
@@ -37,6 +39,7 @@ class Moment:
     lsr: Preview | None
     hsr: Preview | None
     hsr_index: int
+    unread: Mapping[Role, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +69,8 @@ class TakePlayer:
 
     Args:
         on_open: Told about an opened take, on the player's thread.
-        on_error: Told about failures, on the player's thread.
+        on_error: Told about failures, on the player's thread; about frames that cannot be read once for each
+            stream of a take that was opened.
 
     Attributes:
         mailbox: The newest moment.
@@ -82,6 +86,7 @@ class TakePlayer:
         self._wanted_path: Path | None = None
         self._wanted_index: int | None = None
         self._wanted_opening = 0
+        self._told: set[Role] = set()
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="take player", daemon=True)
         self._thread.start()
@@ -124,6 +129,7 @@ class TakePlayer:
                     if take is not None:
                         take.close()
                     take, owner = None, np.empty(0, np.int64)
+                    self._told.clear()
                     if path is not None:
                         take, owner = self._open(path, opening)
                 if index is not None and take is not None and index < len(owner):
@@ -159,14 +165,23 @@ class TakePlayer:
         return take, owner
 
     def _moment(self, take: Take, owner: npt.NDArray[np.int64], index: int, opening: int) -> Moment:
-        def look(role: Role, at: int) -> Preview:
-            frame = take.stream(role).read(at)
+        unread: dict[Role, str] = {}
+
+        def look(role: Role, at: int) -> Preview | None:
+            try:
+                frame = take.stream(role).read(at)
+            except SourceError as error:
+                unread[role] = sentence(error)
+                if role not in self._told:
+                    self._told.add(role)
+                    self._on_error(error)
+                return None
             return make_preview(frame, self.max_width, mark=False, with_statistics=False)
 
         hsr_index = int(owner[index])
         hsr = look(Role.HSR, hsr_index) if hsr_index >= 0 else None
         lsr = look(Role.LSR, index) if index < take.lsr.info.frame_count else None
-        return Moment(opening, index, lsr, hsr, hsr_index)
+        return Moment(opening, index, lsr, hsr, hsr_index, unread)
 
 
 def _rate(pair: StreamPair, role: Role, pairing: Pairing | None) -> float:

@@ -391,6 +391,27 @@ def test_outputs_are_refused_before_any_work(tmp_path: Path) -> None:
         check_output(tmp_path / "nowhere" / "clip.mp4", overwrite=False)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own there")
+@pytest.mark.parametrize("leads_to", ["pictures", "nowhere", "link"])
+def test_a_link_in_the_place_of_a_folder_of_pictures_is_refused_before_any_work(
+    tmp_path: Path, leads_to: str
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "link").symlink_to(leads_to)
+    with pytest.raises(OutputError, match="exists already"):
+        check_output(tmp_path / "link", overwrite=False)
+    with pytest.raises(OutputError, match=r"is a link, .* or the folder it leads to"):
+        check_output(tmp_path / "link", overwrite=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own there")
+def test_links_in_a_circle_are_no_error_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(OutputError, match="does not exist"):
+        check_output(tmp_path / "link" / "clip.mp4", overwrite=False)
+    check_output(tmp_path / "clip.mp4", overwrite=False, inputs=[tmp_path / "link"])
+
+
 def test_a_picture_is_there_whole_or_not_at_all(
     tmp_path: Path, moving_texture: list[RgbImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

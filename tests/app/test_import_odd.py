@@ -90,6 +90,16 @@ def test_impossible_offsets_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own there")
+@pytest.mark.parametrize("leads_to", ["nowhere", "take"])
+def test_a_link_in_the_place_of_the_take_is_told_at_once(
+    pair: ClipPair, tmp_path: Path, leads_to: str
+) -> None:
+    (tmp_path / "take").symlink_to(leads_to)
+    with pytest.raises(SourceError, match="take: already exists"):
+        import_clips(pair.hsr, pair.lsr, tmp_path / "take", offset_ms=12.5)
+
+
 def test_a_clip_that_goes_meanwhile_is_told(pair: ClipPair, tmp_path: Path) -> None:
     card = tmp_path / "hsr.mkv"
     card.write_bytes(pair.hsr.read_bytes())

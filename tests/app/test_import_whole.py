@@ -121,7 +121,7 @@ def test_what_somebody_else_makes_meanwhile_stays(pair: ClipPair, tmp_path: Path
         take.mkdir()
         (take / "take.json").write_text("precious")
 
-    with pytest.raises(TakeError, match="take: cannot be written"):
+    with pytest.raises(TakeError, match="take: was made by another program meanwhile"):
         import_clips(pair.hsr, pair.lsr, take, offset_ms=12.5, transcode=transcode, on_write=somebody)
     assert [p.name for p in tmp_path.iterdir()] == ["take"]
     assert [p.read_text() for p in take.iterdir()] == ["precious"]

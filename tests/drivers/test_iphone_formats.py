@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from fractions import Fraction
@@ -12,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from drivers import Role, SourceError
+from drivers import DriverError, Role, SourceError
 from drivers._clip_hdr import HLG, PQ, display_table, hlg_to_light, light_to_display, pq_to_light
 from drivers.iphone import VideoClip, open_clip
 
@@ -349,6 +350,23 @@ def test_every_seek_is_exact_in_every_codec(tmp_path: Path, name: str, codec: st
         assert (clip.info.width, clip.info.height, clip.info.frame_count) == (96, 64, 50)
         np.testing.assert_allclose(times(clip), np.arange(50) / 30, atol=1e-3)
         assert_seeks(clip, range(50))
+
+
+def test_hdr_where_no_temporary_file_can_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = author(
+        tmp_path / "a.mov",
+        flat((30000, 30000, 30000), np.uint16),
+        [0, 20, 40, 60],
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        options={"x265-params": "log-level=none"},
+        colour=(9, HLG, 9),
+    )
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with open_clip(path, Role.HSR) as clip, pytest.raises(DriverError, match="name another folder in TMPDIR"):
+        clip.read(0)
 
 
 def test_hdr_curves_have_their_anchors() -> None:

@@ -145,6 +145,28 @@ def test_rows_that_outlived_their_pixels_in_a_power_loss_are_dropped(tmp_path: P
     assert Take.open(path).lsr.info.frame_count == 22
 
 
+@pytest.mark.parametrize("left", [None, 0, 2 * 96 + 5])
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_a_file_that_is_lost_or_cut_short_costs_its_own_frames_only(
+    tmp_path: Path, number: int, left: int | None
+) -> None:
+    path = write_take(tmp_path / "t", metadata=make_metadata(segment_bytes=500))
+    damaged = path / "lsr" / f"frames_{number:04d}.raw"
+    if left is None:
+        damaged.unlink()
+    else:
+        with damaged.open("r+b") as file:
+            file.truncate(left)
+    with pytest.raises(TakeError, match=r"or delete done\.json to read the frames that are there"):
+        Take.open(path)
+    (path / "done.json").unlink()
+    lost = range(5 * number + (left or 0) // 96, 5 * number + 5)
+    with Take.open(path) as take:
+        frames = list(take.lsr.frames())
+        for frame, kept in zip(frames, sorted(set(range(24)) - set(lost)), strict=True):
+            assert_same(frame, make_frame(Role.LSR, kept))
+
+
 @settings(deadline=None)
 @given(data=st.binary(max_size=400), good=st.integers(0, 6))
 def test_the_index_parser_takes_any_bytes(data: bytes, good: int) -> None:

@@ -281,6 +281,31 @@ def test_windows_side_by_side_keep_what_the_other_one_changed(tmp_path: Path) ->
     assert (found.baseline_mm, found.theme) == (77.0, "light")
 
 
+def test_what_a_window_left_as_it_was_stays_as_the_other_one_set_it(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    first, second = (Memory(Settings(), path, Messages()) for _ in range(2))
+    first.change(baseline_mm=77.0, lens_mm=20.0)
+    first.close()
+    second.change(baseline_mm=50.0, lens_mm=35.0)
+    second.close()
+    found = load_settings(path).settings
+    assert (found.baseline_mm, found.lens_mm) == (77.0, 35.0)
+
+
+def test_windows_that_write_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    path, messages = tmp_path / "settings.json", Messages()
+    windows = {name: Memory(Settings(), path, messages) for name in ("first", "second")}
+    for number in range(60):
+        for name, memory in windows.items():
+            memory.set_preset(f"{name} {number}", PRESET)
+            memory.change(window=(1000 + number, 800))
+    for memory in windows.values():
+        memory.close()
+    assert [message.text for message in messages.log] == []
+    assert not list(tmp_path.glob("*.bad*"))
+    assert len(load_settings(path).settings.presets) == 120
+
+
 def test_a_file_damaged_meanwhile_costs_nothing(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     memory = Memory(Settings(lens_mm=35.0), path, Messages())

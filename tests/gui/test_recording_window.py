@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PyQt6.QtCore import Qt
@@ -16,8 +18,8 @@ from app.errors import OutputError
 from app.gui.main_window import MainWindow
 from app.gui.messages import Severity
 from app.gui.recording import name_problem
-from app.gui.requests import next_name
-from app.session import State
+from app.gui.requests import TakeRequest, next_name
+from app.session import Session, State
 from app.session.take_notes import NOTES_FILE, TakeNote, add_note, read_notes
 from drivers import Frame, Role, Take, TakeWriter, is_take
 
@@ -246,6 +248,31 @@ def test_existing_take_is_never_overwritten_and_never_in_the_way(window: MainWin
     with Take.open(window.recording.folder / "take_003") as take:
         assert take.metadata.name == "take_003"
     assert window.recording.name == "take_004"
+
+
+def test_a_name_that_another_window_takes_meanwhile_is_not_in_the_way(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Session.start_recording
+
+    def late(session: Session, out: Path, **options: Any) -> None:
+        if out.name == "take_001":
+            out.mkdir()
+        begin(session, out, **options)
+
+    monkeypatch.setattr(Session, "start_recording", late)
+    record(window, qtbot)
+    assert any("take take_001 already: this one is take_002" in m.text for m in window.messages.log)
+    with qtbot.waitSignal(window.recording.finished, timeout=15000):
+        window.actions_table["record"].trigger()
+    with Take.open(window.recording.folder / "take_002") as take:
+        assert take.metadata.name == "take_002"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights of their own there")
+def test_a_name_that_is_a_link_to_nothing_is_not_free(tmp_path: Path) -> None:
+    (tmp_path / "take_001").symlink_to("gone")
+    assert TakeRequest(tmp_path / "take_001", "take_001").on_free_name().name == "take_002"
 
 
 def test_closing_while_recording_asks(

@@ -49,7 +49,19 @@ def test_bad_entries_are_dropped_and_named(tmp_path: Path) -> None:
         assert word in text
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"version": 99}', b'{"presets": 3}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b'{"version": 99}',
+        b'{"presets": 3}',
+        b'{"window": [99999999999, 800]}',
+        pytest.param(b"[" * 100_000, id="nested"),
+    ],
+)
 def test_damaged_files_never_stop_the_window(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "settings.json"
     path.write_bytes(content)

@@ -150,3 +150,59 @@ def test_long_notes_are_shortened_and_no_note_is_taken_for_markup(takes: Path) -
     assert document.toPlainText().startswith("<i>5 < 6</i> & more\na long story")
     assert document.toPlainText().endswith(" ...")
     assert len(document.toPlainText()) < 1000
+
+
+def test_folder_that_is_gone_is_told_and_found_again(page: TakePage, qtbot: QtBot, takes: Path) -> None:
+    away = takes.rename(takes.with_name("unplugged"))
+    page.refresh_button.click()
+    qtbot.waitUntil(lambda: page.list.count() == 0, timeout=10000)
+    assert page.problem.isVisible()
+    assert "this folder is not there" in page.problem.text()
+    assert not page.folder_button.isEnabled()
+    assert not page.export.isEnabled()
+    away.rename(takes)
+    page.refresh_button.click()
+    qtbot.waitUntil(lambda: page.list.count() == 2, timeout=10000)
+    assert not page.problem.isVisible()
+    assert page.folder_button.isEnabled()
+
+
+def damage(take: Path, role: Role, frame_bytes: int, *frames: int) -> None:
+    with (take / role.value / "frames_0000.raw").open("r+b") as file:
+        for number in frames:
+            file.seek(number * frame_bytes + 7)
+            file.write(b"\x01\x02\x03")
+
+
+def test_damaged_frames_are_told_once_for_a_stream_and_shown_as_such(
+    idle_window: MainWindow, page: TakePage, qtbot: QtBot, takes: Path
+) -> None:
+    view, errors = page.views[Role.LSR], len(idle_window.messages.log)
+    damage(takes / "marbles", Role.LSR, 96 * 80, 5, 12, 13, 14)
+    damage(takes / "marbles", Role.HSR, 384 * 320, 4)
+    view.show_actual()
+    zoom = view.shown_width
+    for index in (5, 6, 12, 13, 14, 5, 18):
+        page.slider.setValue(index)
+        qtbot.waitUntil(lambda i=index: page.moment is not None and page.moment.index == i, timeout=10000)  # type: ignore[misc]
+        damaged = index not in (6, 18)
+        assert ("cannot be read" in page.labels[Role.LSR].text()) is damaged
+        assert f"frame {index}" in page.labels[Role.LSR].text()
+        [hint] = view.findChildren(QLabel)
+        assert hint.isVisible() is damaged
+        if damaged:
+            assert f"frame {index} is damaged" in hint.text()
+    assert "frame 4 cannot be read" in page.labels[Role.HSR].text()
+    assert view.shown_width == zoom
+    told = [message.text for message in idle_window.messages.log[errors:]]
+    assert [text.partition(" is damaged")[0] for text in told] == [
+        f"{takes / 'marbles' / 'lsr'}: frame 5",
+        f"{takes / 'marbles' / 'hsr'}: frame 4",
+    ]
+
+
+def test_damaged_frame_in_the_middle_hides_no_take(takes: Path) -> None:
+    damage(takes / "marbles", Role.LSR, 96 * 80, 12)
+    entry = read_entry(takes / "marbles")
+    assert not entry.problem
+    assert entry.thumbnail is not None
