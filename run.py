@@ -243,7 +243,7 @@ def test(arguments: list[str]) -> int:
     checks = (
         ("style", ["-m", "ruff", "check", "."]),
         ("format", ["-m", "ruff", "format", "--check", "."]),
-        ("types", ["-m", "mypy"]),
+        ("types", ["-m", "mypy", "-n", "2"]),
         ("arrows", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
         *((("tests", ["-m", "pytest", *arguments]),) if arguments else whole),
     )

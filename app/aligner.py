@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -40,11 +41,32 @@ def camera_id(source: FrameSource) -> CameraId:
     )
 
 
-def rig_doubts(path: Path, rig: Rig) -> list[str]:
-    """What speaks against a rig file that fits the cameras: its calibration failed by its own figures."""
-    if rig.verdict != "redo":
-        return []
-    return [f"{path}: its calibration was judged 'redo', so the alignment may be wrong; calibrate again"]
+def rig_hash(path: Path) -> str:
+    """SHA-256 of a rig file, in hexadecimal: what a take keeps of the one in use."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def rig_doubts(path: Path, rig: Rig, recorded: str | None = None) -> list[str]:
+    """What speaks against a rig file that fits the cameras, one sentence each.
+
+    Args:
+        path: The file.
+        rig: What it holds; its calibration may have failed by its own figures.
+        recorded: `rig_hash` of the one in use when the take was recorded; None when nobody knows.
+
+    """
+    doubts = []
+    if rig.verdict == "redo":
+        doubts.append(
+            f"{path}: its calibration was judged 'redo', so the alignment may be wrong; calibrate again"
+        )
+    if recorded is not None and rig_hash(path) != recorded:
+        doubts.append(
+            f"{path}: the take was recorded with another rig file, or this one was changed since, so the "
+            "alignment may be wrong if the cameras were moved in between; use the file of that day, or align "
+            "by the pictures"
+        )
+    return doubts
 
 
 class Aligner:
@@ -73,7 +95,7 @@ class Aligner:
         if mode not in ("auto", "none"):
             self._rig = load_rig(Path(mode))
             self._rig.check(hsr=camera_id(pair.hsr), lsr=camera_id(pair.lsr))
-            self.warnings += rig_doubts(Path(mode), self._rig)
+            self.warnings += rig_doubts(Path(mode), self._rig, pair.rig_hash)
 
     def first(self, hsr: RgbImage, lsr: RgbImage) -> Alignment:
         """Align the pair that fixes the output view.

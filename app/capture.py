@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.aligner import rig_hash
 from app.errors import InputError
 from app.session import RigSetup, Session, State, TakeReport
 from app.session.pulse_test import PulseFinding, pulse_test
@@ -123,10 +123,10 @@ def run_job(
         InputError: It is not said which camera is which.
 
     """
-    rig_hash = None
+    used = None
     if job.rig_file is not None:
         load_rig(job.rig_file)
-        rig_hash = hashlib.sha256(job.rig_file.read_bytes()).hexdigest()
+        used = rig_hash(job.rig_file)
     with _opened(job.setup, say) as session:
         if alarm is not None:
             session.on_alarm(lambda news: alarm(news.text))
@@ -135,7 +135,7 @@ def run_job(
             job.out,
             name=job.name,
             notes=job.notes,
-            rig_hash=rig_hash,
+            rig_hash=used,
             on_frame=on_frame,
             should_stop=should_stop,
         )

@@ -15,12 +15,12 @@ from app.capture import CaptureJob, run_job
 from app.errors import OutputError
 from app.export import open_sink
 from app.fusion_options import FusionOptions
-from app.outputs import write_json, write_picture
+from app.outputs import Claim, real_path, write_json, write_picture
 from app.pipeline import Pipeline
 from app.session import RigSetup
 from app.sinks import CODECS
 from app.versions import versions
-from drivers import RgbImage, Take
+from drivers import RgbImage, Take, in_8_bits
 from drivers.spinnaker_emulator import truth_from_take
 from fusion.evaluation.metrics import psnr
 
@@ -83,13 +83,26 @@ def run_demo(
         on_step: Called after each step of a stage.
 
     Raises:
-        OutputError: The folder holds something that is not an earlier demo.
+        OutputError: The folder holds something that is not an earlier demo, or another demo is at work there.
 
     """
+    _check(folder)
+    claim = Claim(real_path(folder))
+    try:
+        _empty(folder)
+        return _demo(folder, seconds, method, on_stage or _ignore_stage, on_step or _ignore_step)
+    finally:
+        claim.give_up()
+
+
+def _demo(
+    folder: Path,
+    seconds: float,
+    method: str | None,
+    stage: Callable[[str, int], None],
+    step: Callable[[], None],
+) -> DemoResult:
     began = time.monotonic()
-    _prepare(folder)
-    stage = on_stage or _ignore_stage
-    step = on_step or _ignore_step
     frames_lost = _record(folder / "take", seconds, stage, step)
     with Take.open(folder / "take") as take:
         pipeline = Pipeline(take.pair(), FusionOptions(method=method))
@@ -101,13 +114,14 @@ def run_demo(
         bicubic_db: list[float] = []
         shown = pipeline.frame_count // 2
         for number, frame in enumerate(pipeline.frames()):
-            sink.write(frame.image)
+            image, lsr = in_8_bits(frame.image), in_8_bits(frame.lsr)
+            sink.write(image)
             true = truth.frame(frame.record.lsr_index)
-            upscaled = upscale(frame.lsr, pipeline.width, pipeline.height)
-            fused_db.append(psnr(frame.image, true))
+            upscaled = upscale(lsr, pipeline.width, pipeline.height)
+            fused_db.append(psnr(image, true))
             bicubic_db.append(psnr(upscaled, true))
             if number == shown:
-                picture = compare([upscaled, frame.image, true])
+                picture = compare([upscaled, image, true])
             step()
         sink.finish()
     write_picture(folder / _PICTURE_NAME, picture)
@@ -135,13 +149,17 @@ def _ignore_step() -> None:
     """Nobody is watching."""
 
 
-def _prepare(folder: Path) -> None:
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / _MARK).is_file():
-            raise OutputError(f"{folder} holds other files; give a new folder with --out")
-        shutil.rmtree(folder)
-    elif folder.exists() and not folder.is_dir():
+def _check(folder: Path) -> None:
+    """Refuse a folder that no demo made."""
+    if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder with --out")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+        raise OutputError(f"{folder} holds other files; give a new folder with --out")
+
+
+def _empty(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()):
+        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # Marked at once, so that a demo that was stopped half way can be repeated.
     write_json(folder / _MARK, {})

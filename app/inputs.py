@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.errors import InputError
 from app.sync import open_synced
-from drivers import StreamPair, Take, VideoClip
+from drivers import Role, StreamPair, Take, VideoClip
 
 FARTHEST_MS = 7 * 24 * 3600e3
 """No two clips of one event are farther apart than a week [ms]."""
@@ -30,7 +30,8 @@ def open_inputs(
         capture_factor: How many times slower the LSR clip plays than it was filmed; None finds it.
 
     Raises:
-        InputError: Neither one take nor two clips; or what is left to be found of two clips cannot be.
+        InputError: Neither one take nor two clips; a take of which one stream has no frames; or what is left
+            to be found of two clips cannot be.
         SourceError: An input cannot be read.
 
     """
@@ -42,7 +43,15 @@ def open_inputs(
             raise InputError("--offset-ms belongs to two clips; a take knows its own times")
         if capture_factor is not None:
             raise InputError("--capture-factor belongs to two clips; a take knows its own times")
-        return nudged(Take.open(path).pair(), nudge_ms)
+        take = Take.open(path)
+        empty = next((role.name for role in Role if not take.stream(role).info.frame_count), None)
+        if empty:
+            take.close()
+            raise InputError(
+                f"{path}: the {empty} stream has no frames, and both are needed; "
+                "record again with both cameras triggered"
+            )
+        return nudged(take.pair(), nudge_ms)
     if len(paths) == 2:
         synced = open_synced(paths[0], paths[1], offset_ms=offset_ms, capture_factor=capture_factor)
         synced.require_offset()

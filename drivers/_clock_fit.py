@@ -122,7 +122,8 @@ def fit_hardware_clocks(
 
     """
     if len(hsr_ids) == 0 or len(lsr_ids) == 0:
-        raise PairingError("one stream has no frames; record again with both cameras triggered")
+        empty = "LSR" if len(hsr_ids) else "HSR"
+        raise PairingError(f"the {empty} stream has no frames; record again with both cameras triggered")
     planned = 1e9 / lsr_fps if lsr_fps else None
     lsr = fit_grid(lsr_ns, frame_ids=lsr_ids, period_ns=planned, name="LSR")
     # One counter makes both trains: the fast one, with many frames, says how far apart the slow pulses are.

@@ -140,7 +140,7 @@ class TakeMetadata(BaseModel):
         clock_offset_ns: What to add to an HSR time to put it on the LSR clock [ns]; None when both
             cameras have clocks of their own and `pairing` finds it from frame ids.
         clock_drift_ppm: How much faster the LSR clock runs [ppm]; 0 where it was not measured.
-        rig_hash: SHA-256 of the rig file in use, which tells which calibration belonged to the take.
+        rig_hash: SHA-256 of the rig file in use, which tells whether a take is aligned by another one later.
         software_version: Version of this program.
         simulated: True when emulated cameras made the frames.
         notes: Free text of the operator.

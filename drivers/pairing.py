@@ -57,6 +57,11 @@ class Gop:
     missing: int = 0
 
     @property
+    def nearest_lsr(self) -> int:
+        """LSR frame that is closest to the HSR frame's mid-exposure."""
+        return min(zip(self.distances, self.lsr_indices, strict=True), key=lambda pair: abs(pair[0]))[1]
+
+    @property
     def away(self) -> tuple[float, ...]:
         """Periods from the HSR mid-exposure to each LSR frame; `distances` where one was filmed with it."""
         apart = self.subframe if abs(self.subframe) > _TOGETHER else 0.0

@@ -85,6 +85,7 @@ class StreamPair:
             the first HSR frame.
         drift_ppm: How much faster the LSR clock runs [ppm]; 0 for streams on one clock.
         findings: What the operator should know about the recording, one sentence each.
+        rig_hash: SHA-256 of the rig file in use when it was recorded; None when nobody knows.
 
     """
 
@@ -93,6 +94,7 @@ class StreamPair:
     clock_offset_ns: int | None
     drift_ppm: float = 0.0
     findings: tuple[str, ...] = ()
+    rig_hash: str | None = None
 
     def at_offset(self, offset_ms: float, drift_ppm: float = 0.0) -> StreamPair:
         """The same streams, put on one clock; each has a frame.
@@ -104,6 +106,11 @@ class StreamPair:
         """
         first = int(self.lsr.mid_exposure_ns[0]) - int(self.hsr.mid_exposure_ns[0])
         return replace(self, clock_offset_ns=first + round(offset_ms * 1e6), drift_ppm=drift_ppm)
+
+    @property
+    def deep(self) -> bool:
+        """Whether a stream has samples of more than 8 bits."""
+        return any(source.info.pixel_format.deep for source in (self.hsr, self.lsr))
 
     @property
     def hsr_on_lsr_clock(self) -> npt.NDArray[np.int64]:

@@ -214,7 +214,14 @@ class Take:
     def pair(self) -> StreamPair:
         """Both streams as everything downstream takes them."""
         found = self._metadata
-        return StreamPair(self._hsr, self._lsr, found.clock_offset_ns, found.clock_drift_ppm, self.findings)
+        return StreamPair(
+            self._hsr,
+            self._lsr,
+            found.clock_offset_ns,
+            found.clock_drift_ppm,
+            self.findings,
+            found.rig_hash,
+        )
 
     def close(self) -> None:
         """Give the files back. Safe to call twice."""

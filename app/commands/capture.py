@@ -50,7 +50,9 @@ def command(
     baseline_mm: Annotated[
         float | None, typer.Option(min=1, max=1000, help="With --emulate: baseline in mm (50).")
     ] = None,
-    rig: Annotated[Path | None, typer.Option("--rig", help="Rig file whose hash goes into the take.")] = None,
+    rig: Annotated[
+        Path | None, typer.Option("--rig", help="Rig file in use; fuse warns of another one.")
+    ] = None,
     serials: Annotated[str | None, typer.Option(help="Serial numbers HSR,LSR.")] = None,
     hsr_size: HsrSizeOption = HSR_SIZE,
     lsr_size: LsrSizeOption = LSR_SIZE,

@@ -232,6 +232,8 @@ def command(
         raise typer.BadParameter(f"--published: the paper says nothing of {model.value}; it is for awnet")
     if stage is not Stages.ALL and model is Model.LIVE:
         raise typer.BadParameter("--stage: live is trained in one step")
+    if steps is not None and minutes is not None:
+        raise typer.BadParameter("--steps and --minutes both say how long to train; give one of them")
     learned = upscaler_for(scale, noise_variance) if upscaler is UpscalerName.LEARNED else None
     if clean and not noise_variance:
         raise typer.BadParameter("--clean is the share of noisy samples without noise; give --noise-variance")
@@ -253,7 +255,7 @@ def command(
     )
     loop = LoopOptions(
         steps=steps,
-        minutes=None if steps else minutes,
+        minutes=minutes,
         slow=slow,
         schedule=Schedule(schedule.value, cooldown),
         workers=workers,
@@ -310,6 +312,7 @@ def _footage(
     with progress_bar("decoding", len(learn) + len(judge)) as bar:
         clips = load_clips(learn, cache, width=_WIDTH, on_clip=bar.advance)
         judged = load_clips(judge, cache, width=_JUDGED_WIDTH, most=_JUDGED_FRAMES, on_clip=bar.advance)
+    train_files.warn_of_doubts([clip.doubt for clip in (*clips, *judged) if clip.doubt])
     return clips, judged
 
 

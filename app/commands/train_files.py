@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.commands._common import JsonOption, emit, progress_bar, say
+from app.commands._common import JsonOption, emit, progress_bar, say, warn
+
+
+def warn_of_doubts(doubts: Sequence[str]) -> None:
+    """One warning about clips that the operator should look at."""
+    if doubts:
+        more = f" ({len(doubts) - 1} more like this)" if doubts[1:] else ""
+        warn(f"{doubts[0]}{more}")
 
 
 def pack(
@@ -39,6 +47,7 @@ def pack(
     )
     with progress_bar("packing", len(find_clips(data, without=validate or []))) as bar:
         packed = write_pack(data, out, validate=validate or [], options=options, on_clip=bar.advance)
+    warn_of_doubts(packed.doubts)
     frames = sum(item["frames"][1] for item in packed.items if item["kind"] == "run")
     say(f"{out}: {frames} frames, {packed.bytes / 1e6:.1f} MB; use it as --data of train", quiet=json)
     emit({"frames": frames, "bytes": packed.bytes, "items": len(packed.items)}, as_json=json)

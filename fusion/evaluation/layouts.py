@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fusion.errors import TrainingError
 from fusion.resample import ByteImage
-from fusion.training.clips import Clip, PictureFrames, find_clips, find_pictures, load_clip, read_picture
+from fusion.training.clips import Clip, PictureFrames, find_clips, find_pictures, load_clip
+from fusion.training.picture_files import read_picture
 
 _VIMEO_LIST = "sep_testlist.txt"
 _KITTI = ("image_2", "image_3")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Protocol, overload
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from fusion.errors import TrainingError
 from fusion.resample import ByteImage, downscale, to_bytes
+from fusion.training.picture_files import Depth, depth_of, read_picture
 
 _CLIPS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts"}
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
@@ -55,11 +56,13 @@ class Clip:
     Attributes:
         name: File or folder name.
         frames: (T, H, W, 3) uint8 RGB, memory-mapped or read when asked for.
+        doubt: What the operator should know about it, as one sentence; "" when nothing is.
 
     """
 
     name: str
     frames: Frames
+    doubt: str = ""
 
 
 class StoredFrames:
@@ -226,18 +229,21 @@ def load_clip(path: Path, cache: Path, *, width: int = 640, most: int = 120) -> 
             raise TrainingError(f"{path}: {len(pictures)} pictures; training needs at least {FEWEST}")
         return Clip(_septuplet_name(path), PictureFrames(pictures))
     cache.mkdir(parents=True, exist_ok=True)
+    depth = clip_depth(path)
     stamp = f"{path.resolve()}|{_stamp(path)}|{width}|{most}"
+    if depth.bits != Depth().bits:
+        stamp += f"|{depth.bits} bits"
     stored = cache / f"{path.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npy"
     # A power cut may have left less of a file than its name promises.
     with suppress(OSError, ValueError, EOFError):
-        return Clip(path.name, StoredFrames(stored))
-    frames = list(decode_clip(path, width=width, most=most))
+        return Clip(path.name, StoredFrames(stored), depth.doubt)
+    frames = list(decode_clip(path, width=width, most=most, bits=depth.bits))
     if len(frames) < FEWEST:
         raise TrainingError(
             f"{path}: {len(frames)} of the {FEWEST} frames that are needed at least; leave it out"
         )
     _store(stored, frames)
-    return Clip(path.name, StoredFrames(stored))
+    return Clip(path.name, StoredFrames(stored), depth.doubt)
 
 
 def load_clips(
@@ -257,42 +263,32 @@ def load_clips(
     return clips
 
 
-def decode_clip(path: Path, *, width: int, most: int) -> Iterator[ByteImage]:
+def clip_depth(path: Path) -> Depth:
+    """How many bits a folder of pictures fills: one answer for all of them, or brightness would jump."""
+    return depth_of(list(find_pictures(path)))
+
+
+def decode_clip(path: Path, *, width: int, most: int, bits: int) -> Iterator[ByteImage]:
     """The first `most` frames of a clip or a folder of pictures, at most `width` columns wide.
+
+    Args:
+        path: The clip or the folder.
+        width: Wider frames are reduced to this many columns.
+        most: Frames wanted, from the start.
+        bits: What `clip_depth` says of a folder.
 
     Raises:
         TrainingError: The clip cannot be decoded, or holds pictures of several sizes.
 
     """
     size: tuple[int, ...] = ()
-    for index, frame in enumerate(_decode(path)):
+    for index, frame in enumerate(_decode(path, bits)):
         if index == most:
             break
         if size and frame.shape != size:
             raise TrainingError(f"{path}: frames of different sizes in one clip; sort them into folders")
         size = frame.shape
         yield fit_width(frame, width)
-
-
-def read_picture(path: Path) -> ByteImage:
-    """(H, W, 3) uint8 RGB.
-
-    Raises:
-        TrainingError: It is no picture.
-
-    """
-    image = decoded(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise TrainingError(f"{path}: not a readable picture; remove or replace it")
-    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-
-
-def decoded(path: Path, flags: int) -> npt.NDArray[Any] | None:
-    """A picture as `cv2.imread` gives it, also where Windows keeps OpenCV from names with other letters."""
-    try:
-        return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
-    except (OSError, cv2.error):
-        return None
 
 
 def write_picture(path: Path, image: npt.NDArray[np.uint8]) -> None:
@@ -377,10 +373,10 @@ def _septuplets(folder: Path) -> list[Path]:
     return [folder / _SEPTUPLETS / name for name in names]
 
 
-def _decode(path: Path) -> Iterator[ByteImage]:
+def _decode(path: Path, bits: int) -> Iterator[ByteImage]:
     if path.is_dir():
         for picture in find_pictures(path):
-            yield read_picture(picture)
+            yield read_picture(picture, bits)
         return
     import av  # the training machine needs it only where clips are not decoded yet
 

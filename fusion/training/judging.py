@@ -9,7 +9,7 @@ import numpy as np
 
 from fusion.evaluation.protocols import AWAY, Figure, lsr_frame, septuplets, whole
 from fusion.gop import Synthesiser, prepare_reference
-from fusion.resample import to_bytes, upscale
+from fusion.resample import to_bytes, to_floats, upscale
 from fusion.training.clips import Clip, write_picture
 
 
@@ -66,6 +66,7 @@ def judge(
                 for k in (position + AWAY, position - AWAY)[:references]
                 if k >= 0
             ]
-            row = np.concatenate([to_bytes(up), synthesiser.synthesise(lsr, up, given).image, target], axis=1)
+            made = synthesiser.synthesise(to_floats(lsr), up, given)
+            row = np.concatenate([to_bytes(up), to_bytes(made.image), target], axis=1)
             write_picture(picture, row[..., ::-1])
     return {name: float(np.mean([one.psnr for one in found])) for name, found in figures.items()}

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import numpy as np
 
 from fusion.errors import TrainingError
 from fusion.resample import ByteImage
-from fusion.training.clips import FEWEST, decode_clip, find_clips, find_pictures, fit_width, read_picture
+from fusion.training.clips import FEWEST, clip_depth, decode_clip, find_clips, find_pictures, fit_width
+from fusion.training.picture_files import read_picture
 
 MANIFEST = "pack.json"
 
@@ -62,11 +64,13 @@ class Packed:
     Attributes:
         bytes: Size of all files without the manifest.
         items: One entry a run, photo or cut-out: folder or file, origin, source, licence, frames.
+        doubts: What the operator should know about clips, one sentence each.
 
     """
 
     bytes: int = 0
     items: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
 
 def write_pack(
@@ -143,7 +147,10 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _pack_clip(
     path: Path, named: Path, packed: Packed, share: float, origins: dict[str, Any], options: PackOptions
 ) -> None:
-    coded = [_jpeg(frame, options) for frame in decode_clip(path, width=options.width, most=options.most)]
+    depth = clip_depth(path)
+    packed.doubts += [depth.doubt] if depth.doubt else []
+    frames = decode_clip(path, width=options.width, most=options.most, bits=depth.bits)
+    coded = [_jpeg(frame, options) for frame in frames]
     if len(coded) < FEWEST:
         raise TrainingError(f"{path}: {len(coded)} frames; training needs at least {FEWEST}; leave it out")
     length = min(options.run, len(coded))
@@ -189,11 +196,13 @@ def _pack_stills(
             break
         _keep(out / "photos" / f"{name}.jpg", picture, packed)
         packed.items.append({"kind": "photo", "file": f"photos/{name}.jpg", **origins.get("photos/", {})})
+    bits = cache(lambda folder: clip_depth(folder).bits)
     for mask in cutouts:
         frame = next(
             (p for p in find_pictures(data / "clips" / mask.parent.name) if p.stem == mask.stem), None
         )
-        cutout = _cut_out(read_picture(frame), read_picture(mask), options.width) if frame else None
+        filmed = read_picture(frame, bits(frame.parent)) if frame else None
+        cutout = _cut_out(filmed, read_picture(mask), options.width) if filmed is not None else None
         if cutout is None or packed.bytes + len(cutout) > budget:
             continue
         name = f"cutouts/{mask.parent.name}_{mask.stem}.png"

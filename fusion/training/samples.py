@@ -13,7 +13,7 @@ from fusion.background import FlowArray
 from fusion.gop import Reference
 from fusion.joint_motion import JointMotion
 from fusion.motion import DisFlow
-from fusion.resample import FloatImage, to_bytes
+from fusion.resample import FloatImage, to_bytes, to_floats
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import Pictures, degrade
@@ -136,7 +136,9 @@ def _motion_of_one(pictures: Pictures, index: int, count: int) -> list[FlowArray
         for k in apart
     ]
     motion = JointMotion(DisFlow(scale, noise), scale, noise)
-    flows = motion(to_bytes(_array(pictures.lsr[index])), _array(pictures.lsr_up[index]), references)
+    flows = motion(
+        to_floats(to_bytes(_array(pictures.lsr[index]))), _array(pictures.lsr_up[index]), references
+    )
     return [flows[apart.index(k)] if k in apart else flows[0] for k in range(count)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from app.session import RigSetup
 from calibration import CameraModel, Rig, RigFileError, StaleRigError
 from drivers import FrameSource, Role, Take
 from drivers.spinnaker_emulator import Region, RigGeometry
+from fusing import twinrate
 from fusion.evaluation.metrics import psnr
 
 
@@ -69,6 +71,33 @@ def test_a_rig_file_aligns_a_take(take: Path, tmp_path: Path) -> None:
         )
         assert pipeline.alignment.method.startswith("rig")
         assert gain_over_bicubic(opened, pipeline) > 3
+
+
+def test_a_rig_file_that_was_not_in_use_at_the_take_is_doubted(
+    take: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Take.open(take) as opened:
+        rig = emulated_rig(opened)
+    used, other, out = tmp_path / "used.json", tmp_path / "other.json", tmp_path / "take"
+    rig.save(used)
+    rig.moved(baseline_mm=51).save(other)
+    setup = RigSetup(emulate=True, hsr_size=(1152, 960), lsr_size=(288, 240))
+    run_job(CaptureJob(setup, out, 2 / 30, rig_file=used))
+
+    def warnings(recorded: Path, file: Path) -> list[str]:
+        clip = tmp_path / f"{recorded.name}_{file.stem}.mp4"
+        how = ("--method", "bicubic", "--end", "0.01", "--overwrite", "--json")
+        assert twinrate("fuse", recorded, "--out", clip, "--align", file, *how) == 0
+        told = json.loads(capsys.readouterr().out.splitlines()[-1])["warnings"]
+        return [text for text in told if "recorded with another rig file" in text]
+
+    assert warnings(out, used) == []
+    (told,) = warnings(out, other)
+    assert told.startswith(f"{other}: ")
+    used.write_bytes(other.read_bytes())
+    assert len(warnings(out, used)) == 1
+    # Of a take that keeps no word of a rig file nothing is known.
+    assert warnings(take, other) == []
 
 
 def test_a_rig_file_of_other_cameras_or_a_damaged_one_is_refused(take: Path, tmp_path: Path) -> None:

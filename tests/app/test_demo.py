@@ -39,6 +39,21 @@ def test_a_demo_never_empties_a_folder_of_somebody_else(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
+def test_a_second_demo_in_the_same_folder_is_refused_and_disturbs_nothing(tmp_path: Path) -> None:
+    folder, refused = tmp_path / "demo", []
+
+    def begin_another(text: str, steps: int) -> None:
+        with pytest.raises(OutputError, match="another job is writing it") as caught:
+            run_demo(folder)
+        refused.append(str(caught.value))
+
+    assert run_demo(folder, seconds=0.05, method="bicubic", on_stage=begin_another).clip.is_file()
+    assert refused
+    assert all(text.startswith(str(folder)) for text in refused)
+    assert list(tmp_path.iterdir()) == [folder]
+    run_demo(folder, seconds=0.05, method="bicubic")
+
+
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         run(["--version"])

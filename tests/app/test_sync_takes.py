@@ -1,4 +1,4 @@
-"""`twinrate sync TAKE` on takes that cannot be answered for: one sentence, no internal error."""
+"""Takes that `twinrate sync` and `fuse` cannot answer for: one sentence, no internal error."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def test_a_stream_without_frames(
     assert twinrate("sync", take) == 1
     assert capsys.readouterr().err == (
         f"twinrate: {take}: the {empty} stream has no frames; there is nothing to compare\n"
+    )
+    assert twinrate("fuse", take, "--out", tmp_path / "clip.mp4") == 1
+    assert capsys.readouterr().err == (
+        f"twinrate: {take}: the {empty} stream has no frames, and both are needed; record again with both "
+        "cameras triggered\n"
     )
 
 

@@ -360,8 +360,10 @@ def test_contradictions_of_the_trigger_plan_are_refused() -> None:
         fit_hardware_clocks(rig.hsr_pulse, rig.hsr_ns, rig.lsr_pulse, rig.lsr_ns, 4.0)
     with pytest.raises(PairingError, match="no trigger pulse is common"):
         fit_hardware_clocks(rig.hsr_pulse, rig.hsr_ns, rig.lsr_pulse + 9000, rig.lsr_ns, 8.0)
-    with pytest.raises(PairingError, match="no frames"):
+    with pytest.raises(PairingError, match="the HSR stream has no frames"):
         fit_hardware_clocks(rig.hsr_pulse[:0], rig.hsr_ns[:0], rig.lsr_pulse, rig.lsr_ns, 8.0)
+    with pytest.raises(PairingError, match="the LSR stream has no frames"):
+        fit_hardware_clocks(rig.hsr_pulse, rig.hsr_ns, rig.lsr_pulse[:0], rig.lsr_ns[:0], 8.0)
 
 
 def record_take(path: Path, rig: Rig, *, trigger: bool = True) -> Take:

@@ -103,6 +103,7 @@ def test_a_pack_is_made_and_awnet_s_flow_trained_on_it(twinrate, data, tmp_path)
         (["--data", "DATA", "--out", "OUT", "--model", "live-flow", "--stage", "3"], 2, "has steps 0 to 1"),
         (["--data", "DATA", "--out", "OUT", "--stage", "1"], 2, "live is trained in one step"),
         (["--data", "DATA", "--out", "OUT", "--published"], 2, "it is for awnet"),
+        (["--data", "DATA", "--out", "OUT", "--steps", "1", "--minutes", "1"], 2, "give one of them"),
         (
             ["--data", "DATA", "--out", "OUT", "--model", "awnet", "--stage", "2", "--steps", "1"],
             1,

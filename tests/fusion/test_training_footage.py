@@ -17,6 +17,7 @@ from fusion.evaluation import evaluate
 from fusion.training.clips import FEWEST, find_clips, find_pictures, load_clip
 from fusion.training.crops import CropSampler, SampleOptions
 from fusion.training.loading import batches
+from fusion.training.pack import PackOptions, write_pack
 
 SIZE = (64, 96)
 
@@ -173,3 +174,40 @@ def test_judging_by_what_was_learnt_is_told(train, data, tmp_path):
     (tmp_path / "linked" / "other").symlink_to(data / "cat")
     linked = ("--out", tmp_path / "three", "--steps", "1", "--validation", tmp_path / "linked")
     assert "1 of 1 clips" in train(*linked)[1]
+
+
+def deep(frames, bits):
+    """Frames of a camera of so many bits as it stores them, low in 16; the brightest parts are too bright."""
+    light = np.stack(frames).astype(np.float64) / 255
+    return np.minimum(1.2 * light * ((1 << bits) - 1), (1 << bits) - 1).astype(np.uint16)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_pictures_of_a_camera_of_fewer_bits_are_as_bright_as_it_filmed(bits, tmp_path):
+    frames = deep(pan(6, *SIZE, (2, 1)), bits)
+    # By itself it looks like a frame of a camera of fewer bits.
+    frames[2] //= 40
+    folder = write_frames(tmp_path / "data" / "a", frames)
+    clip = load_clip(folder, tmp_path / "cache")
+    assert not clip.doubt
+    assert np.array_equal(clip.frames[:], frames >> (bits - 8))
+    assert np.array_equal(load_clip(folder, tmp_path / "cache").frames[:], clip.frames[:])
+    write_pack(tmp_path / "data", tmp_path / "pack", options=PackOptions(run=6, quality=100))
+    [packed] = find_clips(tmp_path / "pack")
+    assert abs(load_clip(packed, tmp_path / "cache").frames[:].mean() - clip.frames[:].mean()) < 1
+
+
+def test_pictures_that_may_be_dark_stay_so_and_are_told_once(train, data, tmp_path):
+    """Nothing was too bright for a camera of 12 bits: nothing tells it from one of 16 bits in the dark."""
+    frames = np.stack(pan(9, *SIZE, (1.5, 0.5))).astype(np.uint16) * 12
+    for name in ("cat", "dog"):
+        write_frames(data / name, frames)
+    clip = load_clip(data / "cat", tmp_path / "cache")
+    assert np.array_equal(clip.frames[:], frames >> 8)
+    for out in ("one", "one"):
+        said = train("--out", tmp_path / out, "--steps", "1")[1]
+        assert len(said.splitlines()) == 1
+        assert (
+            f"{data / 'cat'}: its 16-bit pictures are nowhere brighter than {frames.max()} of 65535" in said
+        )
+        assert "12 bits, multiply their values by 16 (1 more like this)" in said
