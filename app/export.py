@@ -26,7 +26,7 @@ class Sink(Protocol):
     height: int
 
     def write(self, image: Image) -> None:
-        """Append one frame, uint8 (H, W, 3), or uint16 where the codec holds 16 bits.
+        """Append one frame, uint8 (H, W, 3), or uint16 where the codec takes 16 bits; all of a clip alike.
 
         Raises:
             OutputError: The disk is full or the encoder refused the frame.

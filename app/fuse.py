@@ -17,7 +17,7 @@ from app.inputs import clips_of, open_inputs
 from app.outputs import check_output, partial_path, sidecar_path, write_json
 from app.pipeline import Pipeline
 from app.rates import nominal_rate
-from app.sinks import codec_for
+from app.sinks import Codec, codec_for
 from app.sound import sound_of
 from app.versions import versions
 from drivers import Role, StreamPair
@@ -90,7 +90,7 @@ def run_job(
     )
     try:
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
-        pipeline = Pipeline(pair, job.options)
+        pipeline = Pipeline(pair, job.options, deep=codec.takes_16_bits)
         rate = pipeline.rate if job.playback_fps is None else nominal_rate(job.playback_fps)
         note = sidecar_path(partial_path(job.out))
         identity = _identity(job, pipeline, rate)
@@ -124,7 +124,7 @@ def run_job(
                 text = f"fusing by {pipeline.fuser.method} on {pipeline.fuser.device}"
                 on_start(text, pipeline.frame_count, sink.frames_done)
 
-        return _run(job, pipeline, sink, rate, heard, begin, on_frame, cancelled)
+        return _run(job, codec, pipeline, sink, rate, heard, begin, on_frame, cancelled)
     finally:
         pair.hsr.close()
         pair.lsr.close()
@@ -137,6 +137,7 @@ def _goes_on(error: OutputError) -> OutputError:
 
 def _run(
     job: FuseJob,
+    codec: Codec,
     pipeline: Pipeline,
     sink: Sink,
     rate: Fraction,
@@ -184,6 +185,7 @@ def _run(
         frames=pipeline.frame_count,
         width=sink.width,
         height=sink.height,
+        bits=codec.bits(deep=pipeline.deep),
         method=pipeline.fuser.method,
         model=pipeline.fuser.model,
         device=pipeline.fuser.device,
@@ -192,7 +194,7 @@ def _run(
         warnings=(
             *pipeline.warnings,
             *cut_to_even(pipeline.width, pipeline.height, sink),
-            *aspect_warning(codec_for(job.codec, job.out), pixel_aspect(pipeline.pair.lsr)),
+            *aspect_warning(codec, pixel_aspect(pipeline.pair.lsr)),
         ),
     )
     write_json(
@@ -203,7 +205,7 @@ def _run(
             "inputs": [str(p) for p in job.inputs],
             **_clocks(pipeline.pair, job.nudge_ms),
             "nudge_ms": job.nudge_ms,
-            "codec": codec_for(job.codec, job.out, job.quality).name,
+            "codec": codec.name,
             "quality": job.quality,
             "playback_rate": str(rate),
             "versions": versions(),

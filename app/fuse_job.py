@@ -48,6 +48,7 @@ class FuseResult:
     frames: int
     width: int
     height: int
+    bits: int
     method: str
     model: str
     device: str

@@ -48,7 +48,7 @@ def _noise(gop: Gop, read_lsr: Callable[[int], RgbImage], read_hsr: Callable[[in
     nearest = min(range(len(gop.distances)), key=lambda k: abs(gop.distances[k]))
     sharp, lsr = read_hsr(gop.hsr_index), read_lsr(gop.lsr_indices[nearest])
     # Fusion compares in the frame's light, so what a lens or a lamp darkens is no noise either.
-    sharp = in_the_light_of(sharp, lsr)
+    sharp = np.asarray(in_the_light_of(sharp, lsr), np.uint8)
     picture = sharp.astype(np.float32) / 255
     matched = np.asarray(255 * match_colours(sharp, lsr).apply(picture), np.float32)
     height, width = lsr.shape[:2]

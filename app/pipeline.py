@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from threading import Event
 
 from app.ahead import in_order, parts_at_once
 from app.aligner import Aligner
-from app.damage import nearest_readable, stand_in
 from app.errors import CancelledError, InputError
 from app.frame_records import FrameRecord, frame_record, frame_records
 from app.fusion_options import FusionOptions
+from app.gop_range import gops_between
 from app.one_view_noise import noise_of_one_view
+from app.pair_pictures import PairPictures
 from app.sharp_views import (
     COLOUR_MEMORY,
     ColourMemory,
@@ -27,7 +28,7 @@ from app.sharp_views import (
     in_own_colours,
     same_view,
 )
-from app.timing import between, missing_frames, read_timing
+from app.timing import missing_frames, read_timing
 from calibration import (
     Alignment,
     TooFewFeaturesError,
@@ -35,9 +36,19 @@ from calibration import (
     estimate_noise_sigma,
     view_mismatch,
 )
-from drivers import FrameSource, Gop, Pairing, RgbImage, StreamPair, VideoClip, pair_streams, to_rgb8
+from drivers import (
+    Gop,
+    Image,
+    Pairing,
+    RgbImage,
+    StreamPair,
+    VideoClip,
+    in_8_bits,
+    pair_streams,
+)
 from fusion import Fuser
 from fusion.cards import fingerprint
+from fusion.digital_gain import brightened
 from fusion.gop import FusedFrame
 
 _ALIGN_TRIALS = 7
@@ -49,14 +60,14 @@ class HstrFrame:
     """One fused frame.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB.
-        lsr: (h, w, 3) uint8 RGB, the LSR frame it was made from, cut to the output view.
+        image: (H, W, 3) RGB, uint8, or uint16 where more bits are kept.
+        lsr: (h, w, 3) RGB alike, the LSR frame it was made from, cut to the output view.
         record: Where it came from.
 
     """
 
-    image: RgbImage
-    lsr: RgbImage
+    image: Image
+    lsr: Image
     record: FrameRecord
 
 
@@ -69,10 +80,12 @@ class Pipeline:
     Args:
         pair: The streams.
         options: How to fuse them.
+        deep: Keep more than 8 bits of a colour where a stream has them.
         at_once: Frames made at the same time; None for what suits the machine. Results are the same.
 
     Attributes:
         pair: The streams.
+        deep: Whether more than 8 bits are kept: frames are uint16 then.
         pairing: Which HSR frame serves which LSR frames.
         rate: LSR frames per real second where none is missing.
         slots: When each frame that `frames` yields is shown, in steps of 1 / `rate`; see `app.timing`.
@@ -88,20 +101,29 @@ class Pipeline:
     """
 
     def __init__(
-        self, pair: StreamPair, options: FusionOptions | None = None, *, at_once: int | None = None
+        self,
+        pair: StreamPair,
+        options: FusionOptions | None = None,
+        *,
+        deep: bool = False,
+        at_once: int | None = None,
     ) -> None:
         self.options = options = options or FusionOptions()
         self.pair = pair
-        self._damage: dict[str, None] = {}
-        self._unlike: set[int] = set()
+        self.deep = deep and pair.deep
+        # By HSR frame, of those that were looked at.
+        self._replaced: dict[int, bool] = {}
         self.pairing: Pairing = pair_streams(pair)
-        self._gops, self._offset = self._select(self.pairing.gops)
+        self._gops, self._offset = gops_between(self.pairing.gops, pair.lsr, options.start_s, options.end_s)
         timing = read_timing(pair.lsr.mid_exposure_ns, self.pairing.lsr_period_ns)
         self.rate = timing.rate
         self._places = timing.slots
         chosen = timing.slots[self._gops[0].lsr_indices[0] : self._gops[-1].lsr_indices[-1] + 1]
         self.slots = tuple(slot - chosen[0] for slot in chosen)
         self.aligner = Aligner(options.align, pair)
+        self._pictures = PairPictures(
+            pair, self.pairing.gops, deep=self.deep, same_view=self.aligner.same_view
+        )
         self._typical, self.alignment = self._align()
         self._colours = ColourMemory()
         self.noise_variance = self._noise_variance()
@@ -115,6 +137,7 @@ class Pipeline:
             weights=options.weights,
             flow=options.flow,
             lights=options.colours == "hsr",
+            gain=self._pictures.gain,
         )
         if options.colours == "hsr" and self.fuser.recursion == "recurrent":
             raise InputError(
@@ -146,16 +169,17 @@ class Pipeline:
             *self.pair.findings,
             *self._missing(),
             *note,
-            *self._damage,
-            *self._replaced(),
+            *self._pictures.damage,
+            *self._unlike(),
             *self.aligner.warnings,
         ]
 
-    def _replaced(self) -> Iterator[str]:
-        if self._unlike:
+    def _unlike(self) -> Iterator[str]:
+        unlike = [index for index, replaced in self._replaced.items() if replaced]
+        if unlike:
             yield (
-                f"{len(self._unlike)} HSR frames do not show what the LSR clip shows at their instants, "
-                f"first frame {min(self._unlike)}: where they differ, fused ones are in their place"
+                f"{len(unlike)} HSR frames do not show what the LSR clip shows at their instants, "
+                f"first frame {min(unlike)}: where they differ, fused ones are in their place"
             )
 
     def _missing(self) -> Iterator[str]:
@@ -174,29 +198,6 @@ class Pipeline:
         """A chosen GoP, not cut to the range: a sharp frame is matched with the frame of its own instant."""
         return self.pairing.gops[self._offset + number]
 
-    def _select(self, gops: tuple[Gop, ...]) -> tuple[tuple[Gop, ...], int]:
-        """GoPs inside the range and cut to it, and how many lie before it."""
-        options = self.options
-        passed = self.pair.lsr.mid_exposure_ns - self.pair.lsr.mid_exposure_ns[0]
-        end = math.inf if options.end_s is None else options.end_s
-        if options.start_s >= end:
-            raise InputError(f"--start {options.start_s:g} s is not before --end {end:g} s; swap them")
-        wanted = between(passed, options.start_s, options.end_s)
-        chosen: list[Gop] = []
-        before = 0
-        for number, gop in enumerate(gops):
-            inside = [i for i, k in enumerate(gop.lsr_indices) if wanted[k]]
-            if inside:
-                before = before if chosen else number
-                part = slice(inside[0], inside[-1] + 1)
-                chosen.append(replace(gop, lsr_indices=gop.lsr_indices[part], distances=gop.distances[part]))
-        if not chosen:
-            raise InputError(
-                f"nothing to fuse between {options.start_s:g} s and {end:g} s: "
-                f"the LSR stream lasts {passed[-1] * 1e-9:.3f} s; choose --start and --end inside it"
-            )
-        return tuple(chosen), before
-
     def _align(self) -> tuple[int, Alignment]:
         """The first GoP whose views can be aligned, from the middle outwards, and how.
 
@@ -207,7 +208,7 @@ class Pipeline:
         for number in sorted(range(len(self._gops)), key=lambda k: abs(k - middle))[:_ALIGN_TRIALS]:
             gop = self._whole(number)
             try:
-                return number, self.aligner.first(self._hsr(gop.hsr_index), self._lsr(nearest_lsr(gop)))
+                return number, self.aligner.first(*_alike(*self._pair_of(gop)))
             except (ViewError, TooFewFeaturesError) as error:
                 refused = refused or error
         assert refused is not None
@@ -219,41 +220,34 @@ class Pipeline:
         That is sensor noise, and what codecs leave of a frame, and between two cameras also the errors of
         mosaic, lens and colours; the paper trains for both with one noise level (3.3).
         """
+        seen, gain = self._pictures, self._pictures.gain
         if self.aligner.same_view:
             whole = [self._whole(k) for k in range(len(self._gops))]
-            return (noise_of_one_view(whole, self._lsr, self._hsr) / 255) ** 2
+            sigma = noise_of_one_view(whole, seen.gained_lsr, seen.gained_hsr)
+            return (sigma / gain / 255) ** 2
         gop = self._whole(self._typical)
-        lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in gop.lsr_indices]
+        lsr = [self.alignment.crop_lsr(seen.gained_lsr(k)) for k in gop.lsr_indices]
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
         sharp = self._reference(self._offset + self._typical)
-        nearest = lsr[gop.lsr_indices.index(nearest_lsr(gop))]
-        sigma = max(sigma, view_mismatch(sharp.image, nearest, sharp.valid))
+        nearest = lsr[gop.lsr_indices.index(gop.nearest_lsr)]
+        sigma = max(sigma, view_mismatch(seen.gained(sharp.image), nearest, sharp.valid))
         if self.options.colours == "hsr":
             sharp.colours.inverse()
-        return (sigma / 255) ** 2
-
-    def _hsr(self, index: int) -> RgbImage:
-        return self._read(self.pair.hsr, "HSR", index)
-
-    def _lsr(self, index: int) -> RgbImage:
-        return self._read(self.pair.lsr, "LSR", index)
-
-    def _read(self, source: FrameSource, name: str, index: int) -> RgbImage:
-        frame, used = nearest_readable(source.read, index, source.info.frame_count)
-        if used != index:
-            self._damage[stand_in(name, index, used)] = None
-        return to_rgb8(frame)
+        return (sigma / gain / 255) ** 2
 
     def _reference(self, number: int) -> SharpView:
         """HSR frame of a GoP of the pairing, as fusion takes it."""
         gop = self.pairing.gops[number]
-        hsr = self._hsr(gop.hsr_index)
-        lsr = self._lsr(nearest_lsr(gop))
-        alignment = self.aligner.align(hsr, lsr, f"the GoP of HSR frame {gop.hsr_index}")
+        hsr, lsr = self._pair_of(gop)
+        alignment = self.aligner.align(*_alike(hsr, lsr), f"the GoP of HSR frame {gop.hsr_index}")
         if self.aligner.same_view:
             return same_view(hsr, alignment)
         return self._colours.view(number, hsr, alignment.crop_lsr(lsr), alignment)
+
+    def _pair_of(self, gop: Gop) -> tuple[Image, Image]:
+        """A GoP's HSR frame and the LSR frame of its instant."""
+        return self._pictures.hsr(gop.hsr_index), self._pictures.lsr(gop.nearest_lsr)
 
     def frames(self, *, skip: int = 0, cancelled: Callable[[], bool] | None = None) -> Iterator[HstrFrame]:
         """Fused frames in time order; memory for a few GoPs and their references, whatever the length.
@@ -290,7 +284,7 @@ class Pipeline:
         for number in range(first, len(self._gops)):
             wanted = self._sharp_frames(number)
             references = {k: references.get(k) or self._reference(k) for k in wanted}
-            lsr = [self.alignment.crop_lsr(self._lsr(k)) for k in self._gops[number].lsr_indices]
+            lsr = [self.alignment.crop_lsr(self._pictures.lsr(k)) for k in self._gops[number].lsr_indices]
             for part, other in self._short_parts(number):
                 sharp = [references[self._offset + number]]
                 if self.fuser.references > 1 and other in references:
@@ -300,7 +294,7 @@ class Pipeline:
     def _fuse(
         self,
         number: int,
-        lsr: list[RgbImage],
+        lsr: list[Image],
         part: slice,
         sharp: list[SharpView],
         other: int,
@@ -313,8 +307,7 @@ class Pipeline:
             lsr[part], gop.away[part], sharp, apart, same_view=self.aligner.same_view, given_up=given_up
         ):
             at = part.start + fused.position
-            record = frame_record(self.pair.lsr, gop, at, fused.reference)
-            image = fused.image
+            image, replaced = fused.image, False
             if self.options.colours == "hsr":
                 way = min(max(fused.distance / apart, 0.0), 1.0) if apart else 0.0
                 image = in_own_colours(fused, sharp, [1 - way, way][: len(sharp)])
@@ -322,19 +315,22 @@ class Pipeline:
                 beside = [*lsr[max(at - 1, 0) : at], *lsr[at + 1 : at + 2]]
                 alone = partial(self._fused_alone, lsr[at], sharp, apart)
                 image, replaced = as_filmed(image, lsr[at], beside, self.noise_variance, alone)
-                if replaced:
-                    self._unlike.add(gop.hsr_index)
-            yield HstrFrame(image, lsr[at], record)
+                self._replaced[gop.hsr_index] = replaced
+            record = frame_record(self.pair.lsr, gop, at, fused.reference, replaced)
+            yield HstrFrame(self._as_deep_as_wanted(image), self._as_deep_as_wanted(lsr[at]), record)
         if given_up():
             raise CancelledError("stopped by the operator")
 
-    def _fused_alone(self, lsr: RgbImage, sharp: list[SharpView], apart: float) -> RgbImage:
+    def _as_deep_as_wanted(self, image: Image) -> Image:
+        return image if self.deep else in_8_bits(image)
+
+    def _fused_alone(self, lsr: Image, sharp: list[SharpView], apart: float) -> Image:
         """A frame of the first sharp one's instant, made as if that one were of another view."""
         return next(self._fused([lsr], [0.0], sharp, apart, same_view=False)).image
 
     def _fused(
         self,
-        lsr: list[RgbImage],
+        lsr: list[Image],
         away: Sequence[float],
         sharp: list[SharpView],
         apart: float,
@@ -389,7 +385,9 @@ class Pipeline:
 
     def records(self) -> tuple[FrameRecord, ...]:
         """Where every frame that `frames` yields comes from, in order, without computing any."""
-        return frame_records(self.pair.lsr, self._gops, self.fuser.recursion)
+        looked_at = self.aligner.same_view and self.options.colours != "hsr"
+        replaced = self._replaced if looked_at else None
+        return frame_records(self.pair.lsr, self._gops, self.fuser.recursion, replaced)
 
     def describe(self) -> dict[str, object]:
         """What was decided, for the file beside the clip."""
@@ -419,13 +417,15 @@ class Pipeline:
                 "valid_fraction": float(self.alignment.valid.mean()),
             },
             "size": [self.width, self.height],
+            "deep": self.deep,
             "real_rate": str(self.rate),
+            "gain": round(self._pictures.gain, 3),
             "noise_sigma": round(255 * self.noise_variance**0.5, 3),
             "missing_lsr": self.pairing.missing_lsr,
             "missing_hsr": self.pairing.missing_hsr,
         }
 
 
-def nearest_lsr(gop: Gop) -> int:
-    """LSR frame of a GoP that is closest to its HSR frame's mid-exposure."""
-    return min(zip(gop.distances, gop.lsr_indices, strict=True), key=lambda pair: abs(pair[0]))[1]
+def _alike(hsr: Image, lsr: Image) -> tuple[RgbImage, RgbImage]:
+    """Two views as they are aligned: neither too dark."""
+    return brightened(hsr)[0], brightened(lsr)[0]

@@ -27,7 +27,6 @@ from app.sound import sound_of
 from app.timing import TOLD_NS, between, missing_frames, rate_to_show, read_timing, stream_timing
 from app.versions import versions
 from drivers import (
-    Frame,
     FrameSource,
     Image,
     Pairing,
@@ -37,8 +36,8 @@ from drivers import (
     Take,
     hsr_times_on_lsr_clock,
     pair_streams,
-    to_rgb,
     to_rgb8,
+    to_rgb16,
 )
 
 _SAME_MOMENT = 0.25
@@ -134,8 +133,8 @@ def run_raw_export(
         missing = missing_frames(slots, role.name, "exported")
         findings = dict.fromkeys([missing] if missing else [])
         beside = side_by_side(pair, pairing) if job.view is RawView.SIDE_BY_SIDE else None
-        deep = codec.holds_16_bits and is_deep(pair, job.view)
-        bits = 16 if deep else 8
+        deep = codec.takes_16_bits and is_deep(pair, job.view)
+        bits = codec.bits(deep=deep)
         frames = raw_frames(pair, job.view, indices, findings, beside, deep=deep)
         first = next(frames)
         height, width = first.shape[:2]
@@ -339,7 +338,7 @@ def raw_frames(
         frame, used = nearest_readable(source.read, index, source.info.frame_count)
         if used != index and findings is not None:
             findings[stand_in(name, index, used)] = None
-        return _to_rgb16(frame) if deep else to_rgb8(frame)
+        return to_rgb16(frame) if deep else to_rgb8(frame)
 
     if view is not RawView.SIDE_BY_SIDE:
         for index in indices:
@@ -366,10 +365,6 @@ def raw_frames(
 
 def is_deep(pair: StreamPair, view: RawView) -> bool:
     """Whether a stream that is shown was recorded with more than 8 bits."""
-    shown = {RawView.HSR: (pair.hsr,), RawView.LSR: (pair.lsr,)}.get(view, (pair.hsr, pair.lsr))
-    return any(source.info.pixel_format.deep for source in shown)
-
-
-def _to_rgb16(frame: Frame) -> Image:
-    rgb = to_rgb(frame)
-    return rgb if rgb.dtype == np.uint16 else rgb.astype(np.uint16) * 257
+    if view is RawView.SIDE_BY_SIDE:
+        return pair.deep
+    return (pair.hsr if view is RawView.HSR else pair.lsr).info.pixel_format.deep

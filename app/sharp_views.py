@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from calibration import Alignment, ColourMap, match_colours, smooth_colours
 from calibration.photometric import IDENTITY
-from drivers import RgbImage
+from drivers import Image
 from fusion.classical import allowed_mismatch, local_mean
+from fusion.digital_gain import brightened
 from fusion.gop import FusedFrame, Reference, prepare_reference
 from fusion.light import in_light_of, reduced, without_light
-from fusion.resample import FloatImage, to_bytes, upscale
+from fusion.resample import FloatImage, to_depth_of, to_floats, upscale
 
 COLOUR_MEMORY = 8
 """GoPs whose colours are averaged; resuming measures so many again."""
@@ -37,13 +38,13 @@ class SharpView:
     """An HSR frame as fusion takes it.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB in the output view, in the LSR camera's colours.
+        image: (H, W, 3) RGB in the output view, in the LSR camera's colours.
         valid: (H, W) bool, where it shows the scene.
         colours: Map from its own colours to those.
 
     """
 
-    image: RgbImage
+    image: Image
     valid: Mask
     colours: ColourMap
 
@@ -54,10 +55,11 @@ class ColourMemory:
     def __init__(self) -> None:
         self._fitted: dict[int, ColourMap] = {}
 
-    def view(self, number: int, hsr: RgbImage, seen: RgbImage, alignment: Alignment) -> SharpView:
+    def view(self, number: int, hsr: Image, seen: Image, alignment: Alignment) -> SharpView:
         """A GoP's HSR frame, given the LSR frame of its instant, cut to the output view."""
-        reference: RgbImage = alignment.warp(hsr)
-        self._fitted[number] = match_colours(reference, seen, alignment.valid)
+        reference: Image = alignment.warp(hsr)
+        (sharp, its), (coarse, others) = brightened(reference), brightened(seen)
+        self._fitted[number] = match_colours(sharp, coarse, alignment.valid).of_gains(its, others)
         colours = self._smooth(number)
         return SharpView(colours.apply(reference), alignment.valid, colours)
 
@@ -71,18 +73,18 @@ class ColourMemory:
         return smooth
 
 
-def same_view(hsr: RgbImage, alignment: Alignment) -> SharpView:
+def same_view(hsr: Image, alignment: Alignment) -> SharpView:
     """An HSR frame of a camera that sees what the LSR camera sees, in the same colours."""
     return SharpView(alignment.warp(hsr), alignment.valid, IDENTITY)
 
 
 def as_filmed(
-    sharp: RgbImage,
-    lsr: RgbImage,
-    beside: Sequence[RgbImage],
+    sharp: Image,
+    lsr: Image,
+    beside: Sequence[Image],
     noise_variance: float,
-    fused: Callable[[], RgbImage],
-) -> tuple[RgbImage, bool]:
+    fused: Callable[[], Image],
+) -> tuple[Image, bool]:
     """A sharp frame as the LSR frame of its instant and view shows it: else it would blink among the others.
 
     It is brought into that frame's light. Where the two show different things all the same, as a flash, a
@@ -104,22 +106,22 @@ def as_filmed(
     share = _unlike(frame, lit, noise_variance)
     if share is None or _is_odd(sharp, lsr, beside):
         return image, False
-    mixed = image + share[..., None] * (fused().astype(np.float32) - image)
-    return to_bytes(np.asarray(mixed, np.float32)), True
+    own = to_floats(image)
+    return to_depth_of(sharp, own + share[..., None] * (to_floats(fused()) - own)), True
 
 
-def in_the_light_of(sharp: RgbImage, lsr: RgbImage) -> RgbImage:
+def in_the_light_of(sharp: Image, lsr: Image) -> Image:
     """A sharp frame (H, W, 3) in the light of an LSR frame (h, w, 3) of its view."""
     return _as_lit(sharp, _seen(sharp, lsr)[1])
 
 
-def _as_lit(sharp: RgbImage, lit: Reference) -> RgbImage:
-    return sharp if lit.unlit is None else to_bytes(lit.image)
+def _as_lit(sharp: Image, lit: Reference) -> Image:
+    return sharp if lit.unlit is None else to_depth_of(sharp, lit.image)
 
 
-def _seen(sharp: RgbImage, lsr: RgbImage) -> tuple[FloatImage, Reference]:
+def _seen(sharp: Image, lsr: Image) -> tuple[FloatImage, Reference]:
     """An LSR frame enlarged, and a sharp one in its light."""
-    frame = upscale(lsr, *sharp.shape[:2])
+    frame = upscale(to_floats(lsr), *sharp.shape[:2])
     reference = prepare_reference(sharp, None, (lsr.shape[0], lsr.shape[1]))
     return frame, in_light_of(reduced(frame), reference)
 
@@ -133,14 +135,14 @@ def _unlike(frame: FloatImage, lit: Reference, noise_variance: float) -> FloatIm
     return share if np.mean(share > 0) >= _LEAST_UNLIKE else None
 
 
-def _is_odd(sharp: RgbImage, lsr: RgbImage, beside: Sequence[RgbImage]) -> bool:
+def _is_odd(sharp: Image, lsr: Image, beside: Sequence[Image]) -> bool:
     """Whether an LSR frame is the one that is wrong: the sharp frame is much more like those beside it."""
     seen = (_seen(sharp, one) for one in (lsr, *beside))
     apart, *others = (float(np.abs(lit.matched - frame).mean()) for frame, lit in seen)
     return apart > _ODD * min(others, default=apart)
 
 
-def in_own_colours(fused: FusedFrame, sharp: Sequence[SharpView], shares: Sequence[float]) -> RgbImage:
+def in_own_colours(fused: FusedFrame, sharp: Sequence[SharpView], shares: Sequence[float]) -> Image:
     """A fused frame in the colours and the light of the sharp frames that it was made from.
 
     Args:
@@ -153,10 +155,10 @@ def in_own_colours(fused: FusedFrame, sharp: Sequence[SharpView], shares: Sequen
 
     """
     total = np.zeros(fused.image.shape, np.float32)
-    image = fused.image.astype(np.float32)
+    image = to_floats(fused.image)
     lights = [*fused.lights, *[None] * len(sharp)]
     for view, share, light in zip(sharp, shares, lights, strict=False):
         if share:
             own = without_light(image, light)
             total += np.float32(share) * cv2.transform(own, view.colours.inverse().matrix.astype(np.float32))
-    return np.clip(np.rint(total), 0, 255).astype(np.uint8)
+    return to_depth_of(fused.image, total)

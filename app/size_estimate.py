@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.rates import nominal_rate
 from app.raw_export import RawView, is_deep, raw_frames
 from app.sinks import CODECS, SEGMENT_FRAMES, Codec, codec_for
 from app.timing import rate_to_show
-from drivers import Image, Take, to_rgb8
+from drivers import Frame, Image, StreamPair, Take, to_rgb8, to_rgb16
 
 _TRIAL = 6
 
@@ -70,22 +70,13 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
         source = pair.hsr if view is RawView.HSR else pair.lsr
         first = max(0, source.info.frame_count // 2 - _TRIAL // 2)
         indices = list(range(first, min(first + _TRIAL, source.info.frame_count)))
+        takes_16_bits = CODECS[codec_name].takes_16_bits
         if view is not None:
-            deep = CODECS[codec_name].holds_16_bits and is_deep(pair, view)
+            deep = takes_16_bits and is_deep(pair, view)
             frames = list(raw_frames(pair, view, indices, deep=deep))
         else:
-            sharp = to_rgb8(pair.hsr.read(pair.hsr.info.frame_count // 2)).astype(np.int16)
-            height, width = sharp.shape[:2]
-            detail = sharp - np.asarray(cv2.GaussianBlur(sharp, (0, 0), width / pair.lsr.info.width))
-            frames = [
-                np.clip(
-                    cv2.resize(to_rgb8(pair.lsr.read(i)), (width, height), interpolation=cv2.INTER_CUBIC)
-                    + detail,
-                    0,
-                    255,
-                ).astype(np.uint8)
-                for i in indices
-            ]
+            deep = takes_16_bits and pair.deep
+            frames = _as_if_fused(pair, indices, deep=deep)
         # Any container takes this rate, and the size does not depend on it.
         rate = min(nominal_rate(rate_to_show(source)), Fraction(1000))
         out = Path(folder) / f"trial{CODECS[codec_name].suffixes[0]}"
@@ -93,8 +84,23 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
         first, whole = (_weigh(part, out, codec, rate) for part in (frames[:1], frames))
         height, width = frames[0].shape[:2]
         return SizeEstimate(
-            width, height, 8 * frames[0].itemsize, first, (whole - first) / max(1, len(frames) - 1)
+            width, height, codec.bits(deep=deep), first, (whole - first) / max(1, len(frames) - 1)
         )
+
+
+def _as_if_fused(pair: StreamPair, indices: Sequence[int], *, deep: bool) -> list[Image]:
+    read: Callable[[Frame], Image] = to_rgb16 if deep else to_rgb8
+    sharp = read(pair.hsr.read(pair.hsr.info.frame_count // 2))
+    height, width = sharp.shape[:2]
+    detail = sharp.astype(np.float32)
+    detail -= cv2.GaussianBlur(detail, (0, 0), width / pair.lsr.info.width)
+    frames: list[Image] = []
+    for index in indices:
+        lsr = read(pair.lsr.read(index))
+        enlarged = cv2.resize(lsr, (width, height), interpolation=cv2.INTER_CUBIC)
+        made = np.clip(enlarged + detail, 0, np.iinfo(sharp.dtype).max)
+        frames.append(made.astype(np.uint16) if deep else made.astype(np.uint8))
+    return frames
 
 
 def _weigh(frames: Sequence[Image], out: Path, codec: Codec, rate: Fraction) -> int:

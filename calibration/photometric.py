@@ -61,6 +61,14 @@ class ColourMap:
         out = cv2.transform(image, matrix)
         return np.clip(out, 0.0, 1.0) if unit < 1.0 else out
 
+    def of_gains(self, given: float, made: float) -> ColourMap:
+        """The map between pictures as they are, fitted to ones so many times as bright."""
+        if self.method == "identity":
+            return self
+        matrix = self.matrix / made
+        matrix[:, :3] *= given
+        return ColourMap(matrix, self.residual / made, self.samples, self.method)
+
     def inverse(self) -> ColourMap:
         """The map back.
 

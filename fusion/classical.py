@@ -18,12 +18,10 @@ from fusion.joint_motion import JointMotion
 from fusion.motion import DisFlow, FlowSource, reaches, side_by_side, warp_array
 from fusion.resample import (
     BACK_PROJECTIONS,
-    ByteImage,
     FloatImage,
     downscale,
     lose_detail,
     lsr_trust,
-    to_bytes,
     upscale,
 )
 
@@ -59,7 +57,7 @@ class Classical:
         self._coarse_share = noise_variance / (noise_variance + _CLEAN_SIGMA**2)
         self._lsr_trust = np.float32(lsr_trust(noise_variance))
 
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Add the references' detail to one frame; see `fusion.gop.Synthesiser`."""
         detail = np.zeros_like(upscaled)
         total = np.zeros((*upscaled.shape[:2], 1), np.float32)
@@ -78,7 +76,7 @@ class Classical:
             error = np.subtract(lsr, downscale(out, *lsr.shape[:2]), dtype=np.float32)
             missing = self._lsr_trust * upscale(error, *upscaled.shape[:2])
             out += missing if valid is None else missing * valid[..., None]
-        return Synthesis(to_bytes(out), best[..., 0], valid)
+        return Synthesis(out, best[..., 0], valid)
 
     def _detail(
         self, upscaled: FloatImage, reference: Reference, flow: FlowArray

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from fusion.background import FlowArray
 from fusion.gop import Reference
 from fusion.motion import luma, reaches, warp_array
-from fusion.resample import ByteImage, FloatImage, downscale
+from fusion.resample import FloatImage, downscale
 
 _STEPS = 2
 """After which further ones change nothing that can be measured in the fused picture."""
@@ -83,7 +83,7 @@ def choose_motion(
     found: FlowArray,
     even: Sequence[FlowArray],
     reference: Reference,
-    lsr: ByteImage,
+    lsr: FloatImage,
     *,
     noise_variance: float,
     scale: float,
@@ -114,10 +114,10 @@ def choose_motion(
 class _Fit:
     """How well motions into a reference explain an LSR frame, compared as the LSR camera would see it."""
 
-    def __init__(self, reference: Reference, lsr: ByteImage, noise_variance: float) -> None:
+    def __init__(self, reference: Reference, lsr: FloatImage, noise_variance: float) -> None:
         self._reference = reference
         self._sharp = luma(reference.image)
-        self._seen = luma(lsr.astype(np.float32))
+        self._seen = luma(lsr)
         self._unit = 255**2 * _LUMA_SHARE * noise_variance + _MODEL_ERROR**2
         self.size = (lsr.shape[0], lsr.shape[1])
 

@@ -15,10 +15,10 @@ from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsErr
 from fusion.flownet import load_flow
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
 from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
-from fusion.light import InLight
+from fusion.light import WHITE, InLight
 from fusion.live import load_live
 from fusion.motion import FlowSource
-from fusion.resample import ByteImage, FloatImage, to_bytes
+from fusion.resample import FloatImage, Picture
 
 TAKES_FLOW = ("awnet", "live", "classical")
 """Methods whose motion may come from a flow network named."""
@@ -31,8 +31,8 @@ class _Bicubic:
 
     recursion = "direct"
 
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
-        return Synthesis(to_bytes(upscaled), np.zeros(upscaled.shape[:2], np.float32), None)
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+        return Synthesis(upscaled, np.zeros(upscaled.shape[:2], np.float32), None)
 
 
 class Fuser:
@@ -52,6 +52,8 @@ class Fuser:
         flow: A flow network's weights file, as `load_flow` takes it: motion comes from that network, on the
             same device, instead of from DIS on the CPU.
         lights: Whether each frame's light is told (`FusedFrame.lights`) also by a method that does without.
+        gain: Dark pictures are fused so many times as bright, see `fusion.digital_gain`; what comes out is as
+            bright as what went in.
 
     Attributes:
         method: The method that runs.
@@ -85,6 +87,7 @@ class Fuser:
         weights: Path | None = None,
         flow: Path | None = None,
         lights: bool = False,
+        gain: float = 1.0,
     ) -> None:
         if not (np.isfinite(scale) and scale >= 1):
             raise FusionInputError(
@@ -93,6 +96,10 @@ class Fuser:
             )
         if not (np.isfinite(noise_variance) and noise_variance >= 0):
             raise FusionInputError(f"noise variance {noise_variance:g}: give a number of 0 or more")
+        if not (np.isfinite(gain) and gain >= 1):
+            raise FusionInputError(f"gain {gain:g}: give a number of 1 or more")
+        self._gain = gain
+        noise_variance *= gain**2
         if recursion is not None and recursion not in RECURSIONS:
             raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
         if references is not None and not 1 <= references <= _MOST_REFERENCES:
@@ -118,7 +125,8 @@ class Fuser:
         self.note = ""
         self.references = references or _most_references(method, card)
         made = self._build(card, scale, noise_variance)
-        self._synthesiser: Synthesiser = InLight(made) if lights or method != "bicubic" else made
+        follows = lights or method != "bicubic"
+        self._synthesiser: Synthesiser = InLight(made, WHITE * gain) if follows else made
         self.recursion = recursion or self._synthesiser.recursion
 
     @property
@@ -163,12 +171,12 @@ class Fuser:
 
     def fuse_gop(
         self,
-        lsr: Sequence[ByteImage],
+        lsr: Sequence[Picture],
         distances: Sequence[float],
-        reference: ByteImage,
+        reference: Picture,
         *,
         valid: Mask | None = None,
-        next_reference: ByteImage | None = None,
+        next_reference: Picture | None = None,
         next_valid: Mask | None = None,
         next_distances: Sequence[float] | None = None,
         same_view: bool = True,
@@ -179,10 +187,11 @@ class Fuser:
         Where no reference shows the scene the frame falls back to the upscaled LSR frame.
 
         Args:
-            lsr: (h, w, 3) uint8 RGB frames of one size.
+            lsr: (h, w, 3) RGB frames of one size, uint8 or uint16 (full 16 bits).
             distances: For each of them, the signed number of LSR periods from the reference's instant, all
                 different; 0 may be missing.
-            reference: (H, W, 3) uint8 RGB in the output view, H >= h and W >= w.
+            reference: (H, W, 3) RGB in the output view, uint8 or uint16, as fused frames will be; H >= h and
+                W >= w.
             valid: (H, W) bool, False where the reference does not show the scene.
             next_reference: The next synchronised sharp frame; used with two references only.
             next_valid: Its validity.
@@ -196,7 +205,8 @@ class Fuser:
             Frames by ascending distance; with the recursion, those before the reference come out together.
 
         Raises:
-            FusionInputError: Frames that are not 8-bit RGB, differ in size, or do not fit the distances.
+            FusionInputError: Frames that are not RGB of 8 or 16 bits, differ in size, or do not fit the
+                distances.
             DeviceError: The GPU has too little memory for such frames.
 
         """
@@ -218,11 +228,12 @@ class Fuser:
             cancelled=cancelled or _never,
             same_view=same_view,
             next_distances=next_distances if len(references) > 1 else None,
+            gain=self._gain,
         )
         return _within_memory(frames, reference)
 
 
-def _within_memory(frames: Iterator[FusedFrame], reference: ByteImage) -> Iterator[FusedFrame]:
+def _within_memory(frames: Iterator[FusedFrame], reference: Picture) -> Iterator[FusedFrame]:
     try:
         yield from frames
     except torch.OutOfMemoryError as error:
@@ -273,7 +284,7 @@ def _choose_device(device: str, *, learned: bool) -> str:
 
 
 def _check_frames(
-    lsr: Sequence[ByteImage], distances: Sequence[float], reference: ByteImage, valid: Mask | None
+    lsr: Sequence[Picture], distances: Sequence[float], reference: Picture, valid: Mask | None
 ) -> None:
     if not lsr:
         raise FusionInputError("a GoP without LSR frames cannot be fused; check the pairing of the streams")
@@ -285,9 +296,15 @@ def _check_frames(
         *((f"LSR frame {k}", frame) for k, frame in enumerate(lsr)),
         ("reference", reference),
     ):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        if (
+            image.dtype not in (np.uint8, np.uint16)
+            or image.ndim != 3
+            or image.shape[2] != 3
+            or 0 in image.shape
+        ):
             raise FusionInputError(
-                f"{name} is {image.dtype} of shape {image.shape}: convert it to 8-bit RGB (H, W, 3) first"
+                f"{name} is {image.dtype} of shape {image.shape}: convert it to RGB (H, W, 3) of 8 or 16 "
+                "bits first"
             )
     height, width = reference.shape[:2]
     if any(frame.shape != lsr[0].shape for frame in lsr):

@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fusion.resample import ByteImage, FloatImage, lose_detail, upscale
+from fusion.digital_gain import brightness, gain_of_moment
+from fusion.resample import FloatImage, Picture, lose_detail, to_depth_of, to_floats, upscale
 
 RECURSIONS = ("recurrent", "direct")
 """What is warped: the frame made just before (`recurrent`, the paper's way), or the sharp one (`direct`)."""
@@ -24,7 +25,7 @@ class FusedFrame:
     """One frame of the HSTR video.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) RGB, uint8, or uint16 like the sharp frame it was made from.
         position: Index into the LSR sequence given.
         distance: Signed number of LSR periods from the synchronised instant.
         reference: What was warped: "hsr", a sharp camera frame, or "hstr", the frame made just before.
@@ -34,7 +35,7 @@ class FusedFrame:
 
     """
 
-    image: ByteImage
+    image: Picture
     position: int
     distance: float
     reference: str
@@ -75,14 +76,14 @@ class Synthesis:
     """One synthesised picture.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) float32 RGB in 0..255, a little beyond at sharp edges.
         weight: See `FusedFrame`.
         valid: (H, W) bool, where its detail comes from a reference; None for everywhere.
         lights: `Reference.light` of the references; empty where the picture is a reference as it is.
 
     """
 
-    image: ByteImage
+    image: FloatImage
     weight: npt.NDArray[np.float32] | None
     valid: Mask | None
     lights: Lights = ()
@@ -96,13 +97,13 @@ class Synthesiser(Protocol):
         """The better one of `RECURSIONS` for this method, by measurement."""
         ...
 
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
-        """Fuse (h, w, 3) `lsr`, (H, W, 3) `upscaled` in 0..255 and at least one reference."""
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+        """Fuse (h, w, 3) `lsr`, (H, W, 3) `upscaled`, both in 0..255, and at least one reference."""
         ...
 
 
 def prepare_reference(
-    image: ByteImage,
+    image: Picture | FloatImage,
     valid: Mask | None,
     lsr_size: tuple[int, int],
     fill: FloatImage | None = None,
@@ -113,7 +114,7 @@ def prepare_reference(
     """Make a picture ready to be warped.
 
     Args:
-        image: (H, W, 3) uint8.
+        image: (H, W, 3), as cameras give it or float32 in 0..255.
         valid: (H, W) bool or None.
         lsr_size: Rows and columns of the LSR frames.
         fill: (H, W, 3) float32 put where `valid` is False, so that a black border cannot pull the flow.
@@ -121,7 +122,7 @@ def prepare_reference(
         distance: See `Reference`.
 
     """
-    sharp = image.astype(np.float32)
+    sharp = to_floats(image)
     if valid is not None and fill is not None:
         sharp = np.where(valid[..., None], sharp, fill)
     return Reference(sharp, lose_detail(sharp, lsr_size), valid, lsr_size, fused, distance)
@@ -142,20 +143,21 @@ def synthesis_order(distances: Sequence[float], recursion: str) -> list[int]:
 
 def synthesise_gop(
     synthesiser: Synthesiser,
-    lsr: Sequence[ByteImage],
+    lsr: Sequence[Picture],
     distances: Sequence[float],
-    references: Sequence[tuple[ByteImage, Mask | None]],
+    references: Sequence[tuple[Picture, Mask | None]],
     *,
     recursion: str,
     cancelled: Callable[[], bool],
     same_view: bool = True,
     next_distances: Sequence[float] | None = None,
+    gain: float = 1.0,
 ) -> Iterator[FusedFrame]:
     """Make the frames of one GoP in time order.
 
     Args:
         synthesiser: The method.
-        lsr: (h, w, 3) uint8 RGB frames.
+        lsr: (h, w, 3) RGB frames.
         distances: One signed distance for each of them, all different.
         references: The synchronised sharp frame with its validity, then any further ones.
         recursion: One of `RECURSIONS`.
@@ -163,39 +165,50 @@ def synthesise_gop(
         same_view: The first reference shows exactly what the frame at distance 0 shows and is taken as it is;
             False where it was aligned from another camera and has to be fused like the others.
         next_distances: The frames' distances from the second reference, where they are known.
+        gain: Pictures are fused so many times as bright, less where they would become too bright.
 
     Yields:
         Frames by ascending distance. In the recursion those before the synchronised instant are held back
         until the earliest is done.
 
     """
-    height, width = references[0][0].shape[:2]
-    nearest = min(range(len(lsr)), key=lambda position: abs(distances[position]))
-    fill = upscale(lsr[nearest], height, width)
-    sharp = [prepare_reference(image, valid, lsr[0].shape[:2], fill) for image, valid in references]
+    synchronised = references[0][0]
+    height, width = synchronised.shape[:2]
+    nearest = lsr[min(range(len(lsr)), key=lambda position: abs(distances[position]))]
+    levels = [brightness(image) for image, _ in references] if gain > 1 else []
+    ready: dict[float, list[Reference]] = {}
     held: list[FusedFrame] = []
-    previous, origin = sharp[0], "hsr"
+    previous: tuple[Picture, Mask | None] | None = None
     side = np.sign(0)
     for position in synthesis_order(distances, recursion):
         if cancelled():
             return
         distance = distances[position]
         if np.sign(distance) != side or recursion == "direct":
-            side, previous, origin = np.sign(distance), sharp[0], "hsr"
+            side, previous = np.sign(distance), None
             yield from reversed(held)
             held.clear()
-        upscaled = upscale(lsr[position], height, width)
+        own = gain_of_moment([*levels, brightness(lsr[position])], gain) if gain > 1 else 1.0
+        seen = to_floats(lsr[position], own)
+        upscaled = upscale(seen, height, width)
+        if own not in ready:
+            # Those of another gain are given up: each takes hundreds of megabytes.
+            fill = upscale(to_floats(nearest, own), height, width)
+            ready = {own: [_ready(*one, lsr[0].shape[:2], own, fill) for one in references]}
         if distance == 0 and same_view:
-            synthesis = _synchronised(*references[0], upscaled)
+            synthesis = _synchronised(references[0], upscaled, own)
         else:
-            given = [previous if previous.fused else replace(previous, distance=distance), *sharp[1:]]
+            given = [replace(ready[own][0], distance=distance), *ready[own][1:]]
+            if previous is not None:
+                given[0] = _ready(*previous, lsr[0].shape[:2], own, fused=True)
             if next_distances is not None and len(given) > 1:
                 given[1] = replace(given[1], distance=next_distances[position])
-            synthesis = synthesiser.synthesise(lsr[position], upscaled, given)
-        frame = FusedFrame(synthesis.image, position, distance, origin, synthesis.weight, synthesis.lights)
+            synthesis = synthesiser.synthesise(seen, upscaled, given)
+        image = to_depth_of(synchronised, synthesis.image, own)
+        origin = "hsr" if previous is None else "hstr"
+        frame = FusedFrame(image, position, distance, origin, synthesis.weight, synthesis.lights)
         if recursion == "recurrent" and (distance or not same_view):
-            previous = prepare_reference(synthesis.image, synthesis.valid, lsr[0].shape[:2], fused=True)
-            origin = "hstr"
+            previous = image, synthesis.valid
         if recursion == "recurrent" and distance < 0:
             held.append(frame)
         else:
@@ -203,8 +216,21 @@ def synthesise_gop(
     yield from reversed(held)
 
 
-def _synchronised(image: ByteImage, valid: Mask | None, upscaled: FloatImage) -> Synthesis:
+def _ready(
+    image: Picture,
+    valid: Mask | None,
+    lsr_size: tuple[int, int],
+    gain: float,
+    fill: FloatImage | None = None,
+    *,
+    fused: bool = False,
+) -> Reference:
+    return prepare_reference(to_floats(image, gain), valid, lsr_size, fill, fused=fused)
+
+
+def _synchronised(reference: tuple[Picture, Mask | None], upscaled: FloatImage, gain: float) -> Synthesis:
+    image, valid = reference
+    sharp = to_floats(image, gain)
     if valid is None:
-        return Synthesis(image, np.ones(image.shape[:2], np.float32), None)
-    filled = np.clip(np.rint(upscaled), 0, 255).astype(np.uint8)
-    return Synthesis(np.where(valid[..., None], image, filled), valid.astype(np.float32), valid)
+        return Synthesis(sharp, np.ones(image.shape[:2], np.float32), None)
+    return Synthesis(np.where(valid[..., None], sharp, upscaled), valid.astype(np.float32), valid)

@@ -25,12 +25,10 @@ from fusion.live import LiveFused, LiveNet, LiveReference, move_reference
 from fusion.motion import DisFlow, FlowSource, learned_searches, reaches
 from fusion.padding import crop, pad_to_multiple
 from fusion.resample import (
-    ByteImage,
     FloatImage,
     back_project,
     lose_detail_planes,
     lsr_trust,
-    to_bytes,
 )
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp, backward_warp_border
@@ -81,7 +79,7 @@ class AWnetSynthesiser:
         self.recursion = "direct" if network.refined else "recurrent"
 
     @torch.inference_mode()
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         found: list[FlowArray] = []
         if self._motion is not None:
@@ -91,7 +89,7 @@ class AWnetSynthesiser:
 
     def _fuse(
         self,
-        lsr: ByteImage,
+        lsr: FloatImage,
         upscaled: FloatImage,
         references: Sequence[Reference],
         found: list[FlowArray],
@@ -114,7 +112,7 @@ class AWnetSynthesiser:
             images[0], up, *images[1:], matched=matched, flows=flows, camera=camera, base=base
         )
         made = crop(fused.out, *size)
-        made = back_project(made, to_planes(lsr.astype(np.float32), self._device), self._lsr_trust)
+        made = back_project(made, to_planes(lsr, self._device), self._lsr_trust)
         weight = crop(fused.weight, *size)
         if base is None:
             seen = self._reached(references, fused.flow, size)
@@ -222,7 +220,7 @@ class LiveSynthesiser:
         self._turn = Lock()
 
     @torch.inference_mode()
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         flows = self._motion(lsr, upscaled, references)
         with self._turn:
@@ -230,7 +228,7 @@ class LiveSynthesiser:
 
     def _fuse(
         self,
-        lsr: ByteImage,
+        lsr: FloatImage,
         upscaled: FloatImage,
         references: Sequence[Reference],
         flows: Sequence[FlowArray],
@@ -239,7 +237,7 @@ class LiveSynthesiser:
         fused, seen = _sharpen(self._network, upscaled, references, flows, self._noise, self._device)
         up = to_planes(upscaled, self._device)
         out = crop(fused.out, *size)
-        small = to_planes(lsr.astype(np.float32), self._device)
+        small = to_planes(lsr, self._device)
         out = back_project(out, small, self._lsr_trust)
         weight = crop(fused.weight, *size)
         valid = None
@@ -265,7 +263,7 @@ class UpscalerSynthesiser:
         self._upscaler = upscaler.eval()
 
     @torch.inference_mode()
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Run the upscaler on one frame; see `fusion.gop.Synthesiser`."""
         up = pad_to_multiple(to_planes(upscaled, "cpu"), LIVE_MULTIPLE)
         return _synthesis(up + self._upscaler(up), torch.zeros_like(up[:, :1]), upscaled.shape[:2], None)
@@ -306,7 +304,7 @@ def _synthesis(out: Tensor, weight: Tensor, size: Sequence[int], valid: np.ndarr
     height, width = size[0], size[1]
     image = crop(out, height, width)[0].permute(1, 2, 0).float().cpu().numpy() * 255
     shares = crop(weight, height, width)[0, 0].float().cpu().numpy()
-    return Synthesis(to_bytes(image), np.ascontiguousarray(shares), valid)
+    return Synthesis(image, np.ascontiguousarray(shares), valid)
 
 
 def to_planes(image: FloatImage, device: str) -> Tensor:

@@ -22,7 +22,7 @@ from fusion.background import FlowArray
 from fusion.constant_velocity import choose_motion, even_motion, needs_even_motion, share_of_way
 from fusion.gop import Mask, Reference
 from fusion.motion import FlowSource, luma, reaches, search, side_by_side, warp_array
-from fusion.resample import ByteImage, FloatImage, lose_detail, to_bytes
+from fusion.resample import FloatImage, lose_detail, to_bytes
 
 _FINEST, _STRIDE, _REFINEMENTS = 0, 4, 5
 _CYCLE = 2.0
@@ -90,7 +90,7 @@ class JointMotion:
         self._pairs: list[_Pair] = []
 
     def __call__(
-        self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]
+        self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]
     ) -> list[FlowArray]:
         """Offset (H, W, 2) from each pixel of a frame into each reference [px].
 

@@ -18,7 +18,9 @@ import numpy.typing as npt
 
 from fusion.gop import Mask, Reference, Synthesis, Synthesiser
 from fusion.motion import luma, search, side_by_side, warp_array
-from fusion.resample import ByteImage, FloatImage, to_bytes
+from fusion.resample import FloatImage, to_bytes
+
+WHITE = 255.0
 
 _SIDE = 160
 """Longer side of the pictures compared [px]: motion within a GoP is a few of these pixels."""
@@ -45,31 +47,32 @@ class InLight:
 
     Args:
         inner: What makes the frame of them.
+        white: No picture becomes brighter than this: a camera clips what is.
 
     """
 
-    def __init__(self, inner: Synthesiser) -> None:
-        self._inner = inner
+    def __init__(self, inner: Synthesiser, white: float = WHITE) -> None:
+        self._inner, self._white = inner, white
         self.recursion = inner.recursion
 
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """See `fusion.gop.Synthesiser`."""
         frame = reduced(upscaled)
-        lit = side_by_side(lambda reference: in_light_of(frame, reference), references)
+        lit = side_by_side(lambda reference: in_light_of(frame, reference, self._white), references)
         made = self._inner.synthesise(lsr, upscaled, lit)
         return replace(made, lights=tuple(reference.light for reference in lit))
 
 
-def in_light_of(frame: FloatImage, reference: Reference) -> Reference:
+def in_light_of(frame: FloatImage, reference: Reference, white: float = WHITE) -> Reference:
     """A sharp picture in the light of a frame (enlarged, then `reduced`); as it is where that is the same."""
     gain = light_gain(frame, reference)
     if gain is None:
         return reference
     height, width = reference.image.shape[:2]
     full = cv2.resize(gain, (width, height), interpolation=cv2.INTER_LINEAR)
-    # A camera clips what becomes too bright.
     image, matched = (
-        np.minimum(picture * full, 255, dtype=np.float32) for picture in (reference.image, reference.matched)
+        np.minimum(picture * full, white, dtype=np.float32)
+        for picture in (reference.image, reference.matched)
     )
     return replace(reference, image=image, matched=matched, unlit=reference.image, light=gain)
 

@@ -72,7 +72,6 @@ def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> Momen
         return Moment(hsr, lsr, _unnamed(hsr), _unnamed(lsr))
     from app.aligner import camera_id
     from app.inputs import open_inputs
-    from app.pipeline import nearest_lsr
 
     # With a given offset clips may be of any rates, and of a view where nothing moves.
     pair = open_inputs(inputs, offset_ms=offset_ms, capture_factor=None if offset_ms is None else 1.0)
@@ -81,7 +80,7 @@ def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> Momen
         if frame >= len(gops):
             raise InputError(f"--frame {frame} is too late, there are {len(gops)} HSR frames with LSR frames")
         gop = gops[frame]
-        hsr, lsr = to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+        hsr, lsr = to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(gop.nearest_lsr))
         return Moment(hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr))
     finally:
         pair.hsr.close()
@@ -150,7 +149,6 @@ def _check_names(inputs: Sequence[Path], hsr: Sequence[str], lsr: Sequence[str])
 def _board_take(folder: Path) -> BoardPictures:
     from app.aligner import camera_id
     from app.inputs import open_inputs
-    from app.pipeline import nearest_lsr
 
     pair = open_inputs([folder])
     try:
@@ -162,7 +160,7 @@ def _board_take(folder: Path) -> BoardPictures:
         for gop in gops[::step]:
             name = f"{gop.hsr_index:05d}"
             hsr[name] = to_rgb8(pair.hsr.read(gop.hsr_index))
-            lsr[name] = to_rgb8(pair.lsr.read(nearest_lsr(gop)))
+            lsr[name] = to_rgb8(pair.lsr.read(gop.nearest_lsr))
         return hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr)
     finally:
         pair.hsr.close()

@@ -29,7 +29,7 @@ def command(
     codec: Annotated[
         CodecName | None,
         typer.Option(
-            help="h264 unless the ending says otherwise; png and tiff keep more than 8 bits where there are."
+            help="h264 unless the ending says otherwise; all but h264 and hevc keep more than 8 bits."
         ),
     ] = None,
     quality: Annotated[

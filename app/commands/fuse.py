@@ -111,7 +111,12 @@ def command(
             "in which lamps do not flicker."
         ),
     ] = Colours.LSR,
-    codec: Annotated[CodecName | None, typer.Option(help="h264 unless the ending says otherwise.")] = None,
+    codec: Annotated[
+        CodecName | None,
+        typer.Option(
+            help="h264 unless the ending says otherwise; all but h264 and hevc keep more than 8 bits."
+        ),
+    ] = None,
     quality: Annotated[
         QualityName, typer.Option(help="Of lossy codecs: from hardly distinguishable to small files.")
     ] = QualityName.HIGH,
@@ -159,7 +164,7 @@ def command(
     for text in result.warnings:
         warn(text)
     say(
-        f"{result.path}: {result.frames} frames {result.width}x{result.height} "
+        f"{result.path}: {result.frames} frames {result.width}x{result.height}, {result.bits} bits a colour, "
         f"by {result.method} ({result.model}) on {result.device} in {result.seconds:.1f} s; "
         f"sound: {result.sound}",
         quiet=json,

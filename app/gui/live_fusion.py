@@ -222,7 +222,7 @@ class LiveFusion:
         rows, columns = made.image.shape[:2]
         upscaled = np.asarray(cv2.resize(lsr[-1], (columns, rows), interpolation=cv2.INTER_CUBIC), np.uint8)
         return Fused(
-            image=made.image,
+            image=np.asarray(made.image, np.uint8),
             upscaled=upscaled,
             weight=made.weight,
             flow=flow_to(sharp[0], view, upscaled, lsr[-1], noise) if choice.flow else None,

@@ -16,6 +16,8 @@ class Codec:
         name: The `--codec` word.
         encoder: FFmpeg encoder, or "" for a folder of numbered pictures.
         pix_fmt: FFmpeg pixel format handed to the encoder.
+        deep_pix_fmt: The same for frames of 16 bits; "" where it takes none.
+        deep_bits: How many of those a file keeps.
         suffixes: File name endings that can hold it, the usual one first.
         options: Encoder options.
         lossless: True when RGB comes back bit for bit.
@@ -36,6 +38,8 @@ class Codec:
     threads: int = 4
     reorder: int = 0
     lower: dict[str, dict[str, str]] = field(default_factory=dict)
+    deep_pix_fmt: str = ""
+    deep_bits: int = 8
 
     @property
     def is_sequence(self) -> bool:
@@ -43,9 +47,13 @@ class Codec:
         return not self.encoder
 
     @property
-    def holds_16_bits(self) -> bool:
-        """True where frames may also be uint16, and come back so."""
-        return self.is_sequence
+    def takes_16_bits(self) -> bool:
+        """True where frames may also be uint16, of which `deep_bits` are kept."""
+        return bool(self.deep_pix_fmt)
+
+    def bits(self, *, deep: bool) -> int:
+        """Bits of a colour in a file of frames that are uint16, or not."""
+        return self.deep_bits if deep else 8
 
     @property
     def says_aspect(self) -> bool:
@@ -91,6 +99,8 @@ CODECS: dict[str, Codec] = {
             (".mkv", ".avi"),
             {"level": "3", "slices": "16", "slicecrc": "1"},
             lossless=True,
+            deep_pix_fmt="gbrp16le",
+            deep_bits=16,
         ),
         # FFmpeg's ProRes encoder writes different bytes from run to run with more than one thread.
         Codec(
@@ -101,9 +111,11 @@ CODECS: dict[str, Codec] = {
             {"profile": "3", "vendor": "apl0"},
             threads=1,
             lower={"medium": {"profile": "2"}, "small": {"profile": "1"}},
+            deep_pix_fmt="yuv422p10le",
+            deep_bits=10,
         ),
-        Codec("png", "", "rgb24", ("",), lossless=True),
-        Codec("tiff", "", "rgb24", ("",), lossless=True),
+        Codec("png", "", "rgb24", ("",), lossless=True, deep_pix_fmt="rgb48le", deep_bits=16),
+        Codec("tiff", "", "rgb24", ("",), lossless=True, deep_pix_fmt="rgb48le", deep_bits=16),
     )
 }
 

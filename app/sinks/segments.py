@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from app.sinks.codecs import Codec
-from drivers import RgbImage
+from drivers import Image
 from drivers.durable import give_name
 
 SEGMENT_FRAMES = 48
@@ -24,15 +24,15 @@ SEGMENT_STEP = Fraction(1, 25)
 BITEXACT = cast("int", av.container.Flags.bitexact.value)
 _BT709 = 1  # ITU-T H.273: primaries, transfer and matrix all use code point 1
 _LIMITED_RANGE = 1
-# ITU-R BT.709 R'G'B' -> Y'CbCr for 10-bit limited range, from 8-bit samples.
+# ITU-R BT.709 R'G'B' -> Y'CbCr for 10-bit limited range, from values in 0..1.
 _YCBCR10 = np.array(
     [
-        [0.2126 * 876, 0.7152 * 876, 0.0722 * 876, 64 * 255],
-        [-0.2126 / 1.8556 * 896, -0.7152 / 1.8556 * 896, 448, 512 * 255],
-        [448, -0.7152 / 1.5748 * 896, -0.0722 / 1.5748 * 896, 512 * 255],
+        [0.2126 * 876, 0.7152 * 876, 0.0722 * 876, 64],
+        [-0.2126 / 1.8556 * 896, -0.7152 / 1.8556 * 896, 448, 512],
+        [448, -0.7152 / 1.5748 * 896, -0.0722 / 1.5748 * 896, 512],
     ],
     np.float32,
-) / np.float32(255)
+)
 
 
 def location(path: Path) -> str:
@@ -50,6 +50,7 @@ class Segment:
         height: Frame height [px].
         rate: Playback rate [frames/s].
         pixel_aspect: Width of a pixel over its height as it is to be shown.
+        deep: Whether frames have 16 bits.
 
     Attributes:
         frames: Written so far.
@@ -57,17 +58,26 @@ class Segment:
     """
 
     def __init__(
-        self, path: Path, codec: Codec, width: int, height: int, rate: Fraction, pixel_aspect: Fraction
+        self,
+        path: Path,
+        codec: Codec,
+        width: int,
+        height: int,
+        rate: Fraction,
+        pixel_aspect: Fraction,
+        *,
+        deep: bool,
     ) -> None:
         self._path = path
         self._temporary = path.with_name(path.name + ".tmp")
-        self._codec = codec
+        self._lossless = codec.lossless
+        self._source, self._pix_fmt = ("rgb48le", codec.deep_pix_fmt) if deep else ("rgb24", codec.pix_fmt)
         self.frames = 0
         self._container = av.open(location(self._temporary), "w", format="matroska")
         self._container.flags |= BITEXACT
         stream = self._container.add_stream(codec.encoder, rate=rate, options=dict(codec.options))
         assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, codec.pix_fmt
+        stream.width, stream.height, stream.pix_fmt = width, height, self._pix_fmt
         stream.time_base = SEGMENT_STEP
         context = stream.codec_context
         context.time_base = self._time_base = 1 / rate
@@ -79,13 +89,22 @@ class Segment:
             context.color_range = _LIMITED_RANGE
         self._stream = stream
 
-    def write(self, image: RgbImage) -> None:
-        """Encode one more frame, uint8 (H, W, 3)."""
-        frame = _encoder_frame(image, self._codec)
+    def write(self, image: Image) -> None:
+        """Encode one more frame, (H, W, 3), uint8, or uint16 where they are deep."""
+        frame = self._encoder_frame(image)
         frame.pts = self.frames
         frame.time_base = self._time_base
         self.frames += 1
         self._mux(self._stream.encode(frame))
+
+    def _encoder_frame(self, image: Image) -> av.VideoFrame:
+        if self._pix_fmt == "yuv422p10le":
+            return _frame_422_10(image)
+        contiguous = image if image.flags.c_contiguous else image.copy()
+        frame = av.VideoFrame.from_ndarray(contiguous, format=self._source)
+        if self._lossless:
+            return frame.reformat(format=self._pix_fmt)
+        return frame.reformat(format=self._pix_fmt, dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE)
 
     def _mux(self, packets: Iterable[av.Packet[av.VideoStream]]) -> None:
         for packet in packets:
@@ -117,18 +136,10 @@ def is_whole(path: Path) -> bool:
     return len(packets) == SEGMENT_FRAMES and not any(p.is_corrupt for p in packets)
 
 
-def _encoder_frame(image: RgbImage, codec: Codec) -> av.VideoFrame:
-    if codec.pix_fmt == "yuv422p10le":
-        return _frame_422_10(image)
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-    if codec.lossless:
-        return frame.reformat(format=codec.pix_fmt)
-    return frame.reformat(format=codec.pix_fmt, dst_colorspace=_BT709, dst_color_range=_LIMITED_RANGE)
-
-
-def _frame_422_10(image: RgbImage) -> av.VideoFrame:
+def _frame_422_10(image: Image) -> av.VideoFrame:
     # FFmpeg's own conversion to this format leaves uninitialised samples at the right edge.
-    planes = np.rint(cv2.transform(image.astype(np.float32), _YCBCR10)).astype(np.uint16)
+    values = image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+    planes = np.rint(cv2.transform(values, _YCBCR10)).astype(np.uint16)
     height, width = image.shape[:2]
     frame = av.VideoFrame(width, height, "yuv422p10le")
     frame.colorspace = frame.color_primaries = frame.color_trc = _BT709

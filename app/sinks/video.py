@@ -95,7 +95,7 @@ class VideoSink:
 
     def write(self, image: Image) -> None:
         """See `Sink.write`."""
-        if image.dtype != np.uint8:
+        if image.dtype != np.uint8 and not self._codec.takes_16_bits:
             raise TypeError(f"{self._codec.name} takes frames of 8 bits, not {image.dtype}")
         try:
             if self._segment is None:
@@ -106,8 +106,9 @@ class VideoSink:
                     self.height,
                     self._rate,
                     self._pixel_aspect,
+                    deep=image.dtype == np.uint16,
                 )
-            self._segment.write(np.asarray(image[: self.height, : self.width], np.uint8))
+            self._segment.write(image[: self.height, : self.width])
             self.frames_done += 1
             if self._segment.frames == SEGMENT_FRAMES:
                 self._close_segment()

@@ -12,7 +12,7 @@ import numpy as np
 
 from fusion.gop import Reference, Synthesis
 from fusion.motion import luma, search, warp_array
-from fusion.resample import ByteImage, FloatImage, to_bytes
+from fusion.resample import FloatImage, to_bytes
 
 _TOLERANCE = 0.02
 
@@ -25,7 +25,7 @@ class Plain:
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         """Add the reference's detail to one frame; see `fusion.gop.Synthesiser`."""
         reference = references[0]
         seen, sought = (to_bytes(luma(image)) for image in (upscaled, reference.matched))
@@ -36,4 +36,4 @@ class Plain:
         out: FloatImage = np.add(
             upscaled, share * (warp_array(reference.image, flow) - matched), dtype=np.float32
         )
-        return Synthesis(to_bytes(out), np.asarray(share[..., 0], dtype=np.float32), None)
+        return Synthesis(out, np.asarray(share[..., 0], dtype=np.float32), None)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fusion.evaluation.layouts import Pair
 from fusion.evaluation.metrics import psnr, ssim
 from fusion.gop import RECURSIONS, Mask, Reference, Synthesiser, prepare_reference, synthesise_gop
-from fusion.resample import ByteImage, downscale, to_bytes, upscale
+from fusion.resample import ByteImage, downscale, to_bytes, to_floats, upscale
 
 GOP = 8
 BEFORE = 3
@@ -126,8 +126,8 @@ def _judged(
     lsr: ByteImage,
     references: Sequence[Reference],
 ) -> Figure:
-    made = synthesiser.synthesise(lsr, upscale(lsr, *target.shape[:2]), references)
-    return _figure(name, position, distance, made.image, made.weight, target)
+    made = synthesiser.synthesise(to_floats(lsr), upscale(lsr, *target.shape[:2]), references)
+    return _figure(name, position, distance, to_bytes(made.image), made.weight, target)
 
 
 def _figure(
@@ -178,6 +178,5 @@ def gops(
             ):
                 position = first + part.start + made.position
                 if made.distance:
-                    yield _figure(
-                        name, position, round(made.distance), made.image, made.weight, frames[position]
-                    )
+                    image = np.asarray(made.image, np.uint8)
+                    yield _figure(name, position, round(made.distance), image, made.weight, frames[position])

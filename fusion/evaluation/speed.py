@@ -25,7 +25,7 @@ from fusion.evaluation.protocols import GOP
 from fusion.gop import Reference, Synthesis, Synthesiser, prepare_reference
 from fusion.inference import AWnetSynthesiser
 from fusion.motion import warp_array
-from fusion.resample import ByteImage, FloatImage, to_bytes, upscale
+from fusion.resample import ByteImage, FloatImage, to_bytes, to_floats, upscale
 
 PEER = "OpenCV DIS and warp"
 """What others do on a CPU: motion between the frames as they are, and the sharp one moved along it."""
@@ -138,12 +138,12 @@ def _free(device: str) -> float:
 class _Peer:
     recursion = "direct"
 
-    def synthesise(self, lsr: ByteImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
         dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         sharp = references[0].image
         grey = [cv2.cvtColor(to_bytes(image), cv2.COLOR_RGB2GRAY) for image in (upscaled, sharp)]
         flow = dis.calc(grey[0], grey[1], None)  # type: ignore[call-overload]
-        return Synthesis(to_bytes(warp_array(sharp, flow)), None, None)
+        return Synthesis(warp_array(sharp, flow), None, None)
 
 
 def _synthesiser(method: str, scale: int, references: int, device: str) -> tuple[Synthesiser, str, str]:
@@ -175,7 +175,7 @@ def _cost(
             for image, distance in zip(sharp, (1, -1), strict=False)
         ]
         for _ in shares:
-            synthesiser.synthesise(lsr, upscale(lsr, height, width), ready)
+            synthesiser.synthesise(to_floats(lsr), upscale(lsr, height, width), ready)
             moments.append((time.perf_counter(), time.process_time()))
         costs.append(shares @ np.diff(moments, axis=0))
     times, spent = np.transpose(costs[1:])

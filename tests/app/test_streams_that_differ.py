@@ -88,7 +88,10 @@ def test_a_sharp_frame_that_shows_something_else_is_not_shown(
     sharp[ODD // RATIO] = hurt(sharp[ODD // RATIO])
     pipeline = prepared(tmp_path, sharp, [shrink(frame, FACTOR) for frame in truth], method)
     with pipeline.pair.hsr, pipeline.pair.lsr:
-        frames = [frame.image for frame in pipeline.frames()]
+        made = list(pipeline.frames())
+    frames = [frame.image for frame in made]
+    assert [frame.record for frame in made] == list(pipeline.records())
+    assert [record.replaced for record in pipeline.records()] == [k == ODD for k in range(COUNT)]
     (said,) = (text for text in pipeline.warnings if "fused ones are in their place" in text)
     assert said.startswith("1 HSR frames do not show what the LSR clip")
     assert f"first frame {ODD // RATIO}:" in said
@@ -98,6 +101,19 @@ def test_a_sharp_frame_that_shows_something_else_is_not_shown(
     assert psnr(frames[ODD], truth[ODD]) > beside - margin
     for k in (0, COUNT - 1):
         np.testing.assert_array_equal(frames[k], truth[k])
+
+
+def test_of_frames_that_an_earlier_run_made_it_is_not_told_whether_they_show_the_sharp_ones(
+    tmp_path: Path,
+) -> None:
+    truth = moving_scene(COUNT)
+    pipeline = prepared(tmp_path, truth[::RATIO], [shrink(frame, FACTOR) for frame in truth])
+    with pipeline.pair.hsr, pipeline.pair.lsr:
+        left = list(pipeline.frames(skip=ODD + RATIO // 2 + 1))
+    told = [record.replaced for record in pipeline.records()]
+    assert len(left) == COUNT - ODD - RATIO // 2 - 1
+    assert [k for k, replaced in enumerate(told) if replaced is None] == [0, ODD]
+    assert told.count(False) == COUNT - 2
 
 
 def test_bars_in_the_fast_clip_do_not_open_for_single_frames(tmp_path: Path) -> None:

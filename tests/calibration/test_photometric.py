@@ -76,6 +76,15 @@ def test_map_applies_alike_to_all_sample_types(plane: np.ndarray) -> None:
         fit.apply(plane.astype(np.int32))
 
 
+def test_colours_of_dark_pictures_are_found_in_bright_ones(plane: np.ndarray) -> None:
+    coloured = np.clip(cv2.transform(plane.astype(np.float64), CROSSTALK), 0, 255)
+    dark, darker = ((image / part * 257).astype(np.uint16) for image, part in ((plane, 4), (coloured, 10)))
+    fit = match_colours(plane, small(coloured).astype(np.uint8)).of_gains(4, 10)
+    assert np.abs(fit.apply(dark).astype(float) - darker).mean() < 0.15 * 257
+    nothing = match_colours(plane, small(plane), np.zeros(plane.shape[:2], np.bool_)).of_gains(4, 10)
+    assert np.array_equal(nothing.apply(dark), dark)
+
+
 def test_the_way_back_gives_the_own_colours_again(plane: np.ndarray) -> None:
     colours = ColourMap(np.array([[0.8, 0.1, 0, 5], [0.1, 0.7, 0, 3], [0, 0.2, 0.6, 8.0]]), 0.0, 1, "affine")
     there = colours.apply(plane.astype(np.float32) / 255)

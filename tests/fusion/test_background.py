@@ -12,7 +12,7 @@ from fusion.classical import Classical
 from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference
 from fusion.motion import DisFlow
-from fusion.resample import upscale
+from fusion.resample import to_bytes, to_floats, upscale
 from synthetic import moving_scene, shrink
 
 SCALE = 4
@@ -61,13 +61,13 @@ def test_background_beside_an_object_keeps_its_own_motion(frames: list[npt.NDArr
 def test_fusion_beside_the_object_is_better_for_it(
     frames: list[npt.NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lsr = shrink(frames[0], SCALE)
+    lsr = to_floats(shrink(frames[0], SCALE))
     up = upscale(lsr, *frames[0].shape[:2])
     reference = prepare_reference(frames[STEP], None, lsr.shape[:2])
     beside = disc(0, 10) & ~disc(0, 1) & ~disc(STEP, 1)
-    with_it = Classical(SCALE).synthesise(lsr, up, [reference]).image[beside]
+    with_it = to_bytes(Classical(SCALE).synthesise(lsr, up, [reference]).image)[beside]
     monkeypatch.setattr("fusion.motion.restore_background", lambda flow, *_: flow)
-    without = Classical(SCALE).synthesise(lsr, up, [reference]).image[beside]
+    without = to_bytes(Classical(SCALE).synthesise(lsr, up, [reference]).image)[beside]
     assert psnr(with_it, frames[0][beside]) > psnr(without, frames[0][beside]) + 0.2
 
 

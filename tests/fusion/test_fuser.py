@@ -12,7 +12,7 @@ from fusion import METHODS, FusedFrame, Fuser, FusionError
 from fusion.cards import shipped
 from fusion.errors import WeightsError
 from fusion.evaluation.metrics import psnr
-from fusion.resample import to_bytes, upscale
+from fusion.resample import downscale, to_bytes, upscale
 
 M = 8
 BEFORE = 3
@@ -47,6 +47,22 @@ def test_frames_come_in_time_order_and_say_where_they_come_from():
         assert made[-1] == made[0] == made[1] == "hsr"
         assert made[-2] == made[4] == ("hstr" if recursion == "recurrent" else "hsr")
         assert np.array_equal(fused[BEFORE].image, frames[BEFORE])
+
+
+@pytest.mark.parametrize("method", ["bicubic", "classical", "live"])
+@pytest.mark.parametrize("recursion", ["direct", "recurrent"])
+def test_frames_of_16_bits_stay_so(method, recursion):
+    bright = pan(M, 64, 96, (1, 0.5))
+    frames = [frame.astype(np.uint16) * 257 for frame in bright]
+    lsr = [np.rint(downscale(frame, 16, 24)).clip(0, 65535).astype(np.uint16) for frame in frames]
+    fuser = Fuser(method, scale=4, recursion=recursion)
+    deep = list(fuser.fuse_gop(lsr, DISTANCES, frames[BEFORE]))
+    assert all(f.image.dtype == np.uint16 for f in deep)
+    assert np.array_equal(deep[BEFORE].image, frames[BEFORE])
+    seen = [np.rint(frame / 257).astype(np.uint8) for frame in lsr]
+    for one, other in zip(deep, fuser.fuse_gop(seen, DISTANCES, bright[BEFORE]), strict=True):
+        assert psnr(np.rint(one.image / 257), other.image) > 40
+        assert one.distance == 0 or np.any(one.image % 257)
 
 
 def test_the_order_of_the_frames_given_does_not_matter():
@@ -212,9 +228,9 @@ def test_a_missing_cuda_device_is_named():
         ({"lsr": []}, "without LSR frames"),
         ({"distances": [0, 0]}, "different distances"),
         ({"distances": [0]}, "different distances"),
-        ({"lsr": [np.zeros((8, 8, 3), np.uint16)] * 2}, "8-bit RGB"),
-        ({"lsr": [np.zeros((8, 8), np.uint8)] * 2}, "8-bit RGB"),
-        ({"reference": np.zeros((32, 32, 3), np.float32)}, "8-bit RGB"),
+        ({"lsr": [np.zeros((8, 8, 3), np.int32)] * 2}, "8 or 16 bits"),
+        ({"lsr": [np.zeros((8, 8), np.uint8)] * 2}, "8 or 16 bits"),
+        ({"reference": np.zeros((32, 32, 3), np.float32)}, "8 or 16 bits"),
         ({"lsr": [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8)]}, "differ in size"),
         ({"reference": np.zeros((4, 4, 3), np.uint8)}, "swapped"),
         ({"valid": np.ones((8, 8), bool)}, "validity"),

@@ -14,7 +14,7 @@ from fusion.evaluation.metrics import psnr
 from fusion.gop import prepare_reference
 from fusion.inference import AWnetSynthesiser
 from fusion.live import load_live
-from fusion.resample import upscale
+from fusion.resample import to_bytes, to_floats, upscale
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, RunOptions
@@ -56,12 +56,12 @@ def test_awnet(references, refined):
     network = AWnet(references, matched=True, refined=refined)
     network.start_at_plain_warp()
     frames = pan(3, 120, 200, (1.5, -1))
-    lsr = reduce(frames, 4)[1]
+    lsr = to_floats(reduce(frames, 4)[1])
     sharp = [prepare_reference(frames[k], None, lsr.shape[:2]) for k in (0, 2)][:references]
     up = upscale(lsr, 120, 200)
     base = load_live(base_for(4, 0.0).path) if refined else None
     made = [
-        AWnetSynthesiser(network, 4, device, base=base).synthesise(lsr, up, sharp).image
+        to_bytes(AWnetSynthesiser(network, 4, device, base=base).synthesise(lsr, up, sharp).image)
         for device in ("cpu", "cuda")
     ]
     assert psnr(*made) > 50

@@ -145,7 +145,7 @@ def test_a_network_learns_on_the_motion_that_it_gets_in_use():
             for image, distance in zip(images, pictures.distances[k], strict=True)
         ][: 1 if np.array_equal(*images) else 2]
         used = LiveSynthesiser(network, 4, "cpu", noise_variance=noise).synthesise(
-            np.rint(lsr).astype(np.uint8), up, references
+            np.rint(lsr), up, references
         )
         moved = [
             move_reference(image[k : k + 1], flow[k : k + 1], lsr.shape[:2])
