@@ -314,7 +314,9 @@ class Pipeline:
             elif self.aligner.same_view and fused.distance == 0:
                 beside = [*lsr[max(at - 1, 0) : at], *lsr[at + 1 : at + 2]]
                 alone = partial(self._fused_alone, lsr[at], sharp, apart)
-                image, replaced = as_filmed(image, lsr[at], beside, self.noise_variance, alone)
+                image, replaced = as_filmed(
+                    image, lsr[at], beside, self.noise_variance, alone, self._pictures.gain
+                )
                 self._replaced[gop.hsr_index] = replaced
             record = frame_record(self.pair.lsr, gop, at, fused.reference, replaced)
             yield HstrFrame(self._as_deep_as_wanted(image), self._as_deep_as_wanted(lsr[at]), record)

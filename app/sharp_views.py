@@ -15,7 +15,7 @@ from drivers import Image
 from fusion.classical import allowed_mismatch, local_mean
 from fusion.digital_gain import brightened
 from fusion.gop import FusedFrame, Reference, prepare_reference
-from fusion.light import in_light_of, reduced, without_light
+from fusion.light import WHITE, in_light_of, reduced, without_light
 from fusion.resample import FloatImage, to_depth_of, to_floats, upscale
 
 COLOUR_MEMORY = 8
@@ -84,6 +84,7 @@ def as_filmed(
     beside: Sequence[Image],
     noise_variance: float,
     fused: Callable[[], Image],
+    gain: float = 1.0,
 ) -> tuple[Image, bool]:
     """A sharp frame as the LSR frame of its instant and view shows it: else it would blink among the others.
 
@@ -96,15 +97,16 @@ def as_filmed(
         beside: The LSR frames before and after that one.
         noise_variance: Of the LSR frames, of values in 0..1.
         fused: Makes the fused frame (H, W, 3); called only where it is needed.
+        gain: How many times as bright they are compared, as they are fused.
 
     Returns:
         The frame, and whether any of it is the fused one.
 
     """
-    frame, lit = _seen(sharp, lsr)
-    image = _as_lit(sharp, lit)
-    share = _unlike(frame, lit, noise_variance)
-    if share is None or _is_odd(sharp, lsr, beside):
+    frame, lit = _seen(sharp, lsr, gain)
+    image = _as_lit(sharp, lit, gain)
+    share = _unlike(frame, lit, noise_variance * gain**2)
+    if share is None or _is_odd(sharp, lsr, beside, gain):
         return image, False
     own = to_floats(image)
     return to_depth_of(sharp, own + share[..., None] * (to_floats(fused()) - own)), True
@@ -115,15 +117,15 @@ def in_the_light_of(sharp: Image, lsr: Image) -> Image:
     return _as_lit(sharp, _seen(sharp, lsr)[1])
 
 
-def _as_lit(sharp: Image, lit: Reference) -> Image:
-    return sharp if lit.unlit is None else to_depth_of(sharp, lit.image)
+def _as_lit(sharp: Image, lit: Reference, gain: float = 1.0) -> Image:
+    return sharp if lit.unlit is None else to_depth_of(sharp, lit.image, gain)
 
 
-def _seen(sharp: Image, lsr: Image) -> tuple[FloatImage, Reference]:
+def _seen(sharp: Image, lsr: Image, gain: float = 1.0) -> tuple[FloatImage, Reference]:
     """An LSR frame enlarged, and a sharp one in its light."""
-    frame = upscale(to_floats(lsr), *sharp.shape[:2])
-    reference = prepare_reference(sharp, None, (lsr.shape[0], lsr.shape[1]))
-    return frame, in_light_of(reduced(frame), reference)
+    frame = upscale(to_floats(lsr, gain), *sharp.shape[:2])
+    reference = prepare_reference(to_floats(sharp, gain), None, (lsr.shape[0], lsr.shape[1]))
+    return frame, in_light_of(reduced(frame), reference, WHITE * gain)
 
 
 def _unlike(frame: FloatImage, lit: Reference, noise_variance: float) -> FloatImage | None:
@@ -135,9 +137,9 @@ def _unlike(frame: FloatImage, lit: Reference, noise_variance: float) -> FloatIm
     return share if np.mean(share > 0) >= _LEAST_UNLIKE else None
 
 
-def _is_odd(sharp: Image, lsr: Image, beside: Sequence[Image]) -> bool:
+def _is_odd(sharp: Image, lsr: Image, beside: Sequence[Image], gain: float) -> bool:
     """Whether an LSR frame is the one that is wrong: the sharp frame is much more like those beside it."""
-    seen = (_seen(sharp, one) for one in (lsr, *beside))
+    seen = (_seen(sharp, one, gain) for one in (lsr, *beside))
     apart, *others = (float(np.abs(lit.matched - frame).mean()) for frame, lit in seen)
     return apart > _ODD * min(others, default=apart)
 

@@ -103,6 +103,20 @@ def test_a_sharp_frame_that_shows_something_else_is_not_shown(
         np.testing.assert_array_equal(frames[k], truth[k])
 
 
+def test_in_dark_footage_a_sharp_frame_that_shows_something_else_is_noticed_as_well(tmp_path: Path) -> None:
+    truth = [np.asarray(frame // 12, np.uint8) for frame in moving_scene(COUNT)]
+    sharp = truth[::RATIO]
+    sharp[ODD // RATIO] = sharp[ODD // RATIO].copy()
+    sharp[ODD // RATIO][truth[0].shape[0] // 2 :] = 10
+    pipeline = prepared(tmp_path, sharp, [shrink(frame, FACTOR) for frame in truth])
+    with pipeline.pair.hsr, pipeline.pair.lsr:
+        frames = [frame.image for frame in pipeline.frames()]
+    assert [record.replaced for record in pipeline.records()] == [k == ODD for k in range(COUNT)]
+    assert psnr(frames[ODD], truth[ODD]) > psnr(sharp[ODD // RATIO], truth[ODD]) + 2
+    for k in (0, COUNT - 1):
+        np.testing.assert_array_equal(frames[k], truth[k])
+
+
 def test_of_frames_that_an_earlier_run_made_it_is_not_told_whether_they_show_the_sharp_ones(
     tmp_path: Path,
 ) -> None:
