@@ -15,7 +15,8 @@ import numpy as np
 
 from app.sharp_views import in_the_light_of
 from calibration import match_colours
-from drivers import Gop, RgbImage
+from drivers import Gop, Image, RgbImage
+from fusion.digital_gain import brightness, gain_of_moment, gained
 from fusion.motion import luma, search, warp_array
 from fusion.resample import FloatImage, downscale, to_bytes
 
@@ -28,7 +29,10 @@ _DIRECTIONS = 6
 
 
 def noise_of_one_view(
-    gops: Sequence[Gop], read_lsr: Callable[[int], RgbImage], read_hsr: Callable[[int], RgbImage]
+    gops: Sequence[Gop],
+    read_lsr: Callable[[int], Image],
+    read_hsr: Callable[[int], Image],
+    gain: float = 1.0,
 ) -> float:
     """Standard deviation of what sets LSR frames apart from reduced sharp frames of the same view [0..255].
 
@@ -36,17 +40,22 @@ def noise_of_one_view(
         gops: What is fused, at least one.
         read_lsr: Gives an LSR frame (h, w, 3) by its index.
         read_hsr: Gives an HSR frame (H, W, 3) by its index.
+        gain: How many times as bright they are compared, less in a bright moment, as they are fused.
 
     """
     apart = [0 not in gop.away for gop in gops]
     places = [round(place * (len(gops) - 1)) for place in _PLACES]
     chosen = {min(range(len(gops)), key=lambda k: (apart[k], abs(k - place))) for place in places}
-    return float(np.median([_noise(gops[k], read_lsr, read_hsr) for k in sorted(chosen)]))
+    return float(np.median([_noise(gops[k], read_lsr, read_hsr, gain) for k in sorted(chosen)]))
 
 
-def _noise(gop: Gop, read_lsr: Callable[[int], RgbImage], read_hsr: Callable[[int], RgbImage]) -> float:
+def _noise(
+    gop: Gop, read_lsr: Callable[[int], Image], read_hsr: Callable[[int], Image], gain: float
+) -> float:
     nearest = min(range(len(gop.distances)), key=lambda k: abs(gop.distances[k]))
-    sharp, lsr = read_hsr(gop.hsr_index), read_lsr(gop.lsr_indices[nearest])
+    filmed = read_hsr(gop.hsr_index), read_lsr(gop.lsr_indices[nearest])
+    gain = gain_of_moment(map(brightness, filmed), gain)
+    sharp, lsr = (gained(one, gain) for one in filmed)
     # Fusion compares in the frame's light, so what a lens or a lamp darkens is no noise either.
     sharp = np.asarray(in_the_light_of(sharp, lsr), np.uint8)
     picture = sharp.astype(np.float32) / 255
@@ -59,7 +68,7 @@ def _noise(gop: Gop, read_lsr: Callable[[int], RgbImage], read_hsr: Callable[[in
         # What moved between the two instants is no noise.
         ways += [_moved(way, lsr) for way in ways]
     best = min(ways, key=lambda way: _spread(way - lsr))
-    return min(_spread(best - lsr), *_blurred(best, lsr))
+    return min(_spread(best - lsr), *_blurred(best, lsr)) / gain
 
 
 def _blurred(reduced: FloatImage, lsr: RgbImage) -> list[float]:

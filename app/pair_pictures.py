@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from app.damage import nearest_readable, stand_in
-from drivers import FrameSource, Gop, Image, RgbImage, SourceError, StreamPair, to_rgb8, to_rgb16
-from fusion.digital_gain import brightness, digital_gain, gained
+from drivers import FrameSource, Gop, Image, SourceError, StreamPair, to_rgb8, to_rgb16
+from fusion.digital_gain import brightness, digital_gain
 
 _LOOKED_AT = (0.25, 0.5, 0.75)
 """Where in a recording it is found out how dark it is."""
@@ -19,7 +19,6 @@ class PairPictures:
     Args:
         pair: The streams.
         gops: All GoPs of it.
-        deep: Read 16 bits.
         same_view: The streams show one view in the same colours.
 
     Attributes:
@@ -28,9 +27,10 @@ class PairPictures:
 
     """
 
-    def __init__(self, pair: StreamPair, gops: Sequence[Gop], *, deep: bool, same_view: bool) -> None:
+    def __init__(self, pair: StreamPair, gops: Sequence[Gop], *, same_view: bool) -> None:
         self._pair = pair
-        self._deep = deep
+        # Also for a clip of 8 bits: a stream that is darker than the other one is made as bright.
+        self._deep = pair.deep
         self.damage: dict[str, None] = {}
         levels: list[float] = []
         # Wherever the part lies that is fused, its frames are those of the whole.
@@ -51,18 +51,6 @@ class PairPictures:
     def lsr(self, index: int) -> Image:
         """An LSR frame, RGB (h, w, 3)."""
         return self._read(self._pair.lsr, "LSR", index)
-
-    def gained_hsr(self, index: int) -> RgbImage:
-        """An HSR frame as bright as it is fused."""
-        return self.gained(self.hsr(index))
-
-    def gained_lsr(self, index: int) -> RgbImage:
-        """An LSR frame as bright as it is fused."""
-        return self.gained(self.lsr(index))
-
-    def gained(self, image: Image) -> RgbImage:
-        """A picture as bright as it is fused, with 8 bits."""
-        return gained(image, self.gain)
 
     def _read(self, source: FrameSource, name: str, index: int) -> Image:
         frame, used = nearest_readable(source.read, index, source.info.frame_count)

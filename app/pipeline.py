@@ -48,7 +48,7 @@ from drivers import (
 )
 from fusion import Fuser
 from fusion.cards import fingerprint
-from fusion.digital_gain import brightened
+from fusion.digital_gain import brightened, brightness, gain_of_moment, gained
 from fusion.gop import FusedFrame
 
 _ALIGN_TRIALS = 7
@@ -121,9 +121,7 @@ class Pipeline:
         chosen = timing.slots[self._gops[0].lsr_indices[0] : self._gops[-1].lsr_indices[-1] + 1]
         self.slots = tuple(slot - chosen[0] for slot in chosen)
         self.aligner = Aligner(options.align, pair)
-        self._pictures = PairPictures(
-            pair, self.pairing.gops, deep=self.deep, same_view=self.aligner.same_view
-        )
+        self._pictures = PairPictures(pair, self.pairing.gops, same_view=self.aligner.same_view)
         self._typical, self.alignment = self._align()
         self._colours = ColourMemory()
         self.noise_variance = self._noise_variance()
@@ -220,18 +218,19 @@ class Pipeline:
         That is sensor noise, and what codecs leave of a frame, and between two cameras also the errors of
         mosaic, lens and colours; the paper trains for both with one noise level (3.3).
         """
-        seen, gain = self._pictures, self._pictures.gain
+        seen = self._pictures
         if self.aligner.same_view:
             whole = [self._whole(k) for k in range(len(self._gops))]
-            sigma = noise_of_one_view(whole, seen.gained_lsr, seen.gained_hsr)
-            return (sigma / gain / 255) ** 2
+            return (noise_of_one_view(whole, seen.lsr, seen.hsr, seen.gain) / 255) ** 2
         gop = self._whole(self._typical)
-        lsr = [self.alignment.crop_lsr(seen.gained_lsr(k)) for k in gop.lsr_indices]
+        filmed = [self.alignment.crop_lsr(seen.lsr(k)) for k in gop.lsr_indices]
+        gain = gain_of_moment(map(brightness, filmed), seen.gain)
+        lsr = [gained(image, gain) for image in filmed]
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
         sharp = self._reference(self._offset + self._typical)
         nearest = lsr[gop.lsr_indices.index(gop.nearest_lsr)]
-        sigma = max(sigma, view_mismatch(seen.gained(sharp.image), nearest, sharp.valid))
+        sigma = max(sigma, view_mismatch(gained(sharp.image, gain), nearest, sharp.valid))
         if self.options.colours == "hsr":
             sharp.colours.inverse()
         return (sigma / gain / 255) ** 2

@@ -13,7 +13,7 @@ from calibration import Alignment, ColourMap, match_colours, smooth_colours
 from calibration.photometric import IDENTITY
 from drivers import Image
 from fusion.classical import allowed_mismatch, local_mean
-from fusion.digital_gain import brightened
+from fusion.digital_gain import brightened, brightness, gain_of_moment
 from fusion.gop import FusedFrame, Reference, prepare_reference
 from fusion.light import WHITE, in_light_of, reduced, without_light
 from fusion.resample import FloatImage, to_depth_of, to_floats, upscale
@@ -97,12 +97,13 @@ def as_filmed(
         beside: The LSR frames before and after that one.
         noise_variance: Of the LSR frames, of values in 0..1.
         fused: Makes the fused frame (H, W, 3); called only where it is needed.
-        gain: How many times as bright they are compared, as they are fused.
+        gain: How many times as bright they are compared, less in a bright moment, as they are fused.
 
     Returns:
         The frame, and whether any of it is the fused one.
 
     """
+    gain = gain_of_moment([brightness(sharp), brightness(lsr)], gain)
     frame, lit = _seen(sharp, lsr, gain)
     image = _as_lit(sharp, lit, gain)
     share = _unlike(frame, lit, noise_variance * gain**2)

@@ -13,7 +13,7 @@ import numpy as np
 from fusion.resample import ByteImage, Picture, to_bytes, to_floats
 
 MOST_GAIN = 16.0
-_LEAST_GAIN = 1.5
+_LEAST_GAIN = 2.5
 """Less changes hardly anything."""
 _BLACK = 8.0
 """What is nowhere brighter is noise behind a lens cap."""

@@ -99,7 +99,7 @@ class Fuser:
         if not (np.isfinite(gain) and gain >= 1):
             raise FusionInputError(f"gain {gain:g}: give a number of 1 or more")
         self._gain = gain
-        noise_variance *= gain**2
+        filmed_variance, noise_variance = noise_variance, noise_variance * gain**2
         if recursion is not None and recursion not in RECURSIONS:
             raise MethodError(f"unknown recursion {recursion!r}; choose {' or '.join(RECURSIONS)}")
         if references is not None and not 1 <= references <= _MOST_REFERENCES:
@@ -124,15 +124,23 @@ class Fuser:
         self.base: Path | None = None
         self.note = ""
         self.references = references or _most_references(method, card)
-        made = self._build(card, scale, noise_variance)
-        follows = lights or method != "bicubic"
-        self._synthesiser: Synthesiser = InLight(made, WHITE * gain) if follows else made
+        self._follows = lights or method != "bicubic"
+        self._card, self._scale, self._noise_variance = card, scale, filmed_variance
+        self._made: dict[float, Synthesiser] = {}
+        self._synthesiser = self._at_gain(gain)
         self.recursion = recursion or self._synthesiser.recursion
 
     @property
     def synthesiser(self) -> Synthesiser:
         """What makes single frames, for evaluation."""
         return self._synthesiser
+
+    def _at_gain(self, gain: float) -> Synthesiser:
+        """What makes frames of pictures so many times as bright: in a bright moment less noise is shown."""
+        if gain not in self._made:
+            made = self._build(self._card, self._scale, self._noise_variance * gain**2)
+            self._made[gain] = InLight(made, WHITE * gain) if self._follows else made
+        return self._made[gain]
 
     def _build(self, card: ModelCard | None, scale: float, noise_variance: float) -> Synthesiser:
         if self.method not in METHODS:
@@ -157,7 +165,8 @@ class Fuser:
         self.note = _what_to_know(card, scale)
         if self.method == "awnet":
             network = load_awnet(card.path)
-            self.base = base_for(scale, noise_variance).path if network.refined else None
+            if network.refined and self.base is None:
+                self.base = base_for(scale, noise_variance).path
             return AWnetSynthesiser(
                 network,
                 scale,
@@ -229,6 +238,7 @@ class Fuser:
             same_view=same_view,
             next_distances=next_distances if len(references) > 1 else None,
             gain=self._gain,
+            at_gain=self._at_gain,
         )
         return _within_memory(frames, reference)
 

@@ -152,6 +152,7 @@ def synthesise_gop(
     same_view: bool = True,
     next_distances: Sequence[float] | None = None,
     gain: float = 1.0,
+    at_gain: Callable[[float], Synthesiser] | None = None,
 ) -> Iterator[FusedFrame]:
     """Make the frames of one GoP in time order.
 
@@ -166,6 +167,8 @@ def synthesise_gop(
             False where it was aligned from another camera and has to be fused like the others.
         next_distances: The frames' distances from the second reference, where they are known.
         gain: Pictures are fused so many times as bright, less where they would become too bright.
+        at_gain: Gives the method for pictures so many times as bright, whose noise is as much stronger; None
+            for `synthesiser` always.
 
     Yields:
         Frames by ascending distance. In the recursion those before the synchronised instant are held back
@@ -203,7 +206,8 @@ def synthesise_gop(
                 given[0] = _ready(*previous, lsr[0].shape[:2], own, fused=True)
             if next_distances is not None and len(given) > 1:
                 given[1] = replace(given[1], distance=next_distances[position])
-            synthesis = synthesiser.synthesise(seen, upscaled, given)
+            maker = at_gain(own) if at_gain else synthesiser
+            synthesis = maker.synthesise(seen, upscaled, given)
         image = to_depth_of(synchronised, synthesis.image, own)
         origin = "hsr" if previous is None else "hstr"
         frame = FusedFrame(image, position, distance, origin, synthesis.weight, synthesis.lights)

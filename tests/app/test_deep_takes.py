@@ -15,6 +15,7 @@ import pytest
 from app.fuse import run_job
 from app.fuse_job import FuseJob
 from app.fusion_options import FusionOptions
+from app.pipeline import Pipeline
 from app.raw_export import RawView
 from app.size_estimate import estimate_size
 from drivers import Frame, FrameFlag, PixelFormat, Role, Take, TakeWriter, to_rgb
@@ -38,7 +39,11 @@ class DarkTake:
 @pytest.fixture(scope="module")
 def dark(tmp_path_factory: pytest.TempPathFactory) -> DarkTake:
     """One view in the dark, by cameras of 16 bits."""
-    path = tmp_path_factory.mktemp("dark") / "take"
+    return film(tmp_path_factory.mktemp("dark") / "take")
+
+
+def film(path: Path, brighter: int = 1) -> DarkTake:
+    """The same, with a fast camera that films so many times as bright."""
     truth = [
         cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint16) * DARK
         for frame in moving_scene(12, 128, 160)
@@ -59,7 +64,7 @@ def dark(tmp_path_factory: pytest.TempPathFactory) -> DarkTake:
     )
     with TakeWriter(path, metadata) as writer:
         for k, whole in enumerate(truth):
-            small = cv2.resize(whole, (40, 32), interpolation=cv2.INTER_AREA)
+            small = cv2.resize(whole * brighter, (40, 32), interpolation=cv2.INTER_AREA)
             for role, image in ((Role.LSR, small), (Role.HSR, whole)):
                 # The sharp camera takes every eighth pulse.
                 pulse = k + 85
@@ -120,6 +125,20 @@ def test_a_dark_take_is_fused_with_the_bits_it_was_filmed_with(
         assert psnr(brightened(deep[k]), true) > psnr(brightened(rounded), true) + 1
         kept = cv2.imread(str(tmp_path / "pictures" / f"{k:06d}.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(np.asarray(kept)[..., ::-1], deep[k])
+
+
+def test_a_dark_sharp_camera_beside_a_bright_one_keeps_its_bits_until_a_clip_of_8_is_written(
+    tmp_path: Path,
+) -> None:
+    take = film(tmp_path / "take", brighter=8)
+    with Take.open(take.path) as opened:
+        for deep in (False, True):
+            pipeline = Pipeline(opened.pair(), FusionOptions(method="classical", align="none"), deep=deep)
+            for k, made in enumerate(pipeline.frames()):
+                seen = made.image if made.image.dtype == np.uint8 else np.rint(made.image / 257)
+                true = np.rint(take.truth[k] * 8 / 257)[..., None].repeat(3, 2)
+                if k % 8 == 3:
+                    assert psnr(seen, true) > 45
 
 
 def test_prores_keeps_10_bits(dark: DarkTake, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import av
@@ -44,10 +45,11 @@ def write_coded(path: Path, frames: list[RgbImage], rate: int) -> Path:
     return path
 
 
-def measured(hsr: Path, lsr: Path, offset_ms: float = 0.0) -> float:
+def measured(hsr: Path, lsr: Path, offset_ms: float = 0.0, start_s: float = 0.0) -> float:
     pair = open_clip_pair(hsr, lsr, offset_ms=offset_ms)
     try:
-        return 255 * float(np.sqrt(Pipeline(pair, FusionOptions(align="none")).noise_variance))
+        pipeline = Pipeline(pair, FusionOptions(align="none", start_s=start_s))
+        return 255 * float(np.sqrt(pipeline.noise_variance))
     finally:
         pair.hsr.close()
         pair.lsr.close()
@@ -79,6 +81,27 @@ def test_other_colours_and_a_flash_are_no_noise(tmp_path: Path) -> None:
     hsr = write_lossless(tmp_path / "hsr.mkv", sharp, RATE // RATIO)
     small = [np.rint(shrink(frame, FACTOR) * (0.8, 0.9, 0.7)).astype(np.uint8) for frame in truth]
     assert measured(hsr, write_lossless(tmp_path / "lsr.mkv", small, RATE)) < 1.0
+
+
+def test_where_a_light_goes_on_in_the_dark_bright_frames_are_neither_noiseless_nor_brighter(
+    tmp_path: Path,
+) -> None:
+    holes = np.ones((192, 256, 1))
+    for y, x in itertools.product(range(10, 180, 40), range(10, 240, 40)):
+        holes[y : y + 12, x : x + 12] = 0
+    truth = [
+        np.rint((64 + frame / 2) * holes * (0.1 if k < 26 else 1)).astype(np.uint8)
+        for k, frame in enumerate(fast_pan(33, 2))
+    ]
+    hsr = write_lossless(tmp_path / "hsr.mkv", truth[::RATIO], RATE // RATIO)
+    small = with_noise([shrink(frame, FACTOR) for frame in truth], 2.0)
+    lsr = write_lossless(tmp_path / "lsr.mkv", small, RATE)
+    assert measured(hsr, lsr) == pytest.approx(2.0, rel=0.2)
+    assert measured(hsr, lsr, start_s=28.5 / RATE) == pytest.approx(2.0, rel=0.2)
+    pair = open_clip_pair(hsr, lsr, offset_ms=0.0)
+    last = list(Pipeline(pair, FusionOptions(align="none", method="classical")).frames())[-1]
+    assert last.record.reference == "hsr"
+    assert np.mean(last.image) == pytest.approx(np.mean(truth[-1]), rel=0.02)
 
 
 def test_what_a_codec_did_to_the_fast_clip_is_not_put_into_the_fused_one(tmp_path: Path) -> None:

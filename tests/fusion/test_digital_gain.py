@@ -94,6 +94,23 @@ def test_a_flash_in_the_dark_is_fused_as_bright_as_it_was():
         assert psnr(bright(made[k]), frames[k]) > psnr(bright(plain[k]), frames[k]) + 1
 
 
+@pytest.mark.parametrize("method", [None, "classical"])
+def test_where_a_light_goes_on_nothing_is_lost_by_what_was_dark_before(method):
+    frames = pan(COUNT, 96, 128, (1.5, -0.75))
+    dark_sharp, dark = darkened(frames)
+    gain = digital_gain(map(brightness, dark))
+    noisy = np.random.default_rng(1)
+    small = [downscale(frame, 24, 32) for frame in frames]
+    bright_lsr = [to_bytes(one + noisy.normal(0, SIGMA, one.shape).astype(np.float32)) for one in small]
+    lit = 2
+    plain, made = (
+        fuse([dark_sharp[0], *frames[1:]], [*dark[:lit], *bright_lsr[lit:]], g, method) for g in (1.0, gain)
+    )
+    assert psnr(bright(made[1]), frames[1]) > psnr(bright(plain[1]), frames[1]) - 0.3
+    for k in (2, 3):
+        assert psnr(made[k], frames[k]) > psnr(plain[k], frames[k]) - 0.3
+
+
 def test_a_lamp_in_the_dark_stays_a_lamp():
     frames = pan(3, 256, 256, (1.5, 0.5))
     lamp, inside, beside = (np.zeros((256, 256), bool) for _ in range(3))
