@@ -302,7 +302,8 @@ class ExportDialog(QDialog):
         self._summarise()
 
     def _summarise(self, *_: object) -> None:
-        hsr = _VIEWS[self.view.currentText()] is RawView.HSR
+        view = _VIEWS[self.view.currentText()]
+        hsr = view is RawView.HSR
         times = self._take.times_s
         inside = times[(times >= self.start.value()) & ((times < self.end.value()) | self._to_the_end)]
         share = self._take.hsr_frames / max(1, len(times)) if hsr else 1.0
@@ -319,9 +320,10 @@ class ExportDialog(QDialog):
         elif size is None:
             weight = "finding out the size ..."
         else:
-            weight = (
-                f"{size.width} x {size.height} px, {size.bits} bits a colour, about {_bytes(size.of(frames))}"
-            )
+            # Which field both cameras see is found out when the clip is fused.
+            about = "about " if view is None else ""
+            pixels = f"{about}{size.width} x {size.height} px"
+            weight = f"{pixels}, {size.bits} bits a colour, about {_bytes(size.of(frames))}"
         self.summary.setText(f"{frames} frames; plays {seconds:.2f} s at {shown:.4g} fps{slower}\n{weight}")
 
     def _browse(self) -> None:
