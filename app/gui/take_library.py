@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from app.damage import nearest_readable
 from app.gui.preview import screen_picture
+from app.settings import Settings
 from drivers import DriverError, RgbImage, SourceError, Take, is_take
 
 THUMBNAIL_WIDTH = 96
@@ -163,12 +164,20 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
         return TakeEntry(path=path, name=path.name, recording=recording, problem=problem)
 
 
-def folder_problem(folder: Path) -> str:
-    """Why no takes can be found in a folder, and what to do; "" where some can."""
+def folder_problem(folder: Path, *, had_takes: bool) -> str:
+    """Why no takes can be found in a folder, and what to do; "" where some can.
+
+    Args:
+        folder: Where to look.
+        had_takes: Whether some were found there before: the usual folder is made with the first take.
+
+    """
     try:
         with os.scandir(folder):
             return ""
     except (FileNotFoundError, NotADirectoryError):
+        if folder == Settings().take_folder and not had_takes:
+            return ""
         return (
             "this folder is not there: connect the disk or share that it is on and press Refresh; "
             "the next take would make it anew"

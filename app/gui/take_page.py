@@ -74,6 +74,7 @@ class TakePage(QWidget):
         self._running: Path | None = None
         self._shown: tuple[object, ...] | None = None
         self._known: dict[Path, TakeEntry] = {}
+        self._had_takes = False
         self._open: OpenTake | None = None
         self._select: Path | None = None
         self._guest: Path | None = None
@@ -210,20 +211,20 @@ class TakePage(QWidget):
 
         """
         if folder is not None and folder != self._folder:
-            self._folder, self._guest = folder, None
+            self._folder, self._guest, self._had_takes = folder, None, False
             self.where.setText(str(folder))
             self.where.setToolTip(str(folder))
         chosen = self.chosen
         self._select = select or (chosen.path if chosen is not None else None)
         self._guest = select or self._guest
         folder, guest, running = self._folder, self._guest, self._running
-        known = self._known
+        known, had_takes = self._known, self._had_takes
 
         def work(token: CancelToken) -> tuple[list[TakeEntry], str]:
             entries = scan(folder, running, known=known, cancelled=lambda: token.cancelled)
             if guest is not None and guest.exists() and all(entry.path != guest for entry in entries):
                 entries.insert(0, read_entry(guest, running))
-            return entries, folder_problem(folder)
+            return entries, folder_problem(folder, had_takes=had_takes)
 
         self._scans.start(work, self._fill)
 
@@ -240,6 +241,7 @@ class TakePage(QWidget):
         self.problem.setVisible(bool(problem))
         self.folder_button.setEnabled(not problem)
         self._known = {entry.path: entry for entry in entries}
+        self._had_takes |= any(path.parent == self._folder for path in self._known)
         with signals_blocked(self.list):
             self.list.clear()
             for entry in entries:

@@ -18,6 +18,7 @@ from app.gui.main_window import MainWindow
 from app.gui.take_library import read_entry
 from app.gui.take_page import TakePage
 from app.session.take_notes import TakeNote, add_note
+from app.settings import Settings
 from drivers import Role
 
 LAST = 23
@@ -165,6 +166,24 @@ def test_folder_that_is_gone_is_told_and_found_again(page: TakePage, qtbot: QtBo
     qtbot.waitUntil(lambda: page.list.count() == 2, timeout=10000)
     assert not page.problem.isVisible()
     assert page.folder_button.isEnabled()
+
+
+def test_before_the_first_take_nobody_looks_for_a_disk(
+    page: TakePage, qtbot: QtBot, takes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "new")
+    usual = Settings().take_folder
+    page.refresh(usual)
+    qtbot.waitUntil(lambda: page.list.count() == 0, timeout=10000)
+    assert not page.problem.isVisible()
+    shutil.copytree(takes, usual)
+    page.refresh_button.click()
+    qtbot.waitUntil(lambda: page.list.count() == 2, timeout=10000)
+    shutil.rmtree(usual)
+    for _ in range(2):
+        page.refresh_button.click()
+        qtbot.waitUntil(lambda: page.list.count() == 0, timeout=10000)
+        assert page.problem.isVisible()
 
 
 def damage(take: Path, role: Role, frame_bytes: int, *frames: int) -> None:
