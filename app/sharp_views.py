@@ -103,7 +103,7 @@ def as_filmed(
         The frame, and whether any of it is the fused one.
 
     """
-    gain = gain_of_moment([brightness(sharp), brightness(lsr)], gain)
+    gain = gain_of_moment(map(brightness, (sharp, lsr)), gain)
     frame, lit = _seen(sharp, lsr, gain)
     image = _as_lit(sharp, lit, gain)
     share = _unlike(frame, lit, noise_variance * gain**2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -126,6 +127,8 @@ class Fuser:
         self.references = references or _most_references(method, card)
         self._follows = lights or method != "bicubic"
         self._card, self._scale, self._noise_variance = card, scale, filmed_variance
+        # Frames are made side by side: one network each would take turns no more.
+        self._making = Lock()
         self._made: dict[float, Synthesiser] = {}
         self._synthesiser = self._at_gain(gain)
         self.recursion = recursion or self._synthesiser.recursion
@@ -137,10 +140,11 @@ class Fuser:
 
     def _at_gain(self, gain: float) -> Synthesiser:
         """What makes frames of pictures so many times as bright: in a bright moment less noise is shown."""
-        if gain not in self._made:
-            made = self._build(self._card, self._scale, self._noise_variance * gain**2)
-            self._made[gain] = InLight(made, WHITE * gain) if self._follows else made
-        return self._made[gain]
+        with self._making:
+            if gain not in self._made:
+                made = self._build(self._card, self._scale, self._noise_variance * gain**2)
+                self._made[gain] = InLight(made, WHITE * gain) if self._follows else made
+            return self._made[gain]
 
     def _build(self, card: ModelCard | None, scale: float, noise_variance: float) -> Synthesiser:
         if self.method not in METHODS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -191,7 +192,7 @@ def synthesise_gop(
             side, previous = np.sign(distance), None
             yield from reversed(held)
             held.clear()
-        own = gain_of_moment([*levels, brightness(lsr[position])], gain) if gain > 1 else 1.0
+        own = gain_of_moment(chain(levels, map(brightness, [lsr[position]])), gain)
         seen = to_floats(lsr[position], own)
         upscaled = upscale(seen, height, width)
         if own not in ready:
