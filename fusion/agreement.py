@@ -31,6 +31,17 @@ def agreement(detail: Tensor, difference: Tensor, noise: Tensor, tolerance: Tens
 def _local_mean(planes: Tensor) -> Tensor:
     # Two boxes of 5 make a window of sigma 2.
     mean = planes.abs().mean(dim=1, keepdim=True)
+    ones = torch.ones_like(mean[:1])
+    inside = _sums(ones[..., :1], 2) * _sums(ones[..., :1, :], 3)
     for _ in range(2):
-        mean = F.avg_pool2d(mean, 5, stride=1, padding=2, count_include_pad=False)
+        mean = _sums(_sums(mean, 2), 3) / inside
     return mean
+
+
+def _sums(x: Tensor, axis: int) -> Tensor:
+    """Sums of five neighbours along an axis, nothing beyond the ends; `avg_pool2d` takes twice as long."""
+    padded = F.pad(x, (2, 2) if axis == 3 else (0, 0, 2, 2))
+    length = x.shape[axis]
+    pairs = padded.narrow(axis, 0, length + 3) + padded.narrow(axis, 1, length + 3)
+    fours = pairs.narrow(axis, 0, length) + pairs.narrow(axis, 2, length)
+    return fours.add_(padded.narrow(axis, 4, length))

@@ -19,6 +19,7 @@ from fusion.motion import DisFlow, FlowSource, reaches, side_by_side, warp_array
 from fusion.resample import (
     BACK_PROJECTIONS,
     FloatImage,
+    channel_mean,
     downscale,
     lose_detail,
     lsr_trust,
@@ -120,5 +121,5 @@ def allowed_mismatch(detail: FloatImage, scale: float, noise_variance: float) ->
 
 def local_mean(difference: FloatImage) -> FloatImage:
     """Mean absolute value (H, W), in 0..1, around each pixel of a difference (H, W, 3) in 0..255."""
-    mean = cv2.GaussianBlur(np.abs(difference).mean(axis=2), (0, 0), _SMOOTHING)
+    mean = cv2.GaussianBlur(channel_mean(np.abs(difference)), (0, 0), _SMOOTHING)
     return np.asarray(mean / 255, dtype=np.float32)

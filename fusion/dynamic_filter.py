@@ -59,10 +59,19 @@ def dynamic_filter(image: Tensor, taps: Tensor) -> Tensor:
         (B, C, H, W).
 
     """
+    return filter_padded(pad_for_taps(image, taps.shape[1]), taps)
+
+
+def pad_for_taps(image: Tensor, count: int) -> Tensor:
+    """(B, C, H, W) with its borders replicated as far as `count` taps, K^2 of them, reach."""
+    pad = math.isqrt(count) // 2
+    return F.pad(image, (pad, pad, pad, pad), mode="replicate")
+
+
+def filter_padded(padded: Tensor, taps: Tensor) -> Tensor:
+    """As `dynamic_filter`, for a picture, or a part of one, with as many pixels around it as taps reach."""
     if taps.stride(-1) != 1:
         # Of channels-last taps each pass below would read all to use one.
         taps = taps.contiguous(memory_format=torch.contiguous_format)
-    pad = math.isqrt(taps.shape[1]) // 2
-    padded = F.pad(image, (pad, pad, pad, pad), mode="replicate")
     filtered: Tensor = _DynamicFilter.apply(padded, taps)  # type: ignore[no-untyped-call]
     return filtered

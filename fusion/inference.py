@@ -68,7 +68,7 @@ class AWnetSynthesiser:
         if network.refined and base is None:
             raise FusionInputError(f"{network.layout} goes on from live; give a live network as its base")
         self._network = network.to(device).eval()
-        self._base = base.to(device).eval() if base is not None else None
+        self._base = base.for_inference(device) if base is not None else None
         self._device = device
         if flow is None and network.refined:
             flow = DisFlow(scale, noise_variance)
@@ -212,7 +212,7 @@ class LiveSynthesiser:
         noise_variance: float = 0.0,
         flow: FlowSource | None = None,
     ) -> None:
-        self._network = network.to(device).eval()
+        self._network = network.for_inference(device)
         self._motion = JointMotion(flow or DisFlow(scale, noise_variance), scale, noise_variance)
         self._device = device
         self._noise = noise_variance**0.5

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from fusion.background import FlowArray
 from fusion.constant_velocity import choose_motion, even_motion, needs_even_motion, share_of_way
 from fusion.gop import Mask, Reference
-from fusion.motion import FlowSource, luma, reaches, search, side_by_side, warp_array
+from fusion.motion import FlowSource, lengths, luma, reaches, search, side_by_side, warp_array
 from fusion.resample import FloatImage, lose_detail, to_bytes
 
 _FINEST, _STRIDE, _REFINEMENTS = 0, 4, 5
@@ -151,7 +151,7 @@ class JointMotion:
         """Of a flow's error (H, W), in a unit of its own, from how far it goes and how well it fits."""
         shown = lose_detail(warp_array(luma(reference.image), flow), reference.lsr_size)
         mismatch = cv2.GaussianBlur(np.abs(shown - frame), (0, 0), _SMOOTHING * self._scale)
-        far = np.linalg.norm(flow, axis=2) / self._scale + _LEAST_MOTION
+        far = lengths(flow) / self._scale + _LEAST_MOTION
         return np.asarray(((mismatch + _LEAST_MISMATCH) * far) ** 2, dtype=np.float32)
 
     def _mean(
@@ -166,10 +166,10 @@ class JointMotion:
         led = warp_array(way.flow, other)
         found = other + led
         move = found - own
-        apart = np.linalg.norm(move, axis=2) / (_NEAR * self._scale)
+        apart = lengths(move) / (_NEAR * self._scale)
         missed = warp_array(way.cycle, other) / _CYCLE
         sure = np.exp(-(apart**2) - missed**2) * reaches(other, valid[0]) * reaches(found, valid[1])
-        between = (_SHARP_MISMATCH * np.linalg.norm(led, axis=2) / self._scale) ** 2
+        between = (_SHARP_MISMATCH * lengths(led) / self._scale) ** 2
         share = sure * variances[0] / (variances[0] + variances[1] + between)
         return np.ascontiguousarray(own + share[..., None] * move, dtype=np.float32)
 
@@ -189,4 +189,4 @@ def _searcher() -> cv2.DISOpticalFlow:
 
 
 def _cycle(there: FlowArray, back: FlowArray) -> _Map:
-    return np.asarray(np.linalg.norm(there + warp_array(back, there), axis=2), dtype=np.float32)
+    return lengths(there + warp_array(back, there))

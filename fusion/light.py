@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from fusion.gop import Mask, Reference, Synthesis, Synthesiser
 from fusion.motion import luma, search, side_by_side, warp_array
-from fusion.resample import FloatImage, to_bytes
+from fusion.resample import FloatImage, channel_mean, to_bytes
 
 WHITE = 255.0
 
@@ -142,14 +142,15 @@ def _smooth_gain(frame: FloatImage, moved: FloatImage, usable: Mask, start: npt.
     gain: _Gain = np.broadcast_to(start, frame.shape)
     reach = _REACH * max(frame.shape[:2])
     for _ in range(_ROUNDS):
-        misfit = np.abs(frame - gain * moved).mean(axis=2)
+        misfit = channel_mean(np.abs(frame - gain * moved))
         usual = max(1.5 * float(np.median(misfit[usable])), 1.0)
         weight = (usable / (1 + (misfit / (2 * usual)) ** 2) ** 2).astype(np.float32)[..., None]
         product, square = weight * frame * moved, weight * moved**2
         prior = _GLOBAL_SHARE * square.mean(axis=(0, 1))
         whole = product.sum(axis=(0, 1)) / np.maximum(square.sum(axis=(0, 1)), 1e-6)
         product, square = (
-            cv2.GaussianBlur(part, (0, 0), reach, borderType=cv2.BORDER_REFLECT) for part in (product, square)
+            np.asarray(cv2.GaussianBlur(part, (0, 0), reach, borderType=cv2.BORDER_REFLECT), np.float32)
+            for part in (product, square)
         )
         gain = ((product + prior * whole) / (square + prior)).astype(np.float32)
     return gain

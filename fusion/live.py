@@ -21,7 +21,16 @@ from torch import Tensor, nn
 
 from fusion.agreement import MOST_LOGIT, agreement
 from fusion.classical import DETAIL_SHARE, FLOOR, NOISE_TOLERANCE
-from fusion.dynamic_filter import dynamic_filter
+from fusion.dynamic_filter import filter_padded, pad_for_taps
+from fusion.folding import (
+    SIDE,
+    fold,
+    in_bfloat16,
+    in_single_precision,
+    lay_out_for,
+    multiplies_bfloat16,
+    unfold,
+)
 from fusion.resample import lose_detail_planes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp_border
@@ -33,15 +42,16 @@ LAYOUT = "live"
 MULTIPLE = 16
 """Height and width must be multiples of this many pixels."""
 
-_TAPS = 25
+_TAPS, _REACH = 25, 2
 _PLANES = 16
-_FOLD = 4
 _WIDTHS = (48, 72, 96)
 _SLOPE = 0.1
 _FLOW_UNIT = 20.0
 _ERROR_GAIN = 4.0
 _NOISE_GAIN = 10.0
 _START_BLEND = -4.0
+_STRIP = 64
+"""Rows of folded pixels whose taps are made and used at once."""
 
 
 class LiveReference(NamedTuple):
@@ -103,7 +113,7 @@ class LiveNet(nn.Module):
         super().__init__()
         self.tolerance = nn.Parameter(torch.tensor([DETAIL_SHARE / scale, FLOOR, NOISE_TOLERANCE]).log())
         first, second, third = _WIDTHS
-        self.head = nn.Conv2d(_PLANES * _FOLD**2, first, 3, padding=1)
+        self.head = nn.Conv2d(_PLANES * SIDE**2, first, 3, padding=1)
         self.encoder = nn.ModuleList([_pair(first), _pair(second), _pair(third)])
         self.down = nn.ModuleList(
             [
@@ -113,19 +123,27 @@ class LiveNet(nn.Module):
         )
         self.narrow = nn.ModuleList([nn.Conv2d(third, second, 1), nn.Conv2d(second, first, 1)])
         self.decoder = nn.ModuleList([_pair(second), _pair(first)])
-        self.tail = nn.Conv2d(first, (_TAPS + 2) * _FOLD**2, 1)
+        self.tail = nn.Conv2d(first, (_TAPS + 2) * SIDE**2, 1)
         self.guess = Upscaler()
+        self._bfloat16 = False
         self._start_at_plain_transfer()
 
     def _start_at_plain_transfer(self) -> None:
         # Untrained, the network is `classical`: its detail and its confidence, nothing filtered or guessed.
         nn.init.normal_(self.tail.weight, std=1e-3)
-        bias = torch.zeros(_TAPS + 2, _FOLD**2)
+        bias = torch.zeros(_TAPS + 2, SIDE**2)
         bias[_TAPS // 2] = 1.0
         bias[_TAPS + 1] = _START_BLEND
         with torch.no_grad():
             assert self.tail.bias is not None
             self.tail.bias.copy_(bias.flatten())
+
+    def for_inference(self, device: str) -> LiveNet:
+        """Itself on a device, laid out to run there fast; not to be trained any more."""
+        self.to(device).eval()
+        lay_out_for(device, self.head, self.encoder, self.down, self.narrow, self.decoder, self.guess)
+        self._bfloat16 = multiplies_bfloat16(device)
+        return self
 
     def forward(
         self, lsr_up: Tensor, references: Sequence[LiveReference], noise: float | Tensor = 0.0
@@ -145,7 +163,8 @@ class LiveNet(nn.Module):
         found = [self._look(lsr_up, reference, noise) for reference in references]
         detail = _shares(torch.cat([one.detail for one in found], dim=1))
         blend = _shares(torch.cat([one.blend for one in found], dim=1))
-        guess = self.guess(lsr_up)
+        with in_bfloat16(self._bfloat16):
+            guess = self.guess(lsr_up)
         out = lsr_up + (1 - detail.sum(dim=1, keepdim=True)) * guess
         weight = torch.zeros_like(lsr_up[:, :1])
         for index, one in enumerate(found):
@@ -167,32 +186,45 @@ class LiveNet(nn.Module):
             agrees.detach() / MOST_LOGIT,
             noise * _NOISE_GAIN,
         )
-        raw = self._taps_and_masks(torch.cat(planes, dim=1))
-        taps, detail, blend = raw[:, :_TAPS], raw[:, _TAPS : _TAPS + 1] + agrees, raw[:, _TAPS + 1 :]
+        written = self._write(self._features(planes), sharp)
+        filtered, detail, blend, gain = torch.split(written, [3, 1, 1, 1], dim=1)
+        detail = detail + agrees
         if reference.there is not None:
             detail, blend = (x.masked_fill(~reference.there, -torch.inf) for x in (detail, blend))
-        return _Found(
-            finer=dynamic_filter(sharp, taps) - matched,
-            difference=difference,
-            detail=detail,
-            blend=blend,
-            gain=taps.sum(dim=1, keepdim=True),
-        )
+        return _Found(finer=filtered - matched, difference=difference, detail=detail, blend=blend, gain=gain)
 
-    def _taps_and_masks(self, planes: Tensor) -> Tensor:
-        x: Tensor = self.head(F.pixel_unshuffle(planes, _FOLD))
-        skips = []
-        for scale, convs in enumerate(self.encoder):
-            if scale:
-                skips.append(x)
-                x = self.down[scale - 1](x)
-            x = convs(x)
-        for narrow, convs in zip(self.narrow, self.decoder, strict=True):
-            x = F.interpolate(narrow(x), scale_factor=2, mode="bilinear", align_corners=False)
-            x = convs(x + skips.pop())
-        # Taps need more digits than half precision has.
-        with torch.autocast(x.device.type, enabled=False):
-            return F.pixel_shuffle(self.tail(x.float()), _FOLD)
+    def _features(self, planes: Sequence[Tensor]) -> Tensor:
+        """(B, C, H/4, W/4) of which the last layer makes taps and masks."""
+        with in_bfloat16(self._bfloat16):
+            x: Tensor = self.head(fold(planes, self.head.weight, bfloat16=self._bfloat16))
+            skips = []
+            for scale, convs in enumerate(self.encoder):
+                if scale:
+                    skips.append(x)
+                    x = self.down[scale - 1](x)
+                x = convs(x)
+            for narrow, convs in zip(self.narrow, self.decoder, strict=True):
+                x = F.interpolate(narrow(x), scale_factor=2, mode="bilinear", align_corners=False)
+                x = convs(x + skips.pop())
+        return x
+
+    def _write(self, features: Tensor, sharp: Tensor) -> Tensor:
+        """(B, 6, H, W): the filtered picture, the masks' logits, and the sum of each pixel's taps."""
+        padded = pad_for_taps(sharp, _TAPS)
+        # All taps of a picture are eight times as large as the picture: few processors hold them at hand.
+        whole = features.is_cuda or torch.is_grad_enabled()
+        rows = features.shape[2] if whole else _STRIP
+        strips, top = [], 0
+        for part in torch.split(features, rows, dim=2):
+            # Taps need more digits than half precision has.
+            with in_single_precision(part):
+                raw = unfold(self.tail(part.float().contiguous()))
+            taps, masks = torch.split(raw, [_TAPS, 2], dim=1)
+            bottom = top + raw.shape[2]
+            filtered = filter_padded(padded[..., top : bottom + 2 * _REACH, :], taps)
+            strips.append(torch.cat((filtered, masks, taps.sum(dim=1, keepdim=True)), dim=1))
+            top = bottom
+        return torch.cat(strips, dim=2)
 
 
 def _pair(width: int) -> nn.Sequential:

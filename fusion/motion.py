@@ -146,6 +146,11 @@ def reaches(flow: FlowArray, valid: Mask | None) -> npt.NDArray[np.float32]:
     return (share >= _INSIDE).astype(np.float32)
 
 
+def lengths(flow: FlowArray) -> npt.NDArray[np.float32]:
+    """How far each pixel moves (H, W) [px]; numpy's norm takes five times as long."""
+    return np.asarray(cv2.magnitude(*cv2.split(flow)), np.float32)
+
+
 def _targets(flow: FlowArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     height, width = flow.shape[:2]
     x = np.add(flow[..., 0], np.arange(width, dtype=np.float32), dtype=np.float32)

@@ -5,12 +5,12 @@ Residual blocks without normalisation, on pixels folded to a quarter of the size
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from fusion.folding import SIDE, fold, in_single_precision, unfold
 
 _WIDTH = 64
 _BLOCKS = 4
-_FOLD = 4
 _SLOPE = 0.1
 
 
@@ -19,19 +19,20 @@ class Upscaler(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.Conv2d(3 * _FOLD**2, _WIDTH, 3, padding=1)
+        self.head = nn.Conv2d(3 * SIDE**2, _WIDTH, 3, padding=1)
         self.blocks = nn.ModuleList([_residual(_WIDTH) for _ in range(_BLOCKS)])
-        self.tail = nn.Conv2d(_WIDTH, 3 * _FOLD**2, 3, padding=1)
+        self.tail = nn.Conv2d(_WIDTH, 3 * SIDE**2, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         assert self.tail.bias is not None
         nn.init.zeros_(self.tail.bias)
 
     def forward(self, lsr_up: Tensor) -> Tensor:
         """Detail to add to `lsr_up`, (B, 3, H, W) in 0..1; H and W multiples of 4."""
-        x = self.head(F.pixel_unshuffle(lsr_up, _FOLD))
+        x = self.head(fold([lsr_up], self.head.weight))
         for block in self.blocks:
             x = x + block(x)
-        return F.pixel_shuffle(self.tail(x), _FOLD)
+        with in_single_precision(x):
+            return unfold(self.tail(x.float()))
 
 
 def _residual(width: int) -> nn.Sequential:

@@ -89,6 +89,24 @@ def test_the_result_is_the_sum_the_module_promises(count, noise):
         assert float(fused.weight[0, 0, y, x]) == pytest.approx(weight, abs=1e-3)
 
 
+@pytest.mark.parametrize(("bfloat16", "most"), [(False, 1e-5), (True, 0.5 / 255)])
+@pytest.mark.parametrize("height", [16, 272])
+def test_laid_out_for_a_processor_it_makes_the_same_pictures(monkeypatch, bfloat16, most, height):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": bfloat16}, raising=False)
+    torch.manual_seed(0)
+    up, given, network = torch.rand(1, 3, height, 32), references(2, (height, 32)), shaken(LiveNet(), 0.01)
+    with torch.no_grad():
+        for one in given:
+            one.sharp.mul_(0.1).add_(up)
+            one.matched.mul_(0.1).add_(up)
+    trained = [each.detach() for each in network(up, given, 0.01)]
+    with torch.inference_mode():
+        fast = network.for_inference("cpu")(up, given, 0.01)
+    for mine, own in zip(fast, trained, strict=True):
+        assert float((mine - own).abs().max()) < most
+    assert torch.allclose(fast.out, trained[0], rtol=0, atol=1e-6) != bfloat16
+
+
 def test_the_order_of_the_references_does_not_matter():
     torch.manual_seed(0)
     up, given, network = torch.rand(2, 3, 16, 32), references(2, (16, 32), batch=2), shaken(LiveNet())
