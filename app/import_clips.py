@@ -33,6 +33,7 @@ from drivers import (
     TakeWriter,
     VideoClip,
     pair_streams,
+    to_rgb8,
     write_clip_take,
 )
 
@@ -339,8 +340,9 @@ def _thumbnails(pair: StreamPair, found: dict[str, None]) -> dict[Role, RgbImage
             continue
         if used != wanted:
             found[stand_in(info.role.name, wanted, used)] = None
-        width = min(_THUMBNAIL_WIDTH, frame.image.shape[1])
-        height = max(1, round(frame.image.shape[0] * width / frame.image.shape[1]))
-        picture = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
+        image = to_rgb8(frame)
+        width = min(_THUMBNAIL_WIDTH, image.shape[1])
+        height = max(1, round(image.shape[0] * width / image.shape[1]))
+        picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         small[info.role] = np.asarray(picture, np.uint8)
     return small

@@ -122,7 +122,7 @@ def run_raw_export(
     """
     codec = codec_for(job.codec, job.out, job.quality)
     check_output(job.out, overwrite=job.overwrite, inputs=(job.take,), described=True)
-    with Take.open(job.take) as take:
+    with Take.open(job.take, deep=codec.takes_16_bits) as take:
         pair = take.pair()
         check_output(job.out, overwrite=job.overwrite, inputs=clips_of(pair))
         role = Role.HSR if job.view is RawView.HSR else Role.LSR

@@ -36,7 +36,10 @@ _TO_709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float64
 )
 _LUMINANCE_2020 = np.array([0.2627, 0.6780, 0.0593])
-_WORKING_FORMAT = "gbrp10le"
+_WORKING_FORMAT, _DEEP_FORMAT = "gbrp10le", "gbrp16le"
+
+WHITE_OF_16_BITS = 65280 / 65535
+"""What FFmpeg makes of white, of 1, where it converts between YUV and 16 bits a channel."""
 
 
 def hlg_to_light(signal: FloatArray) -> FloatArray:
@@ -86,23 +89,31 @@ def light_to_display(light: FloatArray) -> FloatArray:
     return signal
 
 
-def display_table(transfer: int) -> FloatArray:
+def display_table(transfer: int, white: float = 1.0) -> FloatArray:
     """The whole chain at the nodes of a cube, red fastest, shape (33^3, 3), 0..1.
 
     Args:
         transfer: `HLG` or `PQ`.
+        white: Where along an axis of the cube, 0..1, the signal is 1.
 
     """
-    axis = np.linspace(0.0, 1.0, _NODES)
+    axis = np.linspace(0.0, 1.0 / white, _NODES)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     signal = np.stack([red, green, blue], axis=-1).reshape(-1, 3)
     return light_to_display(hlg_to_light(signal) if transfer == HLG else pq_to_light(signal))
 
 
 class HdrConverter:
-    """Converts decoded HDR pictures of one size; made anew where size or transfer change."""
+    """Converts decoded HDR pictures of one size; made anew where size or transfer change.
 
-    def __init__(self) -> None:
+    Args:
+        deep: With 16 bits a channel, not 10.
+
+    """
+
+    def __init__(self, *, deep: bool) -> None:
+        self._deep = deep
+        self._format = _DEEP_FORMAT if deep else _WORKING_FORMAT
         self._key: tuple[int, int, int] | None = None
         self._graph: Graph | None = None
         self._reformatter = VideoReformatter()
@@ -117,22 +128,23 @@ class HdrConverter:
         """
         key = (frame.width, frame.height, int(frame.color_trc))
         if key != self._key or self._graph is None:
-            self._graph = _make_graph(*key)
+            white = WHITE_OF_16_BITS if self._deep else 1.0
+            self._graph = _make_graph(*key, self._format, white)
             self._key = key
-        rgb = self._reformatter.reformat(frame, format=_WORKING_FORMAT, interpolation=interpolation)
+        rgb = self._reformatter.reformat(frame, format=self._format, interpolation=interpolation)
         rgb.pts, rgb.time_base = 0, Fraction(1, 1)
         self._graph.vpush(rgb)
         return self._graph.vpull()
 
 
-def _make_graph(width: int, height: int, transfer: int) -> Graph:
+def _make_graph(width: int, height: int, transfer: int, pixels: str, white: float) -> Graph:
     lines = [f"LUT_3D_SIZE {_NODES}"]
-    lines += [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in display_table(transfer)]
+    lines += [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in display_table(transfer, white)]
     name = _write_table("\n".join(lines) + "\n")
     try:
         graph = Graph()
         source = graph.add_buffer(
-            width=width, height=height, format=VideoFormat(_WORKING_FORMAT), time_base=Fraction(1, 1)
+            width=width, height=height, format=VideoFormat(pixels), time_base=Fraction(1, 1)
         )
         # Options by name: a path inside an argument string would need two levels of quoting.
         table = graph.add("lut3d", file=name, interp="tetrahedral")

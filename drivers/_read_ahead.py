@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
+from typing import TypeVar
 
 from drivers.errors import SourceError
+from drivers.frame import Image
 
-Picture = npt.NDArray[np.uint8]
+_Made = TypeVar("_Made")
 
 _BYTES = 96 * 1024**2
 _FRAMES = 8
@@ -28,18 +27,18 @@ class ReadAhead:
 
     """
 
-    def __init__(self, load: Callable[[int], Picture], count: int) -> None:
+    def __init__(self, load: Callable[[int], Image], count: int) -> None:
         self._load = load
         self._count = count
         self._loading = threading.Lock()
         self._state = threading.Condition()
-        self._ready: dict[int, Picture] = {}
+        self._ready: dict[int, Image] = {}
         self._wanted = range(0)
         self._busy: int | None = None
         self._last: int | None = None
         self._worker: threading.Thread | None = None
 
-    def read(self, index: int) -> Picture:
+    def read(self, index: int) -> Image:
         """Picture `index`; the caller's own.
 
         Raises:
@@ -59,7 +58,7 @@ class ReadAhead:
         self._aim(range(index + 1, min(self._count, index + 1 + depth)) if in_order else range(0))
         return picture
 
-    def exclusively(self, work: Callable[[], Picture]) -> Picture:
+    def exclusively(self, work: Callable[[], _Made]) -> _Made:
         """Do something else with the decoder that `load` uses."""
         with self._loading:
             return work()
@@ -96,7 +95,7 @@ class ReadAhead:
                         return
                     continue
                 self._busy = index
-            picture: Picture | None = None
+            picture: Image | None = None
             try:
                 with self._loading:
                     picture = self._load(index)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers._segment import Segment
+from drivers._take_hold import Hold
 from drivers._take_index import Rows, decode_rows, encode_row, frame_bytes
 from drivers._take_metadata import TakeMetadata
 from drivers.durable import give_name, sync_folder
@@ -32,6 +33,11 @@ INDEX_NAME = "index.bin"
 def segment_name(number: int) -> str:
     """File name of segment `number` of a stream."""
     return f"frames_{number:04d}.raw"
+
+
+def held_file(take: Path) -> Path:
+    """The file of a take's folder that is held while the take is recorded."""
+    return take / Role.LSR.value / INDEX_NAME
 
 
 def _write_json(path: Path, text: str) -> None:
@@ -258,6 +264,7 @@ class TakeWriter:
             _write_json(self._path / METADATA_NAME, metadata.model_dump_json(indent=2) + "\n")
             self._streams = {role: _StreamWriter(self._path / role.value, metadata, role) for role in Role}
             sync_folder(self._path)
+            self._hold = Hold(held_file(self._path))
         except OSError as error:
             # Made a moment ago and without a frame: nothing that the next attempt should stumble over.
             shutil.rmtree(self._path, ignore_errors=True)
@@ -367,6 +374,8 @@ class TakeWriter:
                 _write_json(self._path / DONE_NAME, json.dumps(done, indent=2) + "\n")
         except OSError as error:
             raise TakeError(_cannot_write(self._path, error)) from error
+        finally:
+            self._hold.let_go()
 
     def __enter__(self) -> TakeWriter:
         return self

@@ -21,7 +21,7 @@ from drivers._clip_index import ClipIndex, build_index
 from drivers._clip_tags import creation_time, declared_capture_rate, device_maker, device_model
 from drivers._read_ahead import ReadAhead
 from drivers.errors import SourceError, SwappedClipsError
-from drivers.frame import Frame, PixelFormat, Role
+from drivers.frame import Frame, Image, PixelFormat, Role
 from drivers.source import SourceInfo, StreamPair
 
 _SAME_RATE = 1.01
@@ -31,12 +31,12 @@ _FIRST_FRAMES = 8
 class VideoClip:
     """One video file as a `FrameSource`; make one with `open_clip`.
 
-    Frames are upright RGB8, their times the container's presentation times (never index / fps). Reading in
-    order decodes each frame once, ahead of the reader on a thread of its own; any other order seeks exactly.
-    Memory is bounded whatever the length.
+    Frames are upright RGB8, or RGB16 where the file has more than 8 bits a channel; their times are the
+    container's presentation times (never index / fps). Reading in order decodes each frame once, ahead of the
+    reader on a thread of its own; any other order seeks exactly. Memory is bounded whatever the length.
     """
 
-    def __init__(self, path: Path, role: Role, capture_factor: float = 1.0) -> None:
+    def __init__(self, path: Path, role: Role, capture_factor: float = 1.0, *, deep: bool = True) -> None:
         self._path = path
         self._role = role
         index = build_index(path)
@@ -54,7 +54,8 @@ class VideoClip:
         self._size = pose.size(picture)
         self._pixel_aspect = 1 / index.pixel_aspect if pose.turns % 2 else index.pixel_aspect
         self._hdr, self._interlaced = is_hdr(picture), is_interlaced(picture)
-        self._colour = ColourConverter(pose, picture)
+        self._colour = ColourConverter(pose, picture, deep=deep)
+        self._pixel_format = PixelFormat.RGB16 if self._colour.deep else PixelFormat.RGB8
         self._ahead = ReadAhead(self._picture, len(index.pts))
 
     def assume_capture_factor(self, factor: float) -> None:
@@ -107,7 +108,7 @@ class VideoClip:
             role=self._role,
             width=self._size[0],
             height=self._size[1],
-            pixel_format=PixelFormat.RGB8,
+            pixel_format=self._pixel_format,
             frame_count=len(self._times),
             fps=(len(self._times) - 1) * 1e9 / span if span > 0 else 0.0,
         )
@@ -228,7 +229,7 @@ class VideoClip:
         if not 0 <= index < len(self._times):
             raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
         image = self._ahead.read(index)
-        return Frame(image, PixelFormat.RGB8, self._role, index, int(self._times[index]))
+        return Frame(image, self._pixel_format, self._role, index, int(self._times[index]))
 
     def read_luma(self, index: int, width: int) -> npt.NDArray[np.uint8]:
         """Grey picture of frame `index` reduced to `width` [px], upright, shape (h, width).
@@ -241,8 +242,8 @@ class VideoClip:
             raise SourceError(f"{self._path}: no frame {index}, the clip has {len(self._times)}")
         return self._ahead.exclusively(lambda: self._colour.luma(self._decoder.read(index), width))
 
-    def _picture(self, index: int) -> npt.NDArray[np.uint8]:
-        return self._colour.rgb8(self._decoder.read(index))
+    def _picture(self, index: int) -> Image:
+        return self._colour.rgb(self._decoder.read(index))
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Frames start..stop-1 in order.
@@ -268,7 +269,7 @@ class VideoClip:
         self.close()
 
 
-def open_clip(path: Path | str, role: Role, *, capture_factor: float = 1.0) -> VideoClip:
+def open_clip(path: Path | str, role: Role, *, capture_factor: float = 1.0, deep: bool = True) -> VideoClip:
     """Open a video file as one stream.
 
     Args:
@@ -276,12 +277,13 @@ def open_clip(path: Path | str, role: Role, *, capture_factor: float = 1.0) -> V
         role: Which stream it is.
         capture_factor: How many times slower the file plays than it was filmed: 8 for 240 fps slow motion
             that was saved as a 30 fps video.
+        deep: Keep more than 8 bits a channel; False where frames are only shown, which takes less time.
 
     Raises:
         SourceError: Missing, a folder, a photo, without video, empty, cut off, or with no decodable frame.
 
     """
-    return VideoClip(Path(path), role, capture_factor)
+    return VideoClip(Path(path), role, capture_factor, deep=deep)
 
 
 def _sizes(hsr: SourceInfo, lsr: SourceInfo) -> str:
@@ -330,7 +332,7 @@ def _same_content(first: Path, second: Path) -> bool:
 
 
 def open_clips(
-    hsr_path: Path | str, lsr_path: Path | str, *, capture_factor: float | None = 1.0
+    hsr_path: Path | str, lsr_path: Path | str, *, capture_factor: float | None = 1.0, deep: bool = True
 ) -> tuple[VideoClip, VideoClip]:
     """Open two clips as a pair whose relation in time is not known yet.
 
@@ -339,6 +341,7 @@ def open_clips(
         lsr_path: The coarse, fast clip.
         capture_factor: Of the LSR clip, see `open_clip`; None where it is not known yet, which leaves
             `check_rates` to the caller.
+        deep: See `open_clip`.
 
     Raises:
         SourceError: A clip cannot be read, both are the same clip, or they are swapped.
@@ -348,9 +351,9 @@ def open_clips(
         raise SourceError(f"{hsr_path}: the same clip was given twice; give the HSR clip and the LSR clip")
     with ThreadPoolExecutor(1, "open-lsr") as pool:
         factor = 1.0 if capture_factor is None else capture_factor
-        other = pool.submit(open_clip, lsr_path, Role.LSR, capture_factor=factor)
+        other = pool.submit(open_clip, lsr_path, Role.LSR, capture_factor=factor, deep=deep)
         try:
-            hsr = open_clip(hsr_path, Role.HSR)
+            hsr = open_clip(hsr_path, Role.HSR, deep=deep)
         except SourceError:
             if other.exception() is None:
                 other.result().close()

@@ -5,7 +5,8 @@ hsr/, lsr/     frames_0000.raw ... (fixed stride, segments of up to 4 GB) and in
                or, for imported clips, the video file that take.json names
 done.json      frame counts and the end-of-take report, written last
 
-A take without done.json was interrupted: it holds as many frames as both files of a stream hold whole.
+A take without done.json is being recorded, or was interrupted: it holds as many frames as both files of a
+stream hold whole.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import TracebackType
 
 from pydantic import JsonValue, ValidationError
 
+from drivers._take_hold import is_held
 from drivers._take_metadata import (
     FORMAT_VERSION,
     CameraMetadata,
@@ -30,6 +32,7 @@ from drivers._take_writer import (
     INDEX_NAME,
     METADATA_NAME,
     TakeWriter,
+    held_file,
     remove_empty_take,
     write_clip_take,
 )
@@ -100,7 +103,9 @@ def _beside(folder: Path, relative: str) -> Path | None:
     return next((path for name in (*slashes, *apart) if (path := folder / name).is_file()), None)
 
 
-def _open_stream(folder: Path, metadata: TakeMetadata, role: Role, expected: int | None) -> FrameSource:
+def _open_stream(
+    folder: Path, metadata: TakeMetadata, role: Role, expected: int | None, *, deep: bool
+) -> FrameSource:
     clip = metadata.clip(role)
     if clip is None:
         return TakeStream(folder / role.value, metadata, role, expected=expected)
@@ -109,7 +114,7 @@ def _open_stream(folder: Path, metadata: TakeMetadata, role: Role, expected: int
         raise TakeError(f"{path}: the clip of this take is gone; put it back or import it again")
     if path.stat().st_size != clip.size:
         raise TakeError(f"{path}: the clip was changed after its import; import it again")
-    return open_clip(path, role, capture_factor=clip.capture_factor)
+    return open_clip(path, role, capture_factor=clip.capture_factor, deep=deep)
 
 
 class Take:
@@ -123,16 +128,22 @@ class Take:
         hsr: FrameSource,
         lsr: FrameSource,
         report: dict[str, JsonValue] | None,
+        recording: bool,
     ) -> None:
         self._path = path
         self._metadata = metadata
         self._hsr = hsr
         self._lsr = lsr
         self._report = report
+        self._recording = recording
 
     @classmethod
-    def open(cls, path: Path | str) -> Take:
+    def open(cls, path: Path | str, *, deep: bool = True) -> Take:
         """Open a take; frames are read when they are asked for.
+
+        Args:
+            path: The take's folder.
+            deep: Keep more than 8 bits a channel where the take refers to clips; see `open_clip`.
 
         Raises:
             TakeError: No take there, a newer format, or damaged or missing files.
@@ -148,6 +159,8 @@ class Take:
         metadata = _read_metadata(folder / METADATA_NAME)
         counts: dict[Role, int | None] = dict.fromkeys(Role)
         report: dict[str, JsonValue] | None = None
+        # Asked before done.json is looked for: a take that ends meanwhile is whole.
+        recording = is_held(held_file(folder))
         done_path = folder / DONE_NAME
         if done_path.exists():
             done = _read_json(done_path, _WITHOUT_REPORT)
@@ -158,8 +171,11 @@ class Take:
                 counts[role] = count
             found = done.get("report")
             report = found if isinstance(found, dict) else {}
-        hsr, lsr = (_open_stream(folder, metadata, role, counts[role]) for role in (Role.HSR, Role.LSR))
-        return cls(folder, metadata, hsr=hsr, lsr=lsr, report=report)
+        hsr, lsr = (
+            _open_stream(folder, metadata, role, counts[role], deep=deep) for role in (Role.HSR, Role.LSR)
+        )
+        recording = recording and report is None
+        return cls(folder, metadata, hsr=hsr, lsr=lsr, report=report, recording=recording)
 
     @property
     def path(self) -> Path:
@@ -179,20 +195,27 @@ class Take:
         return (self._path, self._path / METADATA_NAME, self._path / DONE_NAME, *places, *indexes)
 
     @property
+    def recording(self) -> bool:
+        """True when some program was still recording it as it was opened; the frames until then are read."""
+        return self._recording
+
+    @property
     def recovered(self) -> bool:
         """True when the recording was interrupted and the whole frames before that are read."""
-        return self._report is None
+        return self._report is None and not self._recording
 
     @property
     def report(self) -> dict[str, JsonValue]:
-        """End-of-take report as the recorder wrote it; empty for a recovered take."""
+        """End-of-take report as the recorder wrote it; empty for a take without an end."""
         return dict(self._report or {})
 
     @property
     def findings(self) -> tuple[str, ...]:
         """What the operator should know about the recording, one sentence each; empty for a complete one."""
-        if self.recovered:
+        if self._report is None:
             counts = " and ".join(f"{self.stream(role).info.frame_count} {role.name}" for role in Role)
+            if self._recording:
+                return (f"{self._path}: is still being recorded; only its first {counts} frames are read",)
             return (f"{self._path}: the recording was interrupted; {counts} frames are whole",)
         found = self.report.get("warnings")
         return tuple(map(str, found)) if isinstance(found, list) else ()

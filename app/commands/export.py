@@ -28,9 +28,7 @@ def command(
     view: Annotated[View, typer.Option(help="One camera, or both side by side.")] = View.BOTH,
     codec: Annotated[
         CodecName | None,
-        typer.Option(
-            help="h264 unless the ending says otherwise; all but h264 and hevc keep more than 8 bits."
-        ),
+        typer.Option(help="h264 unless the ending says otherwise; all but h264 keep more than 8 bits."),
     ] = None,
     quality: Annotated[
         QualityName, typer.Option(help="Of lossy codecs: from hardly distinguishable to small files.")

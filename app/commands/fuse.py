@@ -113,9 +113,7 @@ def command(
     ] = Colours.LSR,
     codec: Annotated[
         CodecName | None,
-        typer.Option(
-            help="h264 unless the ending says otherwise; all but h264 and hevc keep more than 8 bits."
-        ),
+        typer.Option(help="h264 unless the ending says otherwise; all but h264 keep more than 8 bits."),
     ] = None,
     quality: Annotated[
         QualityName, typer.Option(help="Of lossy codecs: from hardly distinguishable to small files.")

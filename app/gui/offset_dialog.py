@@ -97,7 +97,8 @@ class OffsetDialog(QDialog):
         self.shut.clicked.connect(self.close)
 
         def work(_: CancelToken) -> StreamPair:
-            return open_synced(hsr, lsr, offset_ms=offset_ms, capture_factor=capture_factor).pair
+            synced = open_synced(hsr, lsr, offset_ms=offset_ms, capture_factor=capture_factor, deep=False)
+            return synced.pair
 
         tasks.start("open-clips", work, self._opened, self._failed)
 

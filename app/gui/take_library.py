@@ -35,7 +35,7 @@ class TakeEntry:
         hsr_frames: Frames of the sharp stream.
         lsr_frames: Frames of the fast stream.
         simulated: Made by the emulated rig.
-        recording: It is being recorded now.
+        recording: It is being recorded now, here or by another program.
         recovered: The recording was interrupted.
         findings: What was wrong with it when it ended, as its report says.
         notes: The operator's notes.
@@ -123,7 +123,7 @@ def _stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
 
 
 def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
-    """What the browser shows of one take, `running` being the one that is recorded now.
+    """What the browser shows of one take, `running` being the one that is recorded here now.
 
     A damaged one says why.
     """
@@ -131,6 +131,8 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
     try:
         changed = path.stat().st_mtime
         with Take.open(path) as take:
+            recording |= take.recording
+            ended = not (take.recovered or take.recording)
             lsr, hsr = take.lsr.info, take.hsr.info
             stream = take.lsr if lsr.frame_count else take.hsr
             exposed = stream.mid_exposure_ns
@@ -153,11 +155,11 @@ def read_entry(path: Path, running: Path | None = None) -> TakeEntry:
                 recording=recording,
                 # The file that tells the end of a take is not there yet.
                 recovered=take.recovered and not recording,
-                findings=() if take.recovered else take.findings,
+                findings=take.findings if ended else (),
                 notes=take.metadata.notes,
                 thumbnail=thumbnail,
                 # One without an end may go on growing.
-                stamps={} if take.recovered else _stamps(take.files),
+                stamps=_stamps(take.files) if ended else {},
             )
     except (DriverError, OSError) as error:
         problem = " ".join(str(error).split())
@@ -199,7 +201,7 @@ def scan(
 
     Args:
         folder: Where to look.
-        running: The take that is recorded now.
+        running: The take that is recorded here now.
         known: What was read before, by path: a take that has not changed since is not read again.
         cancelled: Asked before each take; once True, those so far are returned.
 

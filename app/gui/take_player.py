@@ -141,7 +141,7 @@ class TakePlayer:
             take.close()
 
     def _open(self, path: Path, opening: int) -> tuple[Take, npt.NDArray[np.int64]]:
-        take = Take.open(path)
+        take = Take.open(path, deep=False)
         note = "recovered: the recording was interrupted" if take.recovered else ""
         pair = take.pair()
         pairing = pairing_of(pair)

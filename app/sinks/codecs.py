@@ -91,6 +91,8 @@ CODECS: dict[str, Codec] = {
             tag="hvc1",
             reorder=2,
             lower={"medium": {"crf": "22"}, "small": {"crf": "28"}},
+            deep_pix_fmt="yuv420p10le",
+            deep_bits=10,
         ),
         Codec(
             "ffv1",

@@ -101,6 +101,9 @@ class Segment:
         if self._pix_fmt == "yuv422p10le":
             return _frame_422_10(image)
         contiguous = image if image.flags.c_contiguous else image.copy()
+        if self._pix_fmt == "yuv420p10le":
+            # FFmpeg takes 65280 for white where it makes YUV of 16 bits a channel.
+            contiguous = contiguous - (contiguous >> 8)
         frame = av.VideoFrame.from_ndarray(contiguous, format=self._source)
         if self._lossless:
             return frame.reformat(format=self._pix_fmt)

@@ -167,6 +167,7 @@ def open_synced(
     *,
     offset_ms: float | None = None,
     capture_factor: float | None = None,
+    deep: bool = True,
     on_progress: Callable[[float], None] | None = None,
 ) -> SyncedClips:
     """Open two clips and find what is not given.
@@ -176,6 +177,7 @@ def open_synced(
         lsr_path: The coarse, fast clip.
         offset_ms: Time of the first HSR frame minus that of the first LSR frame [ms]; None finds it.
         capture_factor: Of the LSR clip; None finds it.
+        deep: See `drivers.open_clip`.
         on_progress: Called with the share done, 0..1.
 
     Raises:
@@ -183,7 +185,7 @@ def open_synced(
         CaptureFactorError: The capture factor cannot be found.
 
     """
-    hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor)
+    hsr, lsr = open_clips(hsr_path, lsr_path, capture_factor=capture_factor, deep=deep)
     try:
         return _synced(hsr, lsr, offset_ms, capture_factor, on_progress or (lambda _: None))
     except BaseException:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -138,14 +137,18 @@ def test_kill_leaves_every_whole_frame(tmp_path: Path, after_frames: int) -> Non
         seen = 0 if line.startswith("ready") else int(line)
         if seen >= after_frames:
             break
-    time.sleep(0.002)
+    for _ in range(2):
+        # Those who look at it do not end the mark.
+        with Take.open(tmp_path / "t") as running:
+            assert (running.recording, running.recovered) == (True, False)
+            assert "is still being recorded" in running.findings[0]
     child.send_signal(signal.SIGKILL)
     rest = child.stdout.read().split()
     child.stdout.close()
     child.wait(30)
     announced = int(rest[-1]) if rest and rest[-1].isdigit() else seen
     take = Take.open(tmp_path / "t")
-    assert take.recovered
+    assert (take.recording, take.recovered) == (False, True)
     assert take.lsr.info.frame_count >= announced
     for number, frame in enumerate(take.lsr.frames()):
         assert_same(frame, make_frame(Role.LSR, number))
