@@ -5,11 +5,10 @@ The command line, the window's jobs and the tests all run this one class.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
+from statistics import median
 from threading import Event
 
 from app.ahead import in_order, parts_at_once
@@ -17,6 +16,7 @@ from app.aligner import Aligner
 from app.errors import CancelledError, InputError
 from app.frame_records import FrameRecord, frame_record, frame_records
 from app.fusion_options import FusionOptions
+from app.gop_parts import GopParts
 from app.gop_range import gops_between
 from app.one_view_noise import noise_of_one_view
 from app.pair_pictures import PairPictures
@@ -52,7 +52,8 @@ from fusion.digital_gain import brightened, brightness, gain_of_moment, gained
 from fusion.gop import FusedFrame
 
 _ALIGN_TRIALS = 7
-_LONGEST_PART = 8
+_NOISE_PLACES = (0.25, 0.75)
+"""Where else in a recording noise is measured, beside the GoP that fixes the view."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +143,9 @@ class Pipeline:
                 "frames made from each other show one another's light, not the HSR camera's; "
                 "with --colours hsr leave out --recursion recurrent"
             )
+        self._plan = GopParts(
+            self._gops, self._offset, len(self.pairing.gops), self.fuser.references, self.fuser.recursion
+        )
         self._at_once = at_once or parts_at_once(self.width * self.height)
 
     @property
@@ -222,16 +226,24 @@ class Pipeline:
         if self.aligner.same_view:
             whole = [self._whole(k) for k in range(len(self._gops))]
             return (noise_of_one_view(whole, seen.lsr, seen.hsr, seen.gain) / 255) ** 2
-        gop = self._whole(self._typical)
+        # In one of them a flash may have lit what only one camera saw.
+        places = {self._typical, *(round(place * (len(self._gops) - 1)) for place in _NOISE_PLACES)}
+        return median(self._noise_at(k) for k in sorted(places))
+
+    def _noise_at(self, number: int) -> float:
+        """The same, in one of the chosen GoPs."""
+        gop, seen = self._whole(number), self._pictures
+        # Each by itself: how colours change on the way from one to the next does not matter here.
+        self._colours = ColourMemory()
+        sharp = self._reference(self._offset + number)
         filmed = [self.alignment.crop_lsr(seen.lsr(k)) for k in gop.lsr_indices]
         gain = gain_of_moment(map(brightness, filmed), seen.gain)
         lsr = [gained(image, gain) for image in filmed]
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
-        sharp = self._reference(self._offset + self._typical)
         nearest = lsr[gop.lsr_indices.index(gop.nearest_lsr)]
         sigma = max(sigma, view_mismatch(gained(sharp.image, gain), nearest, sharp.valid))
-        if self.options.colours == "hsr":
+        if self.options.colours == "hsr" and number == self._typical:
             sharp.colours.inverse()
         return (sigma / gain / 255) ** 2
 
@@ -277,14 +289,14 @@ class Pipeline:
         # Colours are smoothed over GoPs: those before the first wanted one have to be measured again, and the
         # one that preparing looked at is not among them.
         self._colours = ColourMemory()
-        begin = min(self._sharp_frames(0))
+        begin = min(self._plan.sharp_frames(0))
         for k in range(max(self._offset + first - COLOUR_MEMORY, begin), self._offset + first):
             references = {k: self._reference(k)}
         for number in range(first, len(self._gops)):
-            wanted = self._sharp_frames(number)
+            wanted = self._plan.sharp_frames(number)
             references = {k: references.get(k) or self._reference(k) for k in wanted}
             lsr = [self.alignment.crop_lsr(self._pictures.lsr(k)) for k in self._gops[number].lsr_indices]
-            for part, other in self._short_parts(number):
+            for part, other in self._plan.parts(number):
                 sharp = [references[self._offset + number]]
                 if self.fuser.references > 1 and other in references:
                     sharp.append(references[other])
@@ -353,36 +365,10 @@ class Pipeline:
             cancelled=given_up,
         )
 
-    def _short_parts(self, number: int) -> Iterator[tuple[slice, int]]:
-        """The halves of a GoP, long ones in pieces: what is made ahead waits in memory."""
-        for part, other in self._halves(number):
-            length = part.stop - part.start
-            pieces = 1 if self.fuser.recursion == "recurrent" else math.ceil(length / _LONGEST_PART)
-            bounds = [part.start + length * k // pieces for k in range(pieces + 1)]
-            yield from ((slice(a, b), other) for a, b in pairwise(bounds))
-
     def _apart(self, gop: Gop, other: Gop) -> float:
         """LSR periods from a GoP's synchronised instant to that of another, lost frames counted."""
         first, second = (self._places[one.lsr_indices[0]] - one.away[0] for one in (gop, other))
         return float(second - first)
-
-    def _halves(self, number: int) -> list[tuple[slice, int]]:
-        """Parts of a GoP and the GoP of the pairing whose HSR frame lies on their other side."""
-        gop, here = self._gops[number], self._offset + number
-        size = len(gop.lsr_indices)
-        if self.fuser.references == 1:
-            return [(slice(0, size), here)]
-        before = sum(away < 0 for away in gop.away)
-        return [
-            (part, other)
-            for part, other in ((slice(0, before), here - 1), (slice(before, size), here + 1))
-            if part.start < part.stop
-        ]
-
-    def _sharp_frames(self, number: int) -> list[int]:
-        """GoPs of the pairing whose HSR frames serve one GoP: its own and those on its other sides."""
-        others = {other for _, other in self._halves(number) if 0 <= other < len(self.pairing.gops)}
-        return sorted(others | {self._offset + number})
 
     def records(self) -> tuple[FrameRecord, ...]:
         """Where every frame that `frames` yields comes from, in order, without computing any."""

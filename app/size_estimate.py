@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from app.aligner import Aligner
 from app.export import open_sink
+from app.fusion_options import FusionOptions
 from app.rates import nominal_rate
 from app.raw_export import RawView, is_deep, raw_frames
 from app.sinks import CODECS, SEGMENT_FRAMES, Codec, codec_for
 from app.timing import rate_to_show
-from drivers import Frame, Image, StreamPair, Take, to_rgb8, to_rgb16
+from calibration import CalibrationError
+from drivers import Image, RgbImage, StreamPair, Take, in_8_bits, pair_streams, to_rgb8, to_rgb16
+
+FloatImage = npt.NDArray[np.float32]
 
 _TRIAL = 6
+_MOVED = 10.0
+"""Change of an LSR frame since the moment of the HSR frame, of 0..255, that halves the detail."""
+_DARK, _BRIGHT = 92.0, 230.0
+"""Views whose brightest parts are darker are aligned as if they were as bright as the other number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +58,20 @@ class SizeEstimate:
         return whole * self.first_bytes + (frames - whole) * self.bytes_per_frame
 
 
-def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: str) -> SizeEstimate:
+def estimate_size(
+    path: Path, view: RawView | None, codec_name: str, quality: str, options: FusionOptions | None = None
+) -> SizeEstimate:
     """Write some frames from the middle of a take where nobody sees them, and weigh them.
 
-    A fused picture does not exist yet: the LSR frames at its size, with the fine detail of the HSR frame of
-    the same moment, cost about as much.
+    A fused picture does not exist yet: the LSR frames in the output view, with the fine detail that the HSR
+    frame of the same moment has there, cost about as much.
 
     Args:
         path: The take.
         view: What is exported; None for the fused view.
         codec_name: A name from `app.sinks.codecs.CODECS`.
         quality: A name from `app.sinks.codecs.QUALITIES`.
+        options: How it is fused.
 
     Raises:
         SourceError: The take cannot be read.
@@ -76,7 +90,7 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
             frames = list(raw_frames(pair, view, indices, deep=deep))
         else:
             deep = takes_16_bits and pair.deep
-            frames = _as_if_fused(pair, indices, deep=deep)
+            frames = _as_if_fused(pair, options or FusionOptions(), deep=deep)
         # Any container takes this rate, and the size does not depend on it.
         rate = min(nominal_rate(rate_to_show(source)), Fraction(1000))
         out = Path(folder) / f"trial{CODECS[codec_name].suffixes[0]}"
@@ -88,19 +102,52 @@ def estimate_size(path: Path, view: RawView | None, codec_name: str, quality: st
         )
 
 
-def _as_if_fused(pair: StreamPair, indices: Sequence[int], *, deep: bool) -> list[Image]:
-    read: Callable[[Frame], Image] = to_rgb16 if deep else to_rgb8
-    sharp = read(pair.hsr.read(pair.hsr.info.frame_count // 2))
-    height, width = sharp.shape[:2]
-    detail = sharp.astype(np.float32)
-    detail -= cv2.GaussianBlur(detail, (0, 0), width / pair.lsr.info.width)
+def _as_if_fused(pair: StreamPair, options: FusionOptions, *, deep: bool) -> list[Image]:
+    """The LSR frames around the HSR frame in the middle, enlarged, with its detail where fusion adds any."""
+    read = to_rgb16 if deep else to_rgb8
+    gops = pair_streams(pair).gops
+    gop = gops[len(gops) // 2]
+    sharp, coarse = read(pair.hsr.read(gop.hsr_index)), read(pair.lsr.read(gop.nearest_lsr))
+    left, top, columns, rows = 0, 0, coarse.shape[1], coarse.shape[0]
+    valid = np.ones(sharp.shape[:2], np.bool_)
+    # What hinders the alignment here may be passed over when all of it is fused.
+    with suppress(CalibrationError):
+        alignment = Aligner(options.align, pair).first(_to_align(sharp), _to_align(coarse))
+        sharp, valid = alignment.warp(sharp), alignment.valid
+        left, top, columns, rows = alignment.lsr_crop
+    (height, width), white = sharp.shape[:2], np.iinfo(sharp.dtype).max
+
+    def enlarged(lsr: Image) -> FloatImage:
+        seen = lsr[top : top + rows, left : left + columns].astype(np.float32)
+        return _resized(seen, width, height, cv2.INTER_CUBIC)
+
+    still = enlarged(coarse)
+    detail = np.zeros(sharp.shape, np.float32)
+    if options.method != "bicubic":
+        floats = sharp.astype(np.float32)
+        without = _resized(floats, columns, rows, cv2.INTER_AREA)
+        detail = (floats - _resized(without, width, height, cv2.INTER_CUBIC)) * valid[..., None]
     frames: list[Image] = []
-    for index in indices:
-        lsr = read(pair.lsr.read(index))
-        enlarged = cv2.resize(lsr, (width, height), interpolation=cv2.INTER_CUBIC)
-        made = np.clip(enlarged + detail, 0, np.iinfo(sharp.dtype).max)
-        frames.append(made.astype(np.uint16) if deep else made.astype(np.uint8))
+    for index in sorted(sorted(gop.lsr_indices, key=lambda k: abs(k - gop.nearest_lsr))[:_TRIAL]):
+        lsr = enlarged(read(pair.lsr.read(index)))
+        # Where something moves, fusion brings less detail, and none of it stays in its place.
+        moved = cv2.blur(np.abs(lsr - still), (5, 5)) / (_MOVED * white / 255)
+        made = np.rint(lsr + detail / (1 + moved**2))
+        frames.append(np.clip(made, 0, white).astype(sharp.dtype))
     return frames
+
+
+def _resized(image: FloatImage, width: int, height: int, how: int) -> FloatImage:
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.float32)
+
+
+def _to_align(picture: Image) -> RgbImage:
+    """A view as it is compared with the other one: of 8 bits and not dark."""
+    level = float(np.percentile(in_8_bits(picture), 99.9))
+    if level >= _DARK:
+        return in_8_bits(picture)
+    white = np.iinfo(picture.dtype).max / 255
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=_BRIGHT / max(level, 1.0) / white), np.uint8)
 
 
 def _weigh(frames: Sequence[Image], out: Path, codec: Codec, rate: Fraction) -> int:

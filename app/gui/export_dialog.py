@@ -98,7 +98,7 @@ class ExportDialog(QDialog):
         self._take, self._fps, self._hsr_fps, self._tasks, self._taken = take, fps, hsr_fps, tasks, taken
         self._folder = take.path.absolute().parent
         self._names = Newest(tasks, "free name")
-        self._sizes: dict[tuple[str, str, str], SizeEstimate | str | None] = {}
+        self._sizes: dict[tuple[str, str, str, FusionOptions], SizeEstimate | str | None] = {}
         self.view = QComboBox()
         self.view.setObjectName("export_view")
         self.view.addItems(_views_of(take))
@@ -109,7 +109,8 @@ class ExportDialog(QDialog):
         self.references.addItem("before and after, where the method can", None)
         self.references.addItem("the nearest only (faster)", 1)
         self.align = QComboBox()
-        self.align.addItems(["By the scene", "None: both show one view"])
+        self.align.addItem("By the scene", "auto")
+        self.align.addItem("None: both show one view", "none")
         self.colours = QComboBox()
         self.colours.setObjectName("export_colours")
         self.colours.addItem("of the LSR camera, as filmed", "lsr")
@@ -183,7 +184,8 @@ class ExportDialog(QDialog):
         self.view.currentIndexChanged.connect(self._follow)
         self.codec.currentIndexChanged.connect(self._follow)
         self.method.currentIndexChanged.connect(self._follow_method)
-        self.quality.currentIndexChanged.connect(self._weigh)
+        for what in (self.quality, self.align):
+            what.currentIndexChanged.connect(self._weigh)
         for field in (self.playback, self.start, self.end):
             field.valueChanged.connect(self._summarise)
         self.slow.toggled.connect(self._summarise)
@@ -223,7 +225,7 @@ class ExportDialog(QDialog):
         options = FusionOptions(
             method=self.method.method,
             references=self.references.currentData(),
-            align="auto" if self.align.currentIndex() == 0 else "none",
+            align=str(self.align.currentData()),
             start_s=self.start.value(),
             end_s=end,
             colours=str(self.colours.currentData()),
@@ -272,19 +274,23 @@ class ExportDialog(QDialog):
 
     def _follow_method(self, *_: object) -> None:
         self.references.setEnabled(self.method.method != "bicubic")
+        self._weigh()
 
     @property
-    def _kind(self) -> tuple[str, str, str]:
+    def _kind(self) -> tuple[str, str, str, FusionOptions]:
         """What the size of a frame depends on."""
         codec = str(self.codec.currentData())
-        return self.view.currentText(), codec, self._quality if CODECS[codec].lower else QUALITIES[0]
+        quality = self._quality if CODECS[codec].lower else QUALITIES[0]
+        method = "bicubic" if self.method.method == "bicubic" else None
+        options = FusionOptions(method=method, align=str(self.align.currentData()))
+        return self.view.currentText(), codec, quality, options
 
     def _weigh(self, *_: object) -> None:
         """Find out how large a frame gets; a few are written for a trial."""
         kind = self._kind
         if kind not in self._sizes:
             self._sizes[kind] = None
-            view, codec, quality = kind
+            view, codec, quality, options = kind
             path = self._take.path
 
             def done(size: SizeEstimate | str) -> None:
@@ -295,7 +301,7 @@ class ExportDialog(QDialog):
 
             self._tasks.start(
                 "weigh export",
-                lambda _: estimate_size(path, _VIEWS[view], codec, quality),
+                lambda _: estimate_size(path, _VIEWS[view], codec, quality, options),
                 done,
                 lambda error: done(sentence(error)),
             )

@@ -19,14 +19,15 @@ from app.gui.mailbox import Mailbox
 from app.gui.priorities import lower_priority
 from app.session.live_pairs import LivePairs, Rings, find_frame
 from app.torch_missing import TorchMissingError
-from drivers import Frame, OverwrittenError, RgbImage
+from drivers import Frame, Image, OverwrittenError, RgbImage, in_8_bits, to_rgb8
 
 if TYPE_CHECKING:
     from fusion import Fuser
 
 _IDLE_S = 0.1
 _SAME_NOISE = 1.5
-_NOISE_EVERY_S = 1.0
+_SAME_BRIGHTNESS = 1.5
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,11 @@ class LiveFusion:
         self._choice: Choice | None = None
         self._changed = threading.Event()
         self._stop = threading.Event()
-        self._fuser: tuple[tuple[str, float, int, bool], float, Fuser] | None = None
+        self._fuser: tuple[tuple[str, float, int, bool, float], float, Fuser] | None = None
         self._noise_measured = 0.0
+        # How bright the scene was when the gain was chosen, and the gain.
+        self._light = 0.0, 1.0
+        self._light_measured = 0.0
         self._last = (-1, "")
         self._thread = threading.Thread(target=self._run, name="live fusion", daemon=True)
         self._thread.start()
@@ -193,12 +197,17 @@ class LiveFusion:
         return None
 
     def _fuse(self, choice: Choice, lock: Lock, gop: _Gop, skipped: int) -> Fused | None:
+        from fusion.digital_gain import gained
+
         began = time.perf_counter()
         frame = gop.fast[-1]
         view = LiveView(lock, choice.region, gop.sharp[0].image.shape[:2], frame.image.shape[:2])
-        lsr = [view.crop(each) for each in gop.fast]
-        sharp = [match_moments(view.reference(each), lsr[0]) for each in gop.sharp]
-        noise, fuser = self._fuser_for(choice, view, lsr[0], sharp[0])
+        gain = self._gain_for(gop.fast[0])
+        # What is made brighter and dark again would lose what its few grey levels leave of it.
+        lsr = [view.crop(each, deep=gain > 1) for each in gop.fast]
+        sharp = [match_moments(view.reference(each, deep=gain > 1), lsr[0]) for each in gop.sharp]
+        looked_at = gained(lsr[0], gain), gained(sharp[0], gain)
+        noise, fuser = self._fuser_for(choice, view, *looked_at, gain)
         # Without recursion only the last frame is wanted; the first one is there to match brightness.
         wanted = slice(0, None) if choice.recurrent else slice(-1, None)
         distances = gop.distances[wanted]
@@ -220,12 +229,17 @@ class LiveFusion:
             return None
         made = frames[-1]
         rows, columns = made.image.shape[:2]
-        upscaled = np.asarray(cv2.resize(lsr[-1], (columns, rows), interpolation=cv2.INTER_CUBIC), np.uint8)
+        enlarged: Image
+        enlarged = cv2.resize(lsr[-1], (columns, rows), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+        flow = None
+        if choice.flow:
+            bright = gained(enlarged, gain), gained(lsr[-1], gain)
+            flow = flow_to(looked_at[1], view, *bright, noise * gain**2)
         return Fused(
-            image=np.asarray(made.image, np.uint8),
-            upscaled=upscaled,
+            image=in_8_bits(made.image),
+            upscaled=in_8_bits(enlarged),
             weight=made.weight,
-            flow=flow_to(sharp[0], view, upscaled, lsr[-1], noise) if choice.flow else None,
+            flow=flow,
             distance=distances[made.position],
             lsr_frame_id=frame.frame_id,
             region=choice.region,
@@ -237,21 +251,38 @@ class LiveFusion:
             note=fuser.note,
         )
 
+    def _gain_for(self, frame: Frame) -> float:
+        """How many times as bright pictures are fused: as a clip of them is, see `fusion.digital_gain`.
+
+        It is looked at now and then, and kept as long as the scene is about as bright.
+        """
+        from fusion.digital_gain import brightness, digital_gain
+
+        now = time.perf_counter()
+        if self._light[0] and now - self._light_measured < _LOOK_EVERY_S:
+            return self._light[1]
+        self._light_measured = now
+        # Of the whole view, as in a clip, whichever part is fused here.
+        level = max(brightness(to_rgb8(frame)), 1.0)
+        if not 1 / _SAME_BRIGHTNESS < level / max(self._light[0], 0.1) < _SAME_BRIGHTNESS:
+            self._light = level, digital_gain([level])
+        return self._light[1]
+
     def _fuser_for(
-        self, choice: Choice, view: LiveView, lsr: RgbImage, sharp: RgbImage
+        self, choice: Choice, view: LiveView, lsr: RgbImage, sharp: RgbImage, gain: float
     ) -> tuple[float, Fuser]:
-        """The noise [variance of 0..1] that fusion is told of, and the fuser.
+        """The noise [variance of 0..1] of pictures without gain that fusion is told of, and the fuser.
 
         Noise changes slowly and every frame measures it a little differently: it is looked at now and then,
         and as long as it is about the same nothing is changed.
         """
-        key = (choice.method, view.scale, choice.references, choice.recurrent)
+        key = (choice.method, view.scale, choice.references, choice.recurrent, gain)
         old = self._fuser if self._fuser is not None and self._fuser[0] == key else None
         now = time.perf_counter()
-        if old is not None and now - self._noise_measured < _NOISE_EVERY_S:
+        if old is not None and now - self._noise_measured < _LOOK_EVERY_S:
             return old[1:]
         self._noise_measured = now
-        sigma = lsr_noise(lsr, sharp, view)
+        sigma = lsr_noise(lsr, sharp, view) / gain
         if old is not None and 1 / _SAME_NOISE < sigma / (255 * old[1] ** 0.5) < _SAME_NOISE:
             return old[1:]
         from fusion import Fuser
@@ -263,6 +294,7 @@ class LiveFusion:
             references=choice.references,
             noise_variance=noise,
             recursion="recurrent" if choice.recurrent else "direct",
+            gain=gain,
         )
         self._fuser = (key, noise, fuser)
         return noise, fuser

@@ -12,7 +12,7 @@ from calibration import view_mismatch
 from calibration.alignment import OutputView, homography_alignment
 from calibration.grid import grey, remap
 from calibration.noise import spatial_noise
-from drivers import Frame, RgbImage, Role, to_rgb8
+from drivers import Frame, Image, RgbImage, Role, to_rgb8, to_rgb16
 
 _MARGIN = 8
 _LEAST_NOISE = 1.0
@@ -71,11 +71,11 @@ class LiveView:
         self._alignment = homography_alignment(lock.lsr_to_hsr, view, self._hsr_size)
         self.valid = self._alignment.valid
 
-    def crop(self, lsr: Frame) -> RgbImage:
-        """The region of an LSR frame, RGB."""
-        return np.ascontiguousarray(self._alignment.crop_lsr(to_rgb8(lsr)))
+    def crop(self, lsr: Frame, *, deep: bool = False) -> Image:
+        """The region of an LSR frame, RGB; `deep` as uint16, otherwise as uint8."""
+        return np.ascontiguousarray(self._alignment.crop_lsr(to_rgb16(lsr) if deep else to_rgb8(lsr)))
 
-    def reference(self, hsr: Frame) -> RgbImage:
+    def reference(self, hsr: Frame, *, deep: bool = False) -> Image:
         """The HSR frame in the region, (Ho, Wo, 3); only the part that is needed is demosaiced."""
         (width, height), positions = self._hsr_size, self._alignment.map_xy
         low = np.floor(positions.reshape(-1, 2).min(axis=0)).astype(int) - _MARGIN
@@ -87,28 +87,32 @@ class LiveView:
         )
         part = Frame(hsr.image[y0:y1, x0:x1], hsr.pixel_format, Role.HSR, hsr.frame_id, hsr.mid_exposure_ns)
         moved = positions - np.array([x0, y0], np.float32)
-        return np.asarray(remap(to_rgb8(part), moved), np.uint8)
+        seen: Image = remap(to_rgb16(part) if deep else to_rgb8(part), moved)
+        return seen
 
 
-def match_moments(reference: RgbImage, lsr: RgbImage) -> RgbImage:
+def match_moments(reference: Image, lsr: Image) -> Image:
     """The reference with the mean and the spread of each channel of the LSR picture.
 
     In a small region with depth the pictures are not aligned to the pixel, and a regression between them
     would lower the contrast; moments do not care.
 
     Args:
-        reference: (H, W, 3) uint8.
-        lsr: (h, w, 3) uint8 of the same field.
+        reference: (H, W, 3), uint8 or uint16.
+        lsr: (h, w, 3) alike, of the same field.
 
     """
+    white = np.iinfo(reference.dtype).max
     small = np.asarray(cv2.resize(reference, (lsr.shape[1], lsr.shape[0]), interpolation=cv2.INTER_AREA))
-    table = np.empty((256, 3), np.uint8)
-    codes = np.arange(256, dtype=np.float64)
+    table = np.empty((white + 1, 3), reference.dtype)
+    codes = np.arange(white + 1, dtype=np.float64)
     for channel in range(3):
         ours, theirs = small[:, :, channel], lsr[:, :, channel]
         gain = float(np.clip(theirs.std() / max(float(ours.std()), 1e-3), 0.2, 5.0))
-        table[:, channel] = np.clip((codes - ours.mean()) * gain + theirs.mean() + 0.5, 0, 255)
-    return np.asarray(cv2.LUT(reference, table[None]), np.uint8)
+        table[:, channel] = np.clip((codes - ours.mean()) * gain + theirs.mean() + 0.5, 0, white)
+    if reference.dtype == np.uint8:
+        return np.asarray(cv2.LUT(reference, table[None]), np.uint8)
+    return np.dstack([table[:, channel][reference[:, :, channel]] for channel in range(3)])
 
 
 def lsr_noise(lsr: RgbImage, sharp: RgbImage, view: LiveView) -> float:

@@ -21,13 +21,15 @@ ODD = 8
 """The frame that is hurt; it has a sharp frame of its own."""
 
 
-def prepared(folder: Path, hsr: list[RgbImage], lsr: list[RgbImage], method: str = "classical") -> Pipeline:
+def prepared(
+    folder: Path, hsr: list[RgbImage], lsr: list[RgbImage], method: str = "classical", align: str = "none"
+) -> Pipeline:
     pair = open_clip_pair(
         write_lossless(folder / "hsr.mkv", hsr, RATE // RATIO),
         write_lossless(folder / "lsr.mkv", lsr, RATE),
         offset_ms=0.0,
     )
-    return Pipeline(pair, FusionOptions(align="none", method=method))
+    return Pipeline(pair, FusionOptions(align=align, method=method))
 
 
 def fused(
@@ -115,6 +117,23 @@ def test_in_dark_footage_a_sharp_frame_that_shows_something_else_is_noticed_as_w
     assert psnr(frames[ODD], truth[ODD]) > psnr(sharp[ODD // RATIO], truth[ODD]) + 2
     for k in (0, COUNT - 1):
         np.testing.assert_array_equal(frames[k], truth[k])
+
+
+def test_between_two_views_a_flash_where_they_are_aligned_is_no_noise(tmp_path: Path) -> None:
+    truth = moving_scene(4 * RATIO + 1)
+    height, width = truth[0].shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 1.5, 1.03)
+    turned = [cv2.warpAffine(frame, turn, (width, height), flags=cv2.INTER_CUBIC) for frame in truth]
+    found = []
+    for name in ("as it was", "flash"):
+        sharp = truth[::RATIO]
+        if name == "flash":
+            sharp[2] = flashed(sharp[2])
+        (tmp_path / name).mkdir()
+        pipeline = prepared(tmp_path / name, sharp, [shrink(frame, FACTOR) for frame in turned], align="auto")
+        with pipeline.pair.hsr, pipeline.pair.lsr:
+            found.append(255 * float(np.sqrt(pipeline.noise_variance)))
+    assert found[1] == pytest.approx(found[0], abs=1.0)
 
 
 def test_of_frames_that_an_earlier_run_made_it_is_not_told_whether_they_show_the_sharp_ones(

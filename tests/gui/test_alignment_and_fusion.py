@@ -124,6 +124,40 @@ def test_live_fusion_shows_pictures_and_figures(window: MainWindow, qtbot: QtBot
     choose(window, Show.OFF)
 
 
+def test_live_fusion_of_a_dark_scene_is_as_sharp_as_of_a_bright_one_and_as_dark_as_filmed(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    align(window, qtbot)
+    choose(window, Show.FUSED)
+    pane = window.fused_pane
+    pane.region.setCurrentText("Whole view")
+    pane.distance.setValue(2)
+    seen: list[Fused] = []
+
+    def detail() -> list[float]:
+        """What fusion adds to the enlarged LSR frame, as a share of its contrast; of the last pictures."""
+        newest = pane.newest_fused
+        if newest is not None and newest.distance == 2 and newest not in seen[-1:]:
+            seen.append(newest)
+        last = seen[-8:] if len(seen) >= 8 else []
+        return [(f.image - f.upscaled.astype(np.float32)).std() / f.upscaled.std() for f in last]
+
+    qtbot.waitUntil(lambda: bool(detail()), timeout=30000)
+    bright = float(np.median(detail()))
+    for role in Role:
+        window.controller.set_exposure(role, 300.0)
+    # Frames of both exposures, fused with each other, are sharper than any.
+    qtbot.waitUntil(
+        lambda: (
+            all(0.92 * bright < share < 1.15 * bright for share in detail()) and seen[-8].upscaled.mean() < 30
+        ),
+        timeout=30000,
+    )
+    for fused in seen[-8:]:
+        assert fused.image.mean() == pytest.approx(fused.upscaled.mean(), rel=0.03)
+    assert not window.messages.count(Severity.ERROR)
+
+
 def test_live_fusion_with_two_sharp_frames_recursion_and_flow(window: MainWindow, qtbot: QtBot) -> None:
     align(window, qtbot)
     pane = window.fused_pane
@@ -270,10 +304,12 @@ def test_fusion_is_told_the_noise_that_both_pictures_agree_on(sigma: float, shif
     assert max(1.0, 0.5 * sigma) <= lsr_noise(lsr, sharp, view) < 1.5 * sigma + 2.0
 
 
-def test_moments_are_matched() -> None:
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_moments_are_matched(depth: type[np.uint8] | type[np.uint16]) -> None:
     lsr = textured(60, 80, cell=10)
     reference = cv2.resize((lsr * 0.5 + 30).astype(np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
-    matched = match_moments(np.asarray(reference, np.uint8), lsr)
+    levels = depth(np.iinfo(depth).max // 255)
+    matched = match_moments(reference.astype(depth) * levels, lsr.astype(depth) * levels) / levels
     assert matched.mean() == pytest.approx(lsr.mean(), abs=2)
     assert matched.std() == pytest.approx(lsr.std(), rel=0.1)
 

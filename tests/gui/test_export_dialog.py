@@ -69,9 +69,16 @@ def said_size(dialog: ExportDialog) -> tuple[str, float]:
 def test_size_is_told_before_the_export(
     dialog: ExportDialog, takes: Path, qtbot: QtBot, tmp_path: Path
 ) -> None:
+    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
+    # What both cameras see is less than what one of them does.
+    qtbot.waitUntil(lambda: said_size(dialog)[0] not in ("", "about 384 x 320"), timeout=30000)
+    fused = said_size(dialog)
+    dialog.method.setCurrentIndex(dialog.method.findData("bicubic"))
+    qtbot.waitUntil(lambda: said_size(dialog)[0] == fused[0], timeout=30000)
+    assert said_size(dialog)[1] < 0.9 * fused[1]
+    dialog.align.setCurrentIndex(1)
     qtbot.waitUntil(lambda: said_size(dialog)[0] == "about 384 x 320", timeout=30000)
     dialog.view.setCurrentText("LSR camera as recorded")
-    dialog.codec.setCurrentIndex(dialog.codec.findData("ffv1"))
     assert not dialog.quality.isVisible()
     qtbot.waitUntil(lambda: said_size(dialog)[0] == "96 x 80", timeout=30000)
     told = said_size(dialog)[1]

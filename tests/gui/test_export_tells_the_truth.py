@@ -12,6 +12,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.export import open_sink
+from app.fuse import run_job
 from app.fuse_job import FuseJob
 from app.fusion_options import FusionOptions
 from app.gui.export_dialog import ExportDialog, Part
@@ -109,6 +110,19 @@ def test_the_size_that_is_told_is_about_that_of_the_file(tmp_path: Path, codec: 
     made = run_raw_export(RawExportJob(take, out, RawView.LSR, codec))
     size = sum(file.stat().st_size for file in (out.iterdir() if out.is_dir() else [out]))
     assert estimate_size(take, RawView.LSR, codec, "high").of(made.frames) == pytest.approx(size, rel=0.5)
+
+
+@pytest.mark.parametrize("method", ["bicubic", "classical"])
+def test_the_size_that_is_told_of_a_fused_clip_is_about_that_of_the_file(
+    takes: Path, tmp_path: Path, method: str
+) -> None:
+    """Of two cameras side by side the fused view is smaller than the HSR frame, and smoother."""
+    options = FusionOptions(method=method)
+    made = run_job(FuseJob((takes / "marbles",), tmp_path / "pictures", options, codec="png"))
+    size = sum(file.stat().st_size for file in (tmp_path / "pictures").iterdir())
+    told = estimate_size(takes / "marbles", None, "png", "high", options)
+    assert (told.width, told.height) == (made.width, made.height)
+    assert told.of(made.frames) == pytest.approx(size, rel=0.15)
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "😀"])

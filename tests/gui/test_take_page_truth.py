@@ -15,11 +15,13 @@ from PyQt6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.gui.main_window import MainWindow
-from app.gui.take_library import read_entry
+from app.gui.take_library import TakeEntry, read_entry
 from app.gui.take_page import TakePage
 from app.session.take_notes import TakeNote, add_note
 from app.settings import Settings
 from drivers import Role
+from drivers.take import TakeWriter
+from takes import make_frame, make_metadata
 
 LAST = 23
 
@@ -55,6 +57,33 @@ def test_space_plays_and_pauses_wherever_the_focus_is(page: TakePage, qtbot: QtB
             QTest.keyClick(widget, Qt.Key.Key_Space)
             assert page.play.isChecked() is playing, (widget, playing)
             assert page.play.text() == ("Pause" if playing else "Play")
+
+
+def test_a_take_that_another_program_records_is_no_damaged_one(
+    page: TakePage, qtbot: QtBot, takes: Path
+) -> None:
+    def entry(summary: str) -> TakeEntry:
+        page.refresh(select=takes / "theirs")
+        qtbot.waitUntil(lambda: page.chosen is not None and summary in page.chosen.summary, timeout=10000)
+        assert page.chosen is not None
+        qtbot.waitUntil(lambda: page.slider.isEnabled(), timeout=10000)
+        return page.chosen
+
+    writer = TakeWriter(takes / "theirs", make_metadata())
+    for number in range(17):
+        writer.append(make_frame(Role.LSR, number))
+        if number % 8 == 0:
+            writer.append(make_frame(Role.HSR, number // 8))
+    seen = entry(", recording\n")
+    assert (seen.recording, seen.recovered) == (True, False)
+    assert "it is being recorded" in page.note.text()
+    assert not page.fuse.isEnabled()
+    assert not page.export.isEnabled()
+    writer.append(make_frame(Role.LSR, 17))
+    writer.close({"missing": 0})
+    ended = entry("s\n3 + 18 frames")
+    assert (ended.recording, ended.recovered) == (False, False)
+    assert page.fuse.isEnabled()
 
 
 def test_space_presses_the_button_that_has_the_focus(page: TakePage, qtbot: QtBot) -> None:
