@@ -73,6 +73,7 @@ class Segment:
         self._lossless = codec.lossless
         self._source, self._pix_fmt = ("rgb48le", codec.deep_pix_fmt) if deep else ("rgb24", codec.pix_fmt)
         self.frames = 0
+        self._packets, self._reorder = 0, codec.reorder
         self._container = av.open(location(self._temporary), "w", format="matroska")
         self._container.flags |= BITEXACT
         stream = self._container.add_stream(codec.encoder, rate=rate, options=dict(codec.options))
@@ -112,6 +113,9 @@ class Segment:
     def _mux(self, packets: Iterable[av.Packet[av.VideoStream]]) -> None:
         for packet in packets:
             packet.time_base = SEGMENT_STEP
+            # x265 leaves it uninitialised in clips shorter than its delay.
+            packet.dts = self._packets - self._reorder
+            self._packets += 1
             self._container.mux_one(packet)
 
     def close(self) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -148,3 +150,27 @@ def test_a_name_may_hold_the_time_of_day(
     assert {path.name for path in tmp_path.iterdir()} == there
     made = tmp_path / name
     assert len(list(made.iterdir()) if made.is_dir() else decode(made)) == 60
+
+
+def test_clips_of_one_or_two_frames_are_written_whatever_the_memory_held_before(tmp_path: Path) -> None:
+    script = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from app.export import open_sink
+from app.sinks import CODECS
+
+for count in (1, 2):
+    sink = open_sink(Path(sys.argv[1]) / f"{count}.mp4", CODECS["hevc"], 64, 64, Fraction(30))
+    for _ in range(count):
+        sink.write(np.full((64, 64, 3), 90, np.uint8))
+    sink.finish()
+"""
+    # glibc fills all memory that it gives; elsewhere it holds what it holds.
+    environment = {**os.environ, "MALLOC_PERTURB_": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", script, tmp_path], env=environment, check=True)
+    for count in (1, 2):
+        assert len(decode(tmp_path / f"{count}.mp4")) == count
