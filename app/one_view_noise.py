@@ -17,8 +17,9 @@ from app.sharp_views import in_the_light_of
 from calibration import match_colours
 from drivers import Gop, Image, RgbImage
 from fusion.digital_gain import brightness, gain_of_moment, gained
+from fusion.levels import FloatImage, to_bytes
 from fusion.motion import luma, search, warp_array
-from fusion.resample import FloatImage, downscale, to_bytes
+from fusion.resample import downscale
 
 _PLACES = (0.25, 0.5, 0.75)
 """Where in a clip it is measured: one of these may be blank, a flash or a cut."""

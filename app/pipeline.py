@@ -124,7 +124,6 @@ class Pipeline:
         self.aligner = Aligner(options.align, pair)
         self._pictures = PairPictures(pair, self.pairing.gops, same_view=self.aligner.same_view)
         self._typical, self.alignment = self._align()
-        self._colours = ColourMemory()
         self.noise_variance = self._noise_variance()
         self.fuser = Fuser(
             options.method,
@@ -233,9 +232,7 @@ class Pipeline:
     def _noise_at(self, number: int) -> float:
         """The same, in one of the chosen GoPs."""
         gop, seen = self._whole(number), self._pictures
-        # Each by itself: how colours change on the way from one to the next does not matter here.
-        self._colours = ColourMemory()
-        sharp = self._reference(self._offset + number)
+        sharp = self._reference(self._offset + number, ColourMemory())
         filmed = [self.alignment.crop_lsr(seen.lsr(k)) for k in gop.lsr_indices]
         gain = gain_of_moment(map(brightness, filmed), seen.gain)
         lsr = [gained(image, gain) for image in filmed]
@@ -247,14 +244,14 @@ class Pipeline:
             sharp.colours.inverse()
         return (sigma / gain / 255) ** 2
 
-    def _reference(self, number: int) -> SharpView:
-        """HSR frame of a GoP of the pairing, as fusion takes it."""
+    def _reference(self, number: int, colours: ColourMemory) -> SharpView:
+        """HSR frame of a GoP of the pairing, as fusion takes it, in colours that follow the GoPs before."""
         gop = self.pairing.gops[number]
         hsr, lsr = self._pair_of(gop)
         alignment = self.aligner.align(*_alike(hsr, lsr), f"the GoP of HSR frame {gop.hsr_index}")
         if self.aligner.same_view:
             return same_view(hsr, alignment)
-        return self._colours.view(number, hsr, alignment.crop_lsr(lsr), alignment)
+        return colours.view(number, hsr, alignment.crop_lsr(lsr), alignment)
 
     def _pair_of(self, gop: Gop) -> tuple[Image, Image]:
         """A GoP's HSR frame and the LSR frame of its instant."""
@@ -286,15 +283,14 @@ class Pipeline:
     def _parts(self, first: int, given_up: Callable[[], bool]) -> Iterator[Callable[[], Iterator[HstrFrame]]]:
         """Work that can be done side by side, from a GoP on; all that is read is read here, in order."""
         references: dict[int, SharpView] = {}
-        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again, and the
-        # one that preparing looked at is not among them.
-        self._colours = ColourMemory()
+        # Colours are smoothed over GoPs: those before the first wanted one have to be measured again.
+        colours = ColourMemory()
         begin = min(self._plan.sharp_frames(0))
         for k in range(max(self._offset + first - COLOUR_MEMORY, begin), self._offset + first):
-            references = {k: self._reference(k)}
+            references = {k: self._reference(k, colours)}
         for number in range(first, len(self._gops)):
             wanted = self._plan.sharp_frames(number)
-            references = {k: references.get(k) or self._reference(k) for k in wanted}
+            references = {k: references.get(k) or self._reference(k, colours) for k in wanted}
             lsr = [self.alignment.crop_lsr(self._pictures.lsr(k)) for k in self._gops[number].lsr_indices]
             for part, other in self._plan.parts(number):
                 sharp = [references[self._offset + number]]

@@ -15,8 +15,9 @@ from drivers import Image
 from fusion.classical import allowed_mismatch, local_mean
 from fusion.digital_gain import brightened, brightness, gain_of_moment
 from fusion.gop import FusedFrame, Reference, prepare_reference
+from fusion.levels import FloatImage, to_depth_of, to_floats
 from fusion.light import WHITE, in_light_of, reduced, without_light
-from fusion.resample import FloatImage, to_depth_of, to_floats, upscale
+from fusion.resample import upscale
 
 COLOUR_MEMORY = 8
 """GoPs whose colours are averaged; resuming measures so many again."""

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from app.aligner import Aligner
 from app.export import open_sink
@@ -22,15 +21,13 @@ from app.raw_export import RawView, is_deep, raw_frames
 from app.sinks import CODECS, SEGMENT_FRAMES, Codec, codec_for
 from app.timing import rate_to_show
 from calibration import CalibrationError
-from drivers import Image, RgbImage, StreamPair, Take, in_8_bits, pair_streams, to_rgb8, to_rgb16
-
-FloatImage = npt.NDArray[np.float32]
+from drivers import Image, StreamPair, Take, pair_streams, to_rgb8, to_rgb16
+from fusion.digital_gain import brightened
+from fusion.levels import FloatImage
 
 _TRIAL = 6
 _MOVED = 10.0
 """Change of an LSR frame since the moment of the HSR frame, of 0..255, that halves the detail."""
-_DARK, _BRIGHT = 92.0, 230.0
-"""Views whose brightest parts are darker are aligned as if they were as bright as the other number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ def _as_if_fused(pair: StreamPair, options: FusionOptions, *, deep: bool) -> lis
     valid = np.ones(sharp.shape[:2], np.bool_)
     # What hinders the alignment here may be passed over when all of it is fused.
     with suppress(CalibrationError):
-        alignment = Aligner(options.align, pair).first(_to_align(sharp), _to_align(coarse))
+        alignment = Aligner(options.align, pair).first(brightened(sharp)[0], brightened(coarse)[0])
         sharp, valid = alignment.warp(sharp), alignment.valid
         left, top, columns, rows = alignment.lsr_crop
     (height, width), white = sharp.shape[:2], np.iinfo(sharp.dtype).max
@@ -139,15 +136,6 @@ def _as_if_fused(pair: StreamPair, options: FusionOptions, *, deep: bool) -> lis
 
 def _resized(image: FloatImage, width: int, height: int, how: int) -> FloatImage:
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.float32)
-
-
-def _to_align(picture: Image) -> RgbImage:
-    """A view as it is compared with the other one: of 8 bits and not dark."""
-    level = float(np.percentile(in_8_bits(picture), 99.9))
-    if level >= _DARK:
-        return in_8_bits(picture)
-    white = np.iinfo(picture.dtype).max / 255
-    return np.asarray(cv2.convertScaleAbs(picture, alpha=_BRIGHT / max(level, 1.0) / white), np.uint8)
 
 
 def _weigh(frames: Sequence[Image], out: Path, codec: Codec, rate: Fraction) -> int:

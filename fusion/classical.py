@@ -15,16 +15,9 @@ import numpy as np
 from fusion.background import FlowArray
 from fusion.gop import Mask, Reference, Synthesis
 from fusion.joint_motion import JointMotion
+from fusion.levels import FloatImage, channel_mean
 from fusion.motion import DisFlow, FlowSource, reaches, side_by_side, warp_array
-from fusion.resample import (
-    BACK_PROJECTIONS,
-    FloatImage,
-    channel_mean,
-    downscale,
-    lose_detail,
-    lsr_trust,
-    upscale,
-)
+from fusion.resample import BACK_PROJECTIONS, downscale, lose_detail, lsr_trust, upscale
 
 DETAIL_SHARE = 2.0
 """Detail counts half where the mismatch is this share of it, divided by the scale, plus what follows."""

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from fusion.background import FlowArray
 from fusion.gop import Reference
+from fusion.levels import FloatImage
 from fusion.motion import luma, reaches, warp_array
-from fusion.resample import FloatImage, downscale
+from fusion.resample import downscale
 
 _STEPS = 2
 """After which further ones change nothing that can be measured in the fused picture."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fusion.resample import ByteImage, Picture, to_bytes, to_floats
+from fusion.levels import ByteImage, Picture, to_bytes, to_floats
 
 _MOST_GAIN = 16.0
 _LEAST_GAIN = 2.5

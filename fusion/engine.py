@@ -16,10 +16,10 @@ from fusion.errors import DeviceError, FusionInputError, MethodError, WeightsErr
 from fusion.flownet import load_flow
 from fusion.gop import RECURSIONS, FusedFrame, Mask, Reference, Synthesis, Synthesiser, synthesise_gop
 from fusion.inference import AWnetSynthesiser, LearnedFlow, LiveSynthesiser
+from fusion.levels import FloatImage, Picture
 from fusion.light import WHITE, InLight
 from fusion.live import load_live
 from fusion.motion import FlowSource
-from fusion.resample import FloatImage, Picture
 
 TAKES_FLOW = ("awnet", "live", "classical")
 """Methods whose motion may come from a flow network named."""

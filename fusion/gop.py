@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.digital_gain import brightness, gain_of_moment
-from fusion.resample import FloatImage, Picture, lose_detail, to_depth_of, to_floats, upscale
+from fusion.levels import FloatImage, Picture, to_depth_of, to_floats
+from fusion.resample import lose_detail, upscale
 
 RECURSIONS = ("recurrent", "direct")
 """What is warped: the frame made just before (`recurrent`, the paper's way), or the sharp one (`direct`)."""

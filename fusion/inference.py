@@ -20,16 +20,12 @@ from fusion.errors import FusionInputError
 from fusion.flownet import FlowNet
 from fusion.gop import Reference, Synthesis
 from fusion.joint_motion import JointMotion
+from fusion.levels import FloatImage
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveFused, LiveNet, LiveReference, move_reference
 from fusion.motion import DisFlow, FlowSource, learned_searches, reaches
 from fusion.padding import crop, pad_to_multiple
-from fusion.resample import (
-    FloatImage,
-    back_project,
-    lose_detail_planes,
-    lsr_trust,
-)
+from fusion.resample import back_project, lose_detail_planes, lsr_trust
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp, backward_warp_border
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.gop import Mask, Reference, Synthesis, Synthesiser
+from fusion.levels import FloatImage, channel_mean, to_bytes
 from fusion.motion import luma, search, side_by_side, warp_array
-from fusion.resample import FloatImage, channel_mean, to_bytes
 
 WHITE = 255.0
 

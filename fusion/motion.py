@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from fusion.background import FlowArray, GreyImage, restore_background
 from fusion.gop import Mask, Reference
-from fusion.resample import FloatImage, lose_detail, to_bytes
+from fusion.levels import FloatImage, to_bytes
+from fusion.resample import lose_detail
 
 _Given = TypeVar("_Given")
 _T = TypeVar("_T")

@@ -21,7 +21,8 @@ from fusion.digital_gain import brightness, digital_gain
 from fusion.evaluation.layouts import read_clips
 from fusion.evaluation.metrics import psnr
 from fusion.evaluation.protocols import whole
-from fusion.resample import ByteImage, downscale, to_bytes, to_floats
+from fusion.levels import ByteImage, to_bytes, to_floats
+from fusion.resample import downscale
 
 FRAMES, WIDTH, SIGMA = 9, 640, 0.5
 DARKER = (2, 4, 8, 16)

@@ -24,9 +24,9 @@ from fusion.evaluation.metrics import psnr
 from fusion.evaluation.protocols import lsr_frame, whole
 from fusion.gop import Synthesiser, synthesise_gop
 from fusion.inference import LiveSynthesiser
+from fusion.levels import ByteImage, to_bytes
 from fusion.light import InLight
 from fusion.live import load_live
-from fusion.resample import ByteImage, to_bytes
 
 FRAMES, WIDTH = 9, 640
 FPS, LAMP_HZ, DEPTH, READOUT, PHASE, GAMMA = 240.0, 100.0, 0.2, 0.4, 0.7, 2.2

@@ -20,6 +20,7 @@ from app.gui.priorities import lower_priority
 from app.session.live_pairs import LivePairs, Rings, find_frame
 from app.torch_missing import TorchMissingError
 from drivers import Frame, Image, OverwrittenError, RgbImage, in_8_bits, to_rgb8
+from fusion.digital_gain import brightness, digital_gain, gained
 
 if TYPE_CHECKING:
     from fusion import Fuser
@@ -197,8 +198,6 @@ class LiveFusion:
         return None
 
     def _fuse(self, choice: Choice, lock: Lock, gop: _Gop, skipped: int) -> Fused | None:
-        from fusion.digital_gain import gained
-
         began = time.perf_counter()
         frame = gop.fast[-1]
         view = LiveView(lock, choice.region, gop.sharp[0].image.shape[:2], frame.image.shape[:2])
@@ -256,8 +255,6 @@ class LiveFusion:
 
         It is looked at now and then, and kept as long as the scene is about as bright.
         """
-        from fusion.digital_gain import brightness, digital_gain
-
         now = time.perf_counter()
         if self._light[0] and now - self._light_measured < _LOOK_EVERY_S:
             return self._light[1]

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from fusion.errors import TrainingError
-from fusion.resample import ByteImage
+from fusion.levels import ByteImage
 from fusion.training.clips import Clip, PictureFrames, find_clips, find_pictures, load_clip
 from fusion.training.picture_files import read_picture
 

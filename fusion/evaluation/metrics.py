@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fusion.resample import ByteImage
+from fusion.levels import ByteImage
 
 
 def psnr(image: ByteImage, truth: ByteImage) -> float:

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from fusion.gop import Reference, Synthesis
+from fusion.levels import FloatImage, to_bytes
 from fusion.motion import luma, search, warp_array
-from fusion.resample import FloatImage, to_bytes
 
 _TOLERANCE = 0.02
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from fusion.evaluation.layouts import Pair
 from fusion.evaluation.metrics import psnr, ssim
 from fusion.gop import RECURSIONS, Mask, Reference, Synthesiser, prepare_reference, synthesise_gop
-from fusion.resample import ByteImage, downscale, to_bytes, to_floats, upscale
+from fusion.levels import ByteImage, to_bytes, to_floats
+from fusion.resample import downscale, upscale
 
 GOP = 8
 BEFORE = 3

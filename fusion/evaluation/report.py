@@ -19,8 +19,8 @@ from fusion.evaluation.plain import Plain
 from fusion.evaluation.protocols import GOP, MULTIPLE, Figure, aside, ends, gops, septuplets, whole
 from fusion.gop import RECURSIONS, Synthesiser
 from fusion.inference import UpscalerSynthesiser
+from fusion.levels import ByteImage
 from fusion.live import load_live
-from fusion.resample import ByteImage
 
 PROTOCOLS = ("septuplet", "gop", "ends", "aside")
 """`septuplet`: 448 px wide, reference two frames later. `gop`: 640 px wide, GoPs of 8, first 40 frames.

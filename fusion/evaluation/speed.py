@@ -24,8 +24,9 @@ from fusion.errors import FusionInputError, MethodError
 from fusion.evaluation.protocols import GOP
 from fusion.gop import Reference, Synthesis, Synthesiser, prepare_reference
 from fusion.inference import AWnetSynthesiser
+from fusion.levels import ByteImage, FloatImage, to_bytes, to_floats
 from fusion.motion import warp_array
-from fusion.resample import ByteImage, FloatImage, to_bytes, to_floats, upscale
+from fusion.resample import upscale
 
 PEER = "OpenCV DIS and warp"
 """What others do on a CPU: motion between the frames as they are, and the sharp one moved along it."""

@@ -21,8 +21,8 @@ from fusion.awnet import AWnet, LsrCamera
 from fusion.cards import base_for
 from fusion.flownet import FlowNet
 from fusion.inference import AWnetSynthesiser
+from fusion.levels import ByteImage
 from fusion.live import load_live
-from fusion.resample import ByteImage
 from fusion.training.base import LiveBase, base_fingerprints
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, CropSampler, SampleOptions

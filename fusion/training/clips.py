@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.errors import TrainingError
-from fusion.resample import ByteImage, downscale, to_bytes
+from fusion.levels import ByteImage, to_bytes
+from fusion.resample import downscale
 from fusion.training.picture_files import Depth, depth_of, read_picture
 
 _CLIPS = {".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".m2ts"}

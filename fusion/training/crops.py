@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from fusion.errors import TrainingError
-from fusion.resample import ByteImage, FloatImage, downscale, to_bytes
+from fusion.levels import ByteImage, FloatImage, to_bytes
+from fusion.resample import downscale
 from fusion.training.clips import Clip
 
 NOISE_PLACES = ("lsr", "upscaled")

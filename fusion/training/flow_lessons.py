@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from fusion.errors import TrainingError
 from fusion.flownet import FLOW_UNIT, FlowNet
+from fusion.levels import ByteImage
 from fusion.live import move_reference
 from fusion.padding import crop, pad_to_multiple
-from fusion.resample import ByteImage
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, SampleOptions, draw_scale
 from fusion.training.degrade import Pictures, degrade

@@ -9,7 +9,8 @@ import numpy as np
 
 from fusion.evaluation.protocols import AWAY, Figure, lsr_frame, septuplets, whole
 from fusion.gop import Synthesiser, prepare_reference
-from fusion.resample import to_bytes, to_floats, upscale
+from fusion.levels import to_bytes, to_floats
+from fusion.resample import upscale
 from fusion.training.clips import Clip, write_picture
 
 

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from fusion.errors import TrainingError
-from fusion.resample import ByteImage
+from fusion.levels import ByteImage
 from fusion.training.clips import FEWEST, clip_depth, decode_clip, find_clips, find_pictures, fit_width
 from fusion.training.picture_files import read_picture
 

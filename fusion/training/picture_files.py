@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fusion.errors import TrainingError
-from fusion.resample import ByteImage
+from fusion.levels import ByteImage
 
 _ALL_BITS = 16
 _FEWER_BITS = (8, 10, 12, 14)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fusion.errors import TrainingError
-from fusion.resample import ByteImage
+from fusion.levels import ByteImage
 from fusion.training.clips import Clip, find_pictures, fit_width
 from fusion.training.picture_files import decoded, read_picture
 from fusion.training.synthetic import TEXTURES

@@ -12,8 +12,8 @@ from torch import Tensor
 from fusion.background import FlowArray
 from fusion.gop import Reference
 from fusion.joint_motion import JointMotion
+from fusion.levels import FloatImage, to_bytes, to_floats
 from fusion.motion import DisFlow
-from fusion.resample import FloatImage, to_bytes, to_floats
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import Pictures, degrade

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fusion.errors import TrainingError
-from fusion.resample import ByteImage
+from fusion.levels import ByteImage
 from fusion.warp import backward_warp
 
 TEXTURES = 256

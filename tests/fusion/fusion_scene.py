@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fusion.resample import downscale, to_bytes
+from fusion.levels import to_bytes
+from fusion.resample import downscale
 
 Image = npt.NDArray[np.uint8]
 

@@ -16,9 +16,10 @@ from fusion.flownet import FlowNet
 from fusion.fusionnet import FusionNet, _parts
 from fusion.gop import prepare_reference
 from fusion.inference import AWnetSynthesiser, LiveSynthesiser
+from fusion.levels import to_bytes, to_floats
 from fusion.live import LiveNet, load_live
 from fusion.padding import crop, pad_to_multiple
-from fusion.resample import to_bytes, to_floats, upscale
+from fusion.resample import upscale
 from fusion.warp import backward_warp, backward_warp_border
 
 

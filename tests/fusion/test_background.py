@@ -11,8 +11,9 @@ from fusion.background import _displacement, restore_background
 from fusion.classical import Classical
 from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference
+from fusion.levels import to_bytes, to_floats
 from fusion.motion import DisFlow
-from fusion.resample import to_bytes, to_floats, upscale
+from fusion.resample import upscale
 from synthetic import moving_scene, shrink
 
 SCALE = 4

@@ -18,8 +18,9 @@ from fusion.constant_velocity import choose_motion, even_motion, share_of_way
 from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference, synthesise_gop
 from fusion.joint_motion import JointMotion
+from fusion.levels import to_bytes
 from fusion.motion import DisFlow
-from fusion.resample import to_bytes, upscale
+from fusion.resample import upscale
 
 HEIGHT, WIDTH, SCALE = 160, 224, 4
 INNER = (slice(40, -40), slice(40, -40))

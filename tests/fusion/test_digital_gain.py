@@ -7,7 +7,8 @@ from fusion_scene import pan
 from fusion import Fuser, FusionError
 from fusion.digital_gain import brightened, brightness, digital_gain
 from fusion.evaluation.metrics import psnr
-from fusion.resample import downscale, to_bytes, to_floats
+from fusion.levels import to_bytes, to_floats
+from fusion.resample import downscale
 
 DARKER = 8
 SIGMA = 0.5

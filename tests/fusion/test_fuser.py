@@ -12,7 +12,8 @@ from fusion import METHODS, FusedFrame, Fuser, FusionError
 from fusion.cards import shipped
 from fusion.errors import WeightsError
 from fusion.evaluation.metrics import psnr
-from fusion.resample import downscale, to_bytes, upscale
+from fusion.levels import to_bytes
+from fusion.resample import downscale, upscale
 
 M = 8
 BEFORE = 3

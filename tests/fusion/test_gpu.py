@@ -13,8 +13,9 @@ from fusion.dynamic_filter import dynamic_filter
 from fusion.evaluation.metrics import psnr
 from fusion.gop import prepare_reference
 from fusion.inference import AWnetSynthesiser
+from fusion.levels import to_bytes, to_floats
 from fusion.live import load_live
-from fusion.resample import to_bytes, to_floats, upscale
+from fusion.resample import upscale
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.loop import LoopOptions, RunOptions

@@ -14,8 +14,9 @@ from fusion.classical import Classical
 from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference, synthesise_gop
 from fusion.joint_motion import JointMotion
+from fusion.levels import FloatImage
 from fusion.motion import DisFlow, search
-from fusion.resample import FloatImage, upscale
+from fusion.resample import upscale
 
 HEIGHT, WIDTH, SCALE = 160, 224, 8
 STEP = np.array((3.0, -1.5), np.float32)

@@ -10,8 +10,9 @@ from fusion_scene import Image, layers, pan, reduce
 from fusion import Fuser
 from fusion.evaluation.metrics import psnr
 from fusion.gop import prepare_reference
+from fusion.levels import FloatImage, to_bytes
 from fusion.light import in_light_of, light_gain, reduced
-from fusion.resample import FloatImage, to_bytes, upscale
+from fusion.resample import upscale
 
 HEIGHT, WIDTH, SCALE = 160, 192, 4
 FRAMES = 5

@@ -13,8 +13,9 @@ from fusion.dynamic_filter import dynamic_filter
 from fusion.evaluation.metrics import psnr
 from fusion.gop import synthesise_gop
 from fusion.inference import LiveSynthesiser
+from fusion.levels import to_bytes
 from fusion.live import LiveNet, LiveReference
-from fusion.resample import to_bytes, upscale
+from fusion.resample import upscale
 
 
 def references(count, size, batch=1):

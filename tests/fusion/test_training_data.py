@@ -11,8 +11,9 @@ from fusion_scene import pan, texture
 
 from fusion.cards import save_card
 from fusion.errors import TrainingError, WeightsError
+from fusion.levels import to_bytes
 from fusion.live import LiveNet
-from fusion.resample import downscale, to_bytes, upscale
+from fusion.resample import downscale, upscale
 from fusion.training.clips import Clip, find_clips, load_clip
 from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import degrade
