@@ -37,6 +37,8 @@ class ClipIndex:
         pixel_aspect: Width of a stored pixel over its height.
         suspicious: The container promises more than it holds, or packets are marked as damaged: whether
             all these frames decode is only known after trying.
+        missing: Ticks at its end that the container promises and does not hold, as of a file cut off; 0
+            for a whole one.
         metadata: Tags of the container.
         has_audio: Whether there is a sound track.
 
@@ -50,6 +52,7 @@ class ClipIndex:
     time_base: Fraction
     pixel_aspect: Fraction
     suspicious: bool
+    missing: int
     metadata: Mapping[str, str]
     has_audio: bool
 
@@ -122,7 +125,7 @@ def build_index(path: Path) -> ClipIndex:
         sizes: list[float] = []
         keys: list[int] = []
         suspicious = False
-        packets = 0
+        packets = end = 0
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:
@@ -141,6 +144,7 @@ def build_index(path: Path) -> ClipIndex:
                             f"{path}: carries no frame times; put the stream into an MP4, MOV or MKV file"
                         )
                     continue
+                end = max(end, time + (packet.duration or 0))
                 # A key frame before an edit list's start is decoded but not shown.
                 if packet.is_keyframe:
                     keys.append(time)
@@ -150,6 +154,8 @@ def build_index(path: Path) -> ClipIndex:
         except (av.error.FFmpegError, OSError):
             suspicious = True
         promised = stream.frames
+        # Frames alone tell nothing: those outside an edit list are promised, too.
+        ahead = (stream.start_time or 0) + (stream.duration or 0) - end if promised > packets else 0
         time_base = stream.time_base
         pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
         metadata = dict(container.metadata)
@@ -170,6 +176,7 @@ def build_index(path: Path) -> ClipIndex:
         time_base=time_base,
         pixel_aspect=pixel_aspect,
         suspicious=suspicious or promised > packets or len(set(pts)) < len(pts),
+        missing=ahead if ahead * len(pts) > end - min(pts) else 0,
         metadata=metadata,
         has_audio=has_audio,
     )

@@ -197,6 +197,11 @@ class VideoClip:
         return self._decoder.damaged_packets
 
     @property
+    def missing_s(self) -> float:
+        """Seconds of file time at the end that the file promises and does not hold; 0 for a whole one."""
+        return float(self._index.missing * self._index.time_base)
+
+    @property
     def frame_ids(self) -> npt.NDArray[np.int64]:
         """0, 1, 2, ...: clips have no camera counter; shape (frame_count,)."""
         return np.arange(len(self._times), dtype=np.int64)

@@ -153,6 +153,12 @@ def _picture_warnings(hsr: VideoClip, lsr: VideoClip) -> tuple[str, ...]:
         for clip in (hsr, lsr)
         if clip.interlaced
     ]
+    found += [
+        f"{clip.path} ends {clip.missing_s:.2f} s before the end that it states, as a file that was cut off; "
+        "copy it again from the camera"
+        for clip in (hsr, lsr)
+        if clip.missing_s
+    ]
     if hsr.hdr != lsr.hdr:
         found.append(
             f"{(hsr if hsr.hdr else lsr).path} is HDR and was brought to ordinary colours; film with HDR "

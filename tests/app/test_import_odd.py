@@ -135,6 +135,28 @@ def test_takes_keep_the_shape_of_pixels(pair: ClipPair, tmp_path: Path, how: tup
         assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
 
+def test_a_clip_that_was_cut_off_is_named(
+    pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, lsr = tmp_path / "whole.mov", tmp_path / "lsr.mov"
+    with av.open(str(pair.lsr)) as given, av.open(str(whole), "w", options={"movflags": "faststart"}) as out:
+        stream = out.add_stream("prores_ks", rate=240)
+        stream.width, stream.height, stream.pix_fmt = *pair.truth[0].shape[1::-1], "yuv422p10le"
+        stream.width, stream.height = stream.width // 4, stream.height // 4
+        for frame in given.decode(video=0):
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    data = whole.read_bytes()
+    lsr.write_bytes(data[: len(data) * 2 // 3])
+    said = []
+    for name, clip in (("whole", whole), ("cut", lsr)):
+        assert twinrate("import", pair.hsr, clip, "--out", tmp_path / name, *GIVEN, "--json") == 0
+        said += json.loads(capsys.readouterr().out.splitlines()[-1])["warnings"]
+    assert [text for text in said if "before the end that it states" in text and str(lsr) in text] == said[
+        -1:
+    ]
+
+
 def test_interlaced_clips_are_told(
     pair: ClipPair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

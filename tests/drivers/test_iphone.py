@@ -204,11 +204,14 @@ def test_a_cut_mp4_with_its_index_in_front_gives_the_frames_before_the_cut(tmp_p
             frame.time_base = Fraction(1, 30)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    with open_clip(tmp_path / "a.mp4", Role.LSR) as clip:
+        assert not clip.missing_s
     data = (tmp_path / "a.mp4").read_bytes()
     path = tmp_path / "cut.mp4"
     path.write_bytes(data[: len(data) * 2 // 3])
     with open_clip(path, Role.LSR) as clip:
         assert 20 <= clip.info.frame_count < 60
+        assert clip.missing_s == pytest.approx((60 - clip.info.frame_count) / 30, abs=0.05)
         for number, frame in enumerate(clip.frames()):
             np.testing.assert_array_equal(frame.image, pictures[number])
 
