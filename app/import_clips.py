@@ -35,6 +35,7 @@ from drivers import (
     pair_streams,
     to_rgb8,
     write_clip_take,
+    write_take_sound,
 )
 
 _THUMBNAIL_WIDTH = 320
@@ -309,6 +310,8 @@ def _write_frames(
     done = 0
     with TakeWriter(folder, describe(result)) as writer:
         for source in (pair.hsr, pair.lsr):
+            if isinstance(source, VideoClip):
+                write_take_sound(folder, source)
             ids, times = source.frame_ids, source.mid_exposure_ns
             for index in range(len(times)):
                 frame, used = nearest_readable(source.read, index, len(times))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -25,7 +26,7 @@ from drivers import Image, StreamPair, Take, pair_streams, to_rgb8, to_rgb16
 from fusion.digital_gain import brightened
 from fusion.levels import FloatImage
 
-_TRIAL = 6
+_TRIAL = 8
 _MOVED = 10.0
 """Change of an LSR frame since the moment of the HSR frame, of 0..255, that halves the detail."""
 
@@ -38,7 +39,7 @@ class SizeEstimate:
         width: Of a frame [px].
         height: Of a frame [px].
         bits: Of a colour of a pixel.
-        first_bytes: Of a clip of one frame; later ones may be told by what differs from those before.
+        first_bytes: Of the first frame; later ones may be told by what differs from those before.
         bytes_per_frame: Of each frame that may [bytes].
 
     """
@@ -92,10 +93,10 @@ def estimate_size(
         rate = min(nominal_rate(rate_to_show(source)), Fraction(1000))
         out = Path(folder) / f"trial{CODECS[codec_name].suffixes[0]}"
         codec = codec_for(codec_name, out, quality)
-        first, whole = (_weigh(part, out, codec, rate) for part in (frames[:1], frames))
+        key, *others = _weigh(frames, out, codec, rate)
         height, width = frames[0].shape[:2]
         return SizeEstimate(
-            width, height, codec.bits(deep=deep), first, (whole - first) / max(1, len(frames) - 1)
+            width, height, codec.bits(deep=deep), key, sum(others) / len(others) if others else 0.0
         )
 
 
@@ -109,7 +110,7 @@ def _as_if_fused(pair: StreamPair, options: FusionOptions, *, deep: bool) -> lis
     valid = np.ones(sharp.shape[:2], np.bool_)
     # What hinders the alignment here may be passed over when all of it is fused.
     with suppress(CalibrationError):
-        alignment = Aligner(options.align, pair).first(brightened(sharp)[0], brightened(coarse)[0])
+        _, alignment = Aligner(options.align, pair).first([(brightened(sharp)[0], brightened(coarse)[0])])
         sharp, valid = alignment.warp(sharp), alignment.valid
         left, top, columns, rows = alignment.lsr_crop
     (height, width), white = sharp.shape[:2], np.iinfo(sharp.dtype).max
@@ -138,8 +139,11 @@ def _resized(image: FloatImage, width: int, height: int, how: int) -> FloatImage
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.float32)
 
 
-def _weigh(frames: Sequence[Image], out: Path, codec: Codec, rate: Fraction) -> int:
-    """What these frames take when they are written [bytes]; what was written before is replaced."""
+def _weigh(frames: Sequence[Image], out: Path, codec: Codec, rate: Fraction) -> list[int]:
+    """What each of these frames takes when they are written [bytes]; the first one what the file takes, too.
+
+    All in one file: HEVC spends far more on a first frame from which others follow than on one alone.
+    """
     height, width = frames[0].shape[:2]
     sink = open_sink(out, codec, width, height, rate)
     try:
@@ -149,4 +153,8 @@ def _weigh(frames: Sequence[Image], out: Path, codec: Codec, rate: Fraction) -> 
     except BaseException:
         sink.discard()
         raise
-    return sum(file.stat().st_size for file in (out.iterdir() if codec.is_sequence else (out,)))
+    if codec.is_sequence:
+        return [file.stat().st_size for file in sorted(out.iterdir())]
+    with av.open(str(out)) as container:
+        sizes = [packet.size for packet in container.demux(video=0) if packet.size]
+    return [out.stat().st_size - sum(sizes[1:]), *sizes[1:]]

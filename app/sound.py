@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from app.sinks import Codec
-from drivers import ClipSound, FrameSource, Role, StreamPair, VideoClip
+from drivers import ClipSound, FrameSource, Role, StreamPair, TakeStream, VideoClip
 
 
 def sound_of(
@@ -34,14 +34,14 @@ def sound_of(
 
     """
     source: FrameSource = pair.hsr if heard is Role.HSR else pair.lsr
-    if not isinstance(source, VideoClip) or not source.has_audio:
+    if not isinstance(source, VideoClip | TakeStream) or not source.has_audio:
         return None, f"none: the {heard.name} stream has no sound"
     if codec.is_sequence:
         return None, "none: pictures have no sound"
     if not real_time:
         return None, "none: the output does not play in real time"
     start = int(source.mid_exposure_ns[first]) if heard is shown else _on_hsr_clock(pair, first)
-    if source.capture_factor != 1:
+    if isinstance(source, VideoClip) and source.capture_factor != 1:
         return None, f"none: the {heard.name} clip plays slower than it was filmed"
     sound = source.read_sound(start, start + round(seconds * 10**9))
     if sound is None:

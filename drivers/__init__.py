@@ -1,6 +1,7 @@
 """Frames in, with exact time: cameras, takes and clips. No Qt, no torch."""
 
 from drivers._clip_audio import ClipSound
+from drivers._take_sound import write_take_sound
 from drivers.camera import Applied, Camera, CameraIdentity, CameraSettings, Limits, StreamCounters
 from drivers.clock_latch import ClockLatch, ClockReading, PhaseBasis
 from drivers.demosaic import in_8_bits, to_rgb, to_rgb8, to_rgb16
@@ -48,6 +49,7 @@ from drivers.take import (
     TakeStream,
     TakeWriter,
     TriggerMetadata,
+    is_being_recorded,
     is_take,
     write_clip_take,
 )
@@ -107,6 +109,7 @@ __all__ = [
     "fit_hardware_clocks",
     "hsr_times_on_lsr_clock",
     "in_8_bits",
+    "is_being_recorded",
     "is_take",
     "open_clip",
     "open_clip_pair",
@@ -116,4 +119,5 @@ __all__ = [
     "to_rgb8",
     "to_rgb16",
     "write_clip_take",
+    "write_take_sound",
 ]

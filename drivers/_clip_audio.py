@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 import av.error
@@ -15,9 +18,13 @@ from av.container import InputContainer
 
 from drivers._clip_index import open_container
 
+Samples: TypeAlias = npt.NDArray[np.float32]
+
 _GAP_S = 0.02
 _MOST_S = 900.0
 """How much sound is compared at most; bounds the memory [s]."""
+_SILENCE = 48_000
+"""Samples of silence that are made at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,23 +38,28 @@ class ClipAudio:
 
     """
 
-    samples: npt.NDArray[np.float32]
+    samples: Samples
     start_s: float
     rate: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipSound:
-    """Sound as it is to be heard.
+    """Sound as it is to be heard, decoded piece by piece: an hour of it is a gigabyte.
 
     Attributes:
-        samples: -1..1, shape (channels, N), one or two channels; gaps in the track are silent.
+        channels: One or two.
         rate: Samples per second.
+        length: Samples of each channel.
+        pieces: Begins to read, and yields all samples in order, -1..1, shape (channels, N); gaps in the track
+            are silent. Raises SourceError where the file cannot be opened any more.
 
     """
 
-    samples: npt.NDArray[np.float32]
+    channels: int
     rate: int
+    length: int
+    pieces: Callable[[], Iterator[Samples]]
 
 
 def read_audio(path: Path | str, *, rate: int) -> ClipAudio | None:
@@ -68,12 +80,14 @@ def read_audio(path: Path | str, *, rate: int) -> ClipAudio | None:
         stream = _sound_stream(container)
         if stream is None:
             return None
-        found = _decode(container, stream, "mono", rate, most_s=_MOST_S)
-    return None if found is None else ClipAudio(found[0][0], found[1], rate)
+        found = list(_decode(container, stream, "mono", rate, most_s=_MOST_S))
+    if not found:
+        return None
+    return ClipAudio(np.concatenate([samples for _, samples in found], axis=1)[0], found[0][0], rate)
 
 
 def read_sound(path: Path | str, start_s: float, stop_s: float) -> ClipSound | None:
-    """Decode a part of the first sound track with its channels and at its own rate.
+    """A part of the first sound track with its channels and at its own rate.
 
     Args:
         path: The file.
@@ -92,17 +106,51 @@ def read_sound(path: Path | str, start_s: float, stop_s: float) -> ClipSound | N
         if stream is None:
             return None
         rate = int(stream.rate or 48000)
-        layout = "mono" if stream.channels == 1 else "stereo"
-        found = _decode(container, stream, layout, rate, until_s=stop_s + 1.0)
-    if found is None:
+        channels = 1 if stream.channels == 1 else 2
+        first = next(_decode(container, stream, _layout(channels), rate), None)
+    if first is None:
         return None
-    samples, began = found
-    first, stop = (round((t - began) * rate) for t in (start_s, stop_s))
-    out = np.zeros((len(samples), max(0, stop - first)), np.float32)
-    low, high = max(first, 0), min(stop, samples.shape[1])
-    if high > low:
-        out[:, low - first : high - first] = samples[:, low:high]
-    return ClipSound(out, rate)
+    length = max(0, round((stop_s - first[0]) * rate) - round((start_s - first[0]) * rate))
+    return ClipSound(
+        channels, rate, length, partial(_part, Path(path), start_s, stop_s, channels, rate, length)
+    )
+
+
+def _part(
+    path: Path, start_s: float, stop_s: float, channels: int, rate: int, length: int
+) -> Iterator[Samples]:
+    """So many samples from a time on."""
+    done = 0
+    place: int | None = None
+    with open_container(path) as container:
+        stream = _sound_stream(container)
+        decoded = (
+            iter(())
+            if stream is None
+            else _decode(container, stream, _layout(channels), rate, until_s=stop_s + 1.0)
+        )
+        for began, samples in decoded:
+            if place is None:
+                place = -round((start_s - began) * rate)
+                yield from _silence(channels, min(max(place, 0), length))
+                done = min(max(place, 0), length)
+            wanted = samples[:, max(0, -place) : max(0, length - place)]
+            place += samples.shape[1]
+            if wanted.shape[1]:
+                yield wanted
+                done += wanted.shape[1]
+            if done == length:
+                return
+    yield from _silence(channels, length - done)
+
+
+def _silence(channels: int, count: int) -> Iterator[Samples]:
+    for start in range(0, count, _SILENCE):
+        yield np.zeros((channels, min(_SILENCE, count - start)), np.float32)
+
+
+def _layout(channels: int) -> str:
+    return "mono" if channels == 1 else "stereo"
 
 
 def _sound_stream(container: InputContainer) -> AudioStream | None:
@@ -121,9 +169,11 @@ def _decode(
     *,
     most_s: float = math.inf,
     until_s: float = math.inf,
-) -> tuple[npt.NDArray[np.float32], float] | None:
-    """Samples (channels, N) and the time of the first one [s]; about `most_s`, none from `until_s` on [s]."""
-    pieces: list[npt.NDArray[np.float32]] = []
+) -> Iterator[tuple[float, Samples]]:
+    """The time of the very first sample [s], with each piece of samples (channels, N), one behind the other.
+
+    About `most_s` in all, and none from `until_s` on [s].
+    """
     start: float | None = None
     length = 0
     resampler = _resampler(layout, rate)
@@ -147,7 +197,8 @@ def _decode(
                 most_s = min(most_s, until_s - start)
             missing = round((time - start) * rate) - length
             if _GAP_S * rate < missing < most_s * rate:
-                pieces.append(np.zeros((1 if layout == "mono" else 2, missing), np.float32))
+                for silent in _silence(1 if layout == "mono" else 2, missing):
+                    yield start, silent
                 length += missing
             try:
                 parts = resampler.resample(frame)
@@ -157,8 +208,5 @@ def _decode(
                 continue
             for part in parts:
                 samples = part.to_ndarray().astype(np.float32, copy=False)
-                pieces.append(samples)
+                yield start, samples
                 length += samples.shape[1]
-    if start is None or not pieces:
-        return None
-    return np.concatenate(pieces, axis=1), start

@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from drivers._clip_audio import ClipAudio, ClipSound, read_audio, read_sound
 from drivers._frames_file import FramesFile
 from drivers._take_index import Rows, decode_rows, frame_bytes
 from drivers._take_metadata import CameraMetadata, TakeMetadata, TriggerMetadata
+from drivers._take_sound import MARGIN_NS, SOUND_NAME
 from drivers._take_writer import INDEX_NAME, segment_name
 from drivers.errors import TakeError
 from drivers.frame import Frame, FrameFlag, Image, Role
@@ -146,6 +149,32 @@ class TakeStream:
     def pixel_aspect(self) -> Fraction:
         """Width of a pixel over its height as it is to be shown; 1 for all but some imported clips."""
         return Fraction(*self._camera.pixel_aspect)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is sound beside the frames, as of an imported clip."""
+        return self._sound_file.is_file() and len(self._usable) > 0
+
+    def read_audio(self, rate: int) -> ClipAudio | None:
+        """See `VideoClip.read_audio`."""
+        found = read_audio(self._sound_file, rate=rate) if self.has_audio else None
+        return None if found is None else replace(found, start_s=found.start_s + self._sound_ns / 1e9)
+
+    def read_sound(self, start_ns: int, stop_ns: int) -> ClipSound | None:
+        """See `VideoClip.read_sound`."""
+        if not self.has_audio:
+            return None
+        start_s, stop_s = ((time - self._sound_ns) / 1e9 for time in (start_ns, stop_ns))
+        return read_sound(self._sound_file, start_s, stop_s)
+
+    @property
+    def _sound_file(self) -> Path:
+        return self._folder / SOUND_NAME
+
+    @property
+    def _sound_ns(self) -> int:
+        """When the sound beside the frames begins, on their clock [ns]."""
+        return int(self.mid_exposure_ns[0]) - MARGIN_NS
 
     @property
     def info(self) -> SourceInfo:

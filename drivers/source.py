@@ -108,6 +108,14 @@ class StreamPair:
         return replace(self, clock_offset_ns=first + round(offset_ms * 1e6), drift_ppm=drift_ppm)
 
     @property
+    def offset_ms(self) -> float | None:
+        """Time of the first HSR frame minus that of the first LSR frame [ms]; None when unknown."""
+        if self.clock_offset_ns is None:
+            return None
+        first = int(self.hsr.mid_exposure_ns[0]) - int(self.lsr.mid_exposure_ns[0])
+        return (first + self.clock_offset_ns) / 1e6
+
+    @property
     def deep(self) -> bool:
         """Whether a stream has samples of more than 8 bits."""
         return any(source.info.pixel_format.deep for source in (self.hsr, self.lsr))

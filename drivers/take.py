@@ -2,7 +2,8 @@
 
 take.json      what was recorded (`TakeMetadata`), on the disk before the first frame
 hsr/, lsr/     frames_0000.raw ... (fixed stride, segments of up to 4 GB) and index.bin (64-byte rows)
-               or, for imported clips, the video file that take.json names
+               or, for imported clips, the video file that take.json names; one that was stored as frames
+               has its sound.wav beside them, from a second before the first frame to one after the last
 done.json      frame counts and the end-of-take report, written last
 
 A take without done.json is being recorded, or was interrupted: it holds as many frames as both files of a
@@ -49,6 +50,7 @@ __all__ = [
     "TakeStream",
     "TakeWriter",
     "TriggerMetadata",
+    "is_being_recorded",
     "is_take",
     "remove_empty_take",
     "write_clip_take",
@@ -60,6 +62,12 @@ _WITHOUT_REPORT = "copy the take again, or delete this file to read the frames t
 def is_take(path: Path | str) -> bool:
     """Whether `path` is a folder that holds a take."""
     return (Path(path) / METADATA_NAME).is_file()
+
+
+def is_being_recorded(path: Path | str) -> bool:
+    """Whether some program records the take in this folder now; reads nothing of it."""
+    folder = Path(path)
+    return is_held(held_file(folder)) and not (folder / DONE_NAME).exists()
 
 
 def _read_json(path: Path, remedy: str = "copy the take again") -> dict[str, JsonValue]:

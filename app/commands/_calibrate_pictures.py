@@ -15,7 +15,8 @@ from app.commands._common import progress_bar
 from app.errors import InputError
 from app.outputs import PICTURE_ENDINGS
 from calibration import CameraId
-from drivers import RgbImage, pair_streams, to_rgb8
+from drivers import Image, RgbImage, in_8_bits, pair_streams, to_rgb
+from fusion.digital_gain import brightened
 
 BoardPictures: TypeAlias = tuple[dict[str, RgbImage], dict[str, RgbImage], CameraId, CameraId]
 _MAX_TAKE_VIEWS = 40
@@ -52,8 +53,18 @@ def read_picture(path: Path) -> RgbImage:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Both views of one moment, RGB (H, W, 3) uint8, and what is known of the cameras."""
+    """Both views of one moment, RGB (H, W, 3) uint8, and what is known of the cameras.
 
+    Attributes:
+        filmed: The HSR view as it was filmed.
+        hsr: The HSR view as it is compared: not dark.
+        lsr: The LSR view, alike.
+        hsr_id: The HSR camera.
+        lsr_id: The LSR camera.
+
+    """
+
+    filmed: RgbImage
     hsr: RgbImage
     lsr: RgbImage
     hsr_id: CameraId
@@ -69,7 +80,7 @@ def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> Momen
     """
     if len(inputs) == 2 and all(p.suffix.lower() in PICTURE_ENDINGS for p in inputs):
         hsr, lsr = (read_picture(path) for path in inputs)
-        return Moment(hsr, lsr, _unnamed(hsr), _unnamed(lsr))
+        return _moment(hsr, lsr, _unnamed(hsr), _unnamed(lsr))
     from app.aligner import camera_id
     from app.inputs import open_inputs
 
@@ -80,11 +91,15 @@ def moment(inputs: Sequence[Path], frame: int, offset_ms: float | None) -> Momen
         if frame >= len(gops):
             raise InputError(f"--frame {frame} is too late, there are {len(gops)} HSR frames with LSR frames")
         gop = gops[frame]
-        hsr, lsr = to_rgb8(pair.hsr.read(gop.hsr_index)), to_rgb8(pair.lsr.read(gop.nearest_lsr))
-        return Moment(hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr))
+        sharp, coarse = to_rgb(pair.hsr.read(gop.hsr_index)), to_rgb(pair.lsr.read(gop.nearest_lsr))
+        return _moment(sharp, coarse, camera_id(pair.hsr), camera_id(pair.lsr))
     finally:
         pair.hsr.close()
         pair.lsr.close()
+
+
+def _moment(hsr: Image, lsr: Image, hsr_id: CameraId, lsr_id: CameraId) -> Moment:
+    return Moment(in_8_bits(hsr), brightened(hsr)[0], brightened(lsr)[0], hsr_id, lsr_id)
 
 
 def _unnamed(picture: RgbImage) -> CameraId:
@@ -92,7 +107,7 @@ def _unnamed(picture: RgbImage) -> CameraId:
 
 
 def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
-    """Pictures of both cameras under common names, and what a take knows about the cameras."""
+    """Pictures of both cameras under common names, not dark, and what a take knows about the cameras."""
     if len(inputs) == 1:
         return _board_take(inputs[0])
     if len(inputs) != 2:
@@ -114,7 +129,7 @@ def board_pictures(inputs: Sequence[Path]) -> BoardPictures:
         for side in files:
             pictures = {}
             for name, path in zip(names, side, strict=True):
-                pictures[name] = read_picture(path)
+                pictures[name] = brightened(read_picture(path))[0]
                 bar.advance()
             sides.append(pictures)
     ids = [_unnamed(side[names[0]]) for side in sides]
@@ -159,8 +174,8 @@ def _board_take(folder: Path) -> BoardPictures:
         hsr, lsr = {}, {}
         for gop in gops[::step]:
             name = f"{gop.hsr_index:05d}"
-            hsr[name] = to_rgb8(pair.hsr.read(gop.hsr_index))
-            lsr[name] = to_rgb8(pair.lsr.read(gop.nearest_lsr))
+            hsr[name] = brightened(to_rgb(pair.hsr.read(gop.hsr_index)))[0]
+            lsr[name] = brightened(to_rgb(pair.lsr.read(gop.nearest_lsr)))[0]
         return hsr, lsr, camera_id(pair.hsr), camera_id(pair.lsr)
     finally:
         pair.hsr.close()

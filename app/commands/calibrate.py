@@ -140,7 +140,7 @@ def scene(
     else:
         raise typer.BadParameter(f"--refine {refine.value} needs no rig file; with one, use none or dense")
     if warped is not None:
-        write_picture(warped, np.asarray(found.warp(hsr), np.uint8))
+        write_picture(warped, np.asarray(found.warp(seen.filmed), np.uint8))
     height, width = found.valid.shape
     agreeing = (
         f"{found.inliers} points agree to {found.residual_px:.2f} px"

@@ -134,6 +134,10 @@ def command(
         f"confidence {result.confidence:.2f} (by {result.method})",
         quiet=json,
     )
+    if result.stored_offset_ms is not None:
+        apart = result.offset_ms - result.stored_offset_ms
+        found = "" if result.method == "none" else f"; the one found differs by {apart:+.3f} ms"
+        say(f"the take has an offset of {result.stored_offset_ms:.3f} ms{found}", quiet=json)
     if result.timer_offset_ms is not None:
         say(f"the filmed timer says {result.timer_offset_ms:.3f} ms", quiet=json)
     emit(result.to_json(), as_json=json)

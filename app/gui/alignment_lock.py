@@ -11,8 +11,9 @@ import numpy as np
 
 from calibration import Alignment, CalibrationError, Rig, align_scene, plane_homography, register_views
 from calibration.grid import Matrix
-from drivers import Frame, RgbImage, to_rgb8
+from drivers import Frame, RgbImage, to_rgb
 from drivers.sensor import PIXEL_PITCH_UM
+from fusion.digital_gain import brightened
 
 Box: TypeAlias = tuple[float, float, float, float]
 """x, y, width and height of a rectangle, as fractions of the picture's sides."""
@@ -105,7 +106,8 @@ def make_lock(hsr: Frame, lsr: Frame, geometry: Geometry, box: Box | None = None
         CalibrationError: The views cannot be aligned; the message says why.
 
     """
-    sharp, coarse = to_rgb8(hsr), to_rgb8(lsr)
+    # Dark views are looked at as when a clip of them is fused.
+    sharp, coarse = brightened(to_rgb(hsr))[0], brightened(to_rgb(lsr))[0]
     try:
         alignment = align_scene(sharp, coarse)
         matrix = alignment.lsr_to_hsr

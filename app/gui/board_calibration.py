@@ -17,7 +17,8 @@ from calibration import (
     find_board,
 )
 from calibration.board import spans
-from drivers import Frame, RgbImage, to_rgb8
+from drivers import Frame, RgbImage, to_rgb
+from fusion.digital_gain import brightened
 
 
 class BoardNotSeenError(Exception):
@@ -49,7 +50,7 @@ def look(name: str, hsr: Frame, lsr: Frame, board: Board) -> BoardPair:
     """
     views = []
     for camera, frame in (("HSR", hsr), ("LSR", lsr)):
-        view = find_board(to_rgb8(frame), board)
+        view = find_board(brightened(to_rgb(frame))[0], board)
         if view is None:
             raise BoardNotSeenError(
                 f"the {camera} camera does not see the {board}: bring all of it into view, flat and well lit"

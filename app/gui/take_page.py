@@ -36,6 +36,7 @@ from app.gui.raw_pane import TITLES
 from app.gui.take_library import THUMBNAIL_WIDTH, TakeEntry, folder_problem, read_entry, scan
 from app.gui.take_playback import Playback
 from app.gui.take_player import Moment, OpenTake, TakePlayer
+from app.gui.take_watch import TakeWatch
 from app.gui.tasks import CancelToken, Newest, Tasks
 from app.gui.theme import set_chip, set_flag
 from drivers import RgbImage, Role
@@ -71,6 +72,7 @@ class TakePage(QWidget):
         super().__init__(parent)
         self._folder, self._tasks, self._queue, self._messages = folder, tasks, queue, messages
         self._scans = Newest(tasks, "scan takes")
+        self._watch = TakeWatch(self, tasks)
         self._running: Path | None = None
         self._shown: tuple[object, ...] | None = None
         self._known: dict[Path, TakeEntry] = {}
@@ -125,6 +127,7 @@ class TakePage(QWidget):
         self._arrange()
         NumberKeys(self)
         self._opened.connect(self._on_opened)
+        self._watch.ended.connect(self.refresh)
         self.list.currentItemChanged.connect(self._chosen)
         self.slider.valueChanged.connect(self._seek)
         self.trim.valueChanged.connect(self._trimmed)
@@ -241,6 +244,7 @@ class TakePage(QWidget):
         self.problem.setVisible(bool(problem))
         self.folder_button.setEnabled(not problem)
         self._known = {entry.path: entry for entry in entries}
+        self._watch.follow(e.path for e in entries if e.recording and e.path != self._running)
         self._had_takes |= any(path.parent == self._folder for path in self._known)
         with signals_blocked(self.list):
             self.list.clear()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import TypeAlias
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
 from drivers import ClipSound
+
+_Samples: TypeAlias = npt.NDArray[np.float32]
 
 _PIECE = 1024
 _BITS_PER_SECOND = 192_000
@@ -28,8 +32,7 @@ class SoundTrack:
     """
 
     def __init__(self, container: OutputContainer, sound: ClipSound, suffix: str) -> None:
-        channels = len(sound.samples)
-        self._layout = "mono" if channels == 1 else "stereo"
+        self._layout = "mono" if sound.channels == 1 else "stereo"
         codec = "pcm_s16le" if suffix.lower() == ".avi" else "aac"
         rates = av.Codec(codec, "w").audio_rates
         rate = _USUAL_RATE if rates and sound.rate not in rates else sound.rate
@@ -39,15 +42,14 @@ class SoundTrack:
         if codec == "aac":
             stream.bit_rate = _BITS_PER_SECOND
         self._container, self._stream, self._sound = container, stream, sound
+        self._pieces = _pieces_of(sound)
         self._done = 0
 
     def write_until(self, time_s: Fraction) -> None:
         """Write what is heard before a picture at `time_s`, so that both lie side by side in the file."""
-        stop = min(self._sound.samples.shape[1], round(time_s * self._sound.rate))
+        stop = min(self._sound.length, round(time_s * self._sound.rate))
         while self._done < stop:
-            piece = self._sound.samples[
-                :, self._done : min(self._done + _PIECE, self._sound.samples.shape[1])
-            ]
+            piece = next(self._pieces)
             self._encode(piece)
             self._done += piece.shape[1]
 
@@ -58,7 +60,7 @@ class SoundTrack:
             self._mux(self._resampler.resample(None))
         self._container.mux(self._stream.encode(None))
 
-    def _encode(self, piece: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
+    def _encode(self, piece: _Samples) -> None:
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece), format="fltp", layout=self._layout)
         frame.rate, frame.pts, frame.time_base = self._sound.rate, self._done, Fraction(1, self._sound.rate)
         self._mux([frame] if self._resampler is None else self._resampler.resample(frame))
@@ -66,3 +68,16 @@ class SoundTrack:
     def _mux(self, frames: Iterable[av.AudioFrame]) -> None:
         for frame in frames:
             self._container.mux(self._stream.encode(frame))
+
+
+def _pieces_of(sound: ClipSound) -> Iterator[_Samples]:
+    """The sound in pieces of `_PIECE` samples, the last one shorter."""
+    held = np.zeros((sound.channels, 0), np.float32)
+    for samples in sound.pieces():
+        held = np.concatenate([held, samples], axis=1)
+        whole = held.shape[1] - held.shape[1] % _PIECE
+        for start in range(0, whole, _PIECE):
+            yield held[:, start : start + _PIECE]
+        held = held[:, whole:]
+    if held.shape[1]:
+        yield held

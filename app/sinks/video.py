@@ -23,7 +23,7 @@ from app.outputs import claim_parts, explain_write_error, partial_path
 from app.sinks.codecs import Codec
 from app.sinks.segments import BITEXACT, SEGMENT_FRAMES, SEGMENT_STEP, Segment, is_whole, location
 from app.sinks.sound import SoundTrack
-from drivers import ClipSound, Image
+from drivers import ClipSound, Image, SourceError
 from drivers.durable import give_name
 
 _MOST = 1000  # frames/s where times are whole milliseconds (Matroska), or may not be finer (AVI)
@@ -187,11 +187,13 @@ class VideoSink:
             self._join(partial_path(self._path))
             give_name(partial_path(self._path), self._path)
             shutil.rmtree(self._folder, ignore_errors=True)
-        except (OSError, av.error.FFmpegError, OutputError) as error:
+        except (OSError, av.error.FFmpegError, OutputError, SourceError) as error:
             # The segments stay, and --resume goes on from them.
             partial_path(self._path).unlink(missing_ok=True)
             if isinstance(error, OutputError):
                 raise
+            if isinstance(error, SourceError):
+                raise OutputError(f"{self._path}: its sound cannot be read; {error}") from error
             raise explain_write_error(error, self._path) from error
         finally:
             self._claim.give_up()
@@ -229,7 +231,7 @@ class VideoSink:
         kept = partial_path(self._path)
         try:
             self._join(kept)
-        except (OSError, av.error.FFmpegError, OutputError):
+        except (OSError, av.error.FFmpegError, OutputError, SourceError):
             # No room to join them: the segments themselves are playable, and --resume goes on from them.
             kept.unlink(missing_ok=True)
             kept = self._folder

@@ -13,7 +13,7 @@ from app.errors import CaptureFactorError, OffsetError
 from app.sync.picture_search import PictureSearch
 from app.sync.streams import SyncReport, sync_streams
 from calibration.sync import AUDIO_RATE, BELIEVABLE, NO_AUDIO, AudioSync, sync_audio
-from drivers import StreamPair, VideoClip
+from drivers import FrameSource, StreamPair, TakeStream, VideoClip
 from drivers.iphone import check_rates, open_clips
 from drivers.pairing import regular_times
 
@@ -34,11 +34,13 @@ class CaptureFactor:
     Attributes:
         factor: 1 for clips in real time.
         reason: What says so, for the operator.
+        doubt: What the operator should know where the pictures do not confirm it.
 
     """
 
     factor: float
     reason: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class SyncedClips:
         guess = f" (best guess {report.offset_ms:.1f} ms)" if known else ""
         raise OffsetError(
             f"the offset between the two clips cannot be found surely{guess}; {report.warnings[0]}, "
-            "or give it with --offset-ms",
+            f"or give it with --offset-ms{self.capture.doubt and f'; {self.capture.doubt}'}",
             report.offset_ms if known else None,
         )
 
@@ -108,7 +110,12 @@ def find_capture_factor(hsr: VideoClip, lsr: VideoClip, search: PictureSearch) -
             f"{lsr.path}: plays at {lsr.info.fps:.0f} fps, no faster than the HSR clip, and its motion does "
             "not tell by how much it was slowed down; give --capture-factor (8 for 240 fps shown at 30)"
         )
-    return CaptureFactor(ranked[0], f"its motion matches the HSR clip's (correlation {best:.2f})")
+    return CaptureFactor(
+        ranked[0],
+        f"its motion matches the HSR clip's (correlation {best:.2f})",
+        f"the capture factor {ranked[0]:g} was told by motion alone and may be wrong, above all where one "
+        "clip shows a part of the other; give --capture-factor if you know it",
+    )
 
 
 def _possible_factors(shown: float) -> list[float]:
@@ -122,8 +129,10 @@ def _playback_rate(clip: VideoClip) -> float:
     return 1e9 / float(np.median(np.diff(regular_times(clip.mid_exposure_ns))))
 
 
-def _sound(hsr: VideoClip, lsr: VideoClip) -> AudioSync:
-    """Offset by sound, with times counted from the first frame of each clip."""
+def offset_by_sound(hsr: FrameSource, lsr: FrameSource) -> AudioSync:
+    """Offset of two streams by their sound, with times counted from the first frame of each."""
+    if not (isinstance(hsr, VideoClip | TakeStream) and isinstance(lsr, VideoClip | TakeStream)):
+        return NO_AUDIO
     first, second = hsr.read_audio(AUDIO_RATE), lsr.read_audio(AUDIO_RATE)
     if first is None or second is None:
         return NO_AUDIO
@@ -219,7 +228,9 @@ def _synced(
         capture = CaptureFactor(capture_factor, "given")
     if offset_ms is not None:
         return SyncedClips(pair.at_offset(offset_ms), capture, None, _picture_warnings(hsr, lsr))
-    report = sync_streams(pair, audio=_sound(hsr, lsr), search=search)
+    report = sync_streams(pair, audio=offset_by_sound(hsr, lsr), search=search)
     warnings = report.warnings + _created_warning(hsr, lsr, report.offset_ms)
+    if capture.doubt and report.confidence < BELIEVABLE:
+        warnings += (capture.doubt,)
     warnings += _picture_warnings(hsr, lsr)
     return SyncedClips(pair.at_offset(report.offset_ms, report.drift_ppm), capture, report, warnings)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.errors import InputError
-from app.sync.clips import open_synced
+from app.sync.clips import offset_by_sound, open_synced
 from app.sync.streams import SyncReport, sync_streams
 from app.sync.timer_check import TimerReadings, check_by_timer, write_timer_pictures
+from calibration.sync import BELIEVABLE
 from drivers import PairingError, PhaseBasis, StreamPair, Take, pair_streams
 
 _CONFIDENCE = {PhaseBasis.CLOCKS: 1.0, PhaseBasis.COUNTERS: 0.9, PhaseBasis.DOUBTFUL: 0.3}
@@ -74,18 +75,18 @@ def _checked(
 
 
 def _sync_take(path: Path, take: Take, on_progress: Callable[[float], None] | None) -> SyncReport:
-    """A triggered take by its frame ids; any other by its pictures."""
+    """A triggered take by its frame ids; any other by its sound and pictures, beside the offset it has."""
     pair = take.pair()
     for name, stream in (("HSR", pair.hsr), ("LSR", pair.lsr)):
         if not stream.info.frame_count:
             raise InputError(f"{path}: the {name} stream has no frames; there is nothing to compare")
     try:
-        pairing = pair_streams(pair)
+        clock = pair_streams(pair).clock
     except PairingError:
-        return sync_streams(pair, on_progress=on_progress)
-    clock = pairing.clock
+        clock = None
     if clock is None:
-        return sync_streams(pair, on_progress=on_progress)
+        sound = offset_by_sound(pair.hsr, pair.lsr)
+        return _beside_stored(pair, sync_streams(pair, audio=sound, on_progress=on_progress))
     hsr, lsr = pair.hsr.mid_exposure_ns, pair.lsr.mid_exposure_ns
     offset_ns = int(clock.to_lsr(hsr[:1])[0]) - int(lsr[0])
     lost = [
@@ -100,3 +101,19 @@ def _sync_take(path: Path, take: Take, on_progress: Callable[[float], None] | No
         method="trigger",
         warnings=(*lost, *([clock.warning] if clock.warning else [])),
     )
+
+
+def _beside_stored(pair: StreamPair, report: SyncReport) -> SyncReport:
+    """The report with the offset that the take has, and a warning where it differs from what was found."""
+    stored = pair.offset_ms
+    if stored is None:
+        return report
+    warnings, apart = report.warnings, report.offset_ms - stored
+    frames = abs(apart) * pair.lsr.info.fps / 1e3
+    if report.confidence >= BELIEVABLE and frames > 1:
+        warnings += (
+            f"the take has an offset of {stored:.1f} ms, {frames:.1f} LSR frames "
+            f"{'less' if apart > 0 else 'more'} than the one found; compare a frame of each by eye, and "
+            f"fuse it with --nudge-ms {apart:.1f} if the one found is right",
+        )
+    return replace(report, warnings=warnings, stored_offset_ms=stored)

@@ -32,6 +32,7 @@ class SyncReport:
         motion_offset_ms: What the amount of motion says [ms]; None where it was not used.
         frames_offset_ms: What matching frames says [ms]; None where it was not possible.
         timer_offset_ms: What a filmed timer says [ms]; None where none was read.
+        stored_offset_ms: What the take says, and fusing it goes by [ms]; None where it says nothing.
 
     """
 
@@ -44,6 +45,7 @@ class SyncReport:
     motion_offset_ms: float | None = None
     frames_offset_ms: float | None = None
     timer_offset_ms: float | None = None
+    stored_offset_ms: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """Keys for `--json`."""
@@ -57,6 +59,7 @@ class SyncReport:
             "motion_offset_ms": self.motion_offset_ms,
             "frames_offset_ms": self.frames_offset_ms,
             "timer_offset_ms": self.timer_offset_ms,
+            "stored_offset_ms": self.stored_offset_ms,
         }
 
 

@@ -20,10 +20,10 @@ GIVEN = ("--offset-ms", 0)
 TAG = "com.android.capture.fps"
 
 
-def filmed(rate: int, seconds: float, factor: int = 1) -> list[RgbImage]:
+def filmed(rate: int, seconds: float, factor: int = 1, seed: int = 1) -> list[RgbImage]:
     """What a camera sees that shakes along a random path."""
     path = ndimage.gaussian_filter1d(np.random.default_rng(11).standard_normal((2, 2500)), 30, axis=1)
-    texture = textured(240, 320, seed=1, cell=7)
+    texture = textured(240, 320, seed=seed, cell=7)
     pictures = []
     for k in range(round(seconds * rate)):
         x, y = (np.interp(1000 * k / rate, np.arange(2500), 300 * p) for p in path)
@@ -95,6 +95,22 @@ def test_slow_motion_of_an_unknown_or_wrong_factor_asks_for_it(
     error = capsys.readouterr().err
     assert message in error
     assert "give --capture-factor" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_factor_that_the_pictures_do_not_confirm_is_told_as_doubtful(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both clips move alike, but show nothing that is the same."""
+    lsr = write(tmp_path / "lsr.mp4", filmed(240, 2.0, factor=2), 30)
+    doubt = "the capture factor 8 was told by motion alone and may be wrong"
+    for seed, doubted in ((1, False), (5, True)):
+        hsr = write(tmp_path / f"hsr{seed}.mp4", filmed(60, 2.0, seed=seed), 60)
+        assert twinrate("sync", hsr, lsr) == 0
+        assert (doubt in capsys.readouterr().err) is doubted
+    assert twinrate("fuse", tmp_path / "hsr5.mp4", lsr, "--out", tmp_path / "clip.mp4") == 1
+    error = capsys.readouterr().err
+    assert doubt in error
     assert len(error.splitlines()) == 1
 
 

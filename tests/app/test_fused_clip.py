@@ -120,7 +120,8 @@ def test_sound_of_any_rate_is_heard_when_it_should_be(tmp_path: Path, rate: int,
         at = round(click * rate)
         samples[:, at : at + rate // 200] = 0.8 * np.sin(np.arange(rate // 200) * 2 * np.pi * 1000 / rate)
     codec = CODECS["h264"]
-    sink = open_sink(tmp_path / name, codec, 64, 48, Fraction(30), sound=ClipSound(samples, rate))
+    sound = ClipSound(1, rate, rate, lambda: iter([samples]))
+    sink = open_sink(tmp_path / name, codec, 64, 48, Fraction(30), sound=sound)
     for frame in moving_scene(30, 48, 64):
         sink.write(frame)
     sink.finish()

@@ -191,6 +191,28 @@ def test_an_offset_can_be_nudged(clips: Clips, capsys: pytest.CaptureFixture[str
     assert centres[1] == centres[0] + 1
 
 
+def test_a_take_is_searched_as_its_clips_and_held_against_the_offset_it_has(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    take, right = tmp_path / "take", f"{clips.offset_ms:.3f}"
+    assert call(capsys, "import", clips.hsr, clips.lsr, "--out", take, "--offset-ms", 130)[0] == 0
+    code, out, err = call(capsys, "sync", take, "--json")
+    assert code == 0
+    found = last_json(out)
+    assert found["stored_offset_ms"] == pytest.approx(130)
+    assert float(str(found["offset_ms"])) == pytest.approx(clips.offset_ms, abs=0.25 * LSR_PERIOD_MS)
+    assert "130.0 ms, 7.2 LSR frames more than the one found" in err
+    assert "--nudge-ms -30." in err
+    # By sound too, where the clips have it.
+    loud = tmp_path / "loud"
+    assert call(capsys, "import", clips.loud_hsr, clips.loud_lsr, "--out", loud, "--offset-ms", right)[0] == 0
+    code, out, err = call(capsys, "sync", loud)
+    assert code == 0
+    assert "(by audio)" in out
+    assert f"has an offset of {right} ms; the one found differs by" in out
+    assert "--nudge-ms" not in err
+
+
 def test_a_filmed_timer_checks_the_offset(
     clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -320,6 +342,31 @@ def test_sound_is_kept_in_real_time_and_left_out_in_slow_motion(
     assert (code, "real time" in str(last_json(out)["sound"])) == (0, True)
     with open_clip(tmp_path / "slow.mp4", Role.HSR) as slow:
         assert not slow.has_audio
+
+
+def test_a_take_of_raw_frames_keeps_the_sound_of_its_clips(
+    clips: Clips, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """At the same moments, also before the first sharp frame; sound still tells the offset."""
+    files, by = (clips.loud_hsr, clips.loud_lsr), ("--offset-ms", 20)
+    how = ("--align", "none", "--method", "bicubic", "--json", "--out")
+    takes = tmp_path / "frames", tmp_path / "clips"
+    assert call(capsys, "import", *files, *by, "--transcode", "--out", takes[0])[0] == 0
+    assert call(capsys, "import", *files, *by, "--out", takes[1])[0] == 0
+    heard = []
+    for take in takes:
+        code, out, _ = call(capsys, "fuse", take, *how, take.with_suffix(".avi"))
+        assert (code, last_json(out)["sound"]) == (0, "of the HSR clip")
+        with open_clip(take.with_suffix(".avi"), Role.HSR) as fused:
+            found = fused.read_audio(48000)
+        assert found is not None
+        heard.append(found)
+    assert heard[0].start_s == heard[1].start_s
+    # AVI has PCM, rounded here once more.
+    np.testing.assert_allclose(heard[0].samples, heard[1].samples, atol=2 / 32768)
+    code, out, _ = call(capsys, "sync", takes[0], "--json")
+    assert (code, last_json(out)["method"]) == (0, "audio")
+    assert float(str(last_json(out)["offset_ms"])) == pytest.approx(clips.offset_ms, abs=0.5)
 
 
 def test_the_cameras_of_two_clips_are_exported_with_their_sound(

@@ -48,6 +48,23 @@ def test_scene_writes_the_hsr_picture_in_the_lsr_view(
     assert call("scene", *pair, "--warped", target, "--overwrite", "--refine", "none") == 0
 
 
+def test_dark_views_are_aligned_as_if_they_were_bright(
+    tmp_path: Path, layers: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = save(tmp_path / "h.png", layers.hsr // 16), save(tmp_path / "l.png", layers.lsr // 16)
+    target = tmp_path / "warped.png"
+    assert call("scene", *files, "--warped", target, "--json") == 0
+    assert last_line(capsys)["residual_px"] < 1
+    warped = cv2.imread(str(target))[..., ::-1]
+    # What is written is as dark as it was filmed.
+    assert np.abs(warped.astype(float) - layers.truth / 16)[layers.visible].mean() < 1
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    scene_rig(turn=np.radians(0.5)).save(old)
+    here = ("--baseline-mm", 100, "--distance-mm", 1e5 / 15, "--region", "0,50,160,20")
+    assert call("relock", *files, "--rig", old, *here, "--out", new, "--json") == 0
+    assert last_line(capsys)["turned_deg"][0] == pytest.approx(-0.5, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -90,14 +107,15 @@ def test_bad_files_end_with_one_sentence(
     )
 
 
-def test_board_makes_a_rig_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("darker", [1, 12])
+def test_board_makes_a_rig_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], darker: int) -> None:
     board = Board(6, 5, 40.0)
     true = make_true_rig()
     shots = shoot(board, true, count=6, seed=8)
     for side, pictures in (("h", shots.hsr), ("l", shots.lsr)):
         (tmp_path / side).mkdir()
         for name, image in pictures.items():
-            save(tmp_path / side / f"{side}{name}.png", image)
+            save(tmp_path / side / f"{side}{name}.png", image // darker)
     rig_file, report = tmp_path / "rig.json", tmp_path / "report.png"
     arguments = ("board", tmp_path / "h", tmp_path / "l", "--corners", "6x5", "--square-mm", 40)
     assert (

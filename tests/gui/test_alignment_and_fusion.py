@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -250,6 +252,15 @@ def test_lock_moves_with_baseline_and_distance() -> None:
     assert lock.moved(Geometry(100.0, 4.0, 20.0)) == pytest.approx(lock.lsr_to_hsr, abs=1e-6)
     nearer = lock.moved(Geometry(50.0, 1.0, 20.0))
     assert lock.lsr_to_hsr[0, 2] - nearer[0, 2] == pytest.approx(Geometry().shift_px, rel=1e-6)
+
+
+@pytest.mark.parametrize("box", [None, (0.1, 0.1, 0.8, 0.8)])
+def test_dark_views_are_aligned_as_if_they_were_bright(
+    box: tuple[float, float, float, float] | None,
+) -> None:
+    dark = [replace(frame, image=frame.image // 20) for frame in _frames()]
+    x, y, w = make_lock(*dark, Geometry(), box).lsr_to_hsr @ np.array([80.0, 60.0, 1.0])
+    assert (x / w, y / w) == pytest.approx((321.5, 241.5), abs=0.5)
 
 
 def test_live_view_takes_the_right_part_of_the_sharp_frame() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,11 +14,12 @@ from PyQt6.QtWidgets import QFileDialog, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.gui.alignment_lock import LockState
+from app.gui.board_calibration import look
 from app.gui.calibration_dialog import CalibrationDialog
 from app.gui.main_window import MainWindow
 from app.gui.messages import Messages
 from app.gui.tasks import Tasks
-from calibration import CameraId, Rig, load_rig
+from calibration import Board, CameraId, Rig, load_rig
 from drivers import Frame, PixelFormat, Role
 from pictures import RgbImage
 
@@ -67,6 +69,12 @@ def frames(pose: tuple[float, ...]) -> tuple[Frame, Frame]:
 
 def identify() -> tuple[CameraId, CameraId]:
     return CameraId(width=640, height=512, serial="1"), CameraId(width=320, height=256, serial="2")
+
+
+def test_a_board_is_found_in_the_dark() -> None:
+    dark = [replace(frame, image=frame.image // 12) for frame in frames(POSES[0])]
+    pair = look("view 1", *dark, Board(COLUMNS, ROWS, SQUARE))
+    assert len(pair.hsr.corners) == len(pair.lsr.corners) == COLUMNS * ROWS
 
 
 # The work runs at low priority, so that live views go on; a busy machine lets it wait.

@@ -109,7 +109,7 @@ def test_the_size_that_is_told_is_about_that_of_the_file(tmp_path: Path, codec: 
     out = tmp_path / f"clip{CODECS[codec].suffixes[0]}"
     made = run_raw_export(RawExportJob(take, out, RawView.LSR, codec))
     size = sum(file.stat().st_size for file in (out.iterdir() if out.is_dir() else [out]))
-    assert estimate_size(take, RawView.LSR, codec, "high").of(made.frames) == pytest.approx(size, rel=0.5)
+    assert estimate_size(take, RawView.LSR, codec, "high").of(made.frames) == pytest.approx(size, rel=0.35)
 
 
 @pytest.mark.parametrize("method", ["bicubic", "classical"])

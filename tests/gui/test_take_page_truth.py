@@ -86,6 +86,24 @@ def test_a_take_that_another_program_records_is_no_damaged_one(
     assert page.fuse.isEnabled()
 
 
+def test_the_end_of_a_take_that_another_program_records_is_noticed(
+    page: TakePage, qtbot: QtBot, takes: Path
+) -> None:
+    writer = TakeWriter(takes / "theirs", make_metadata())
+    for number in range(17):
+        writer.append(make_frame(Role.LSR, number))
+        if number % 8 == 0:
+            writer.append(make_frame(Role.HSR, number // 8))
+    page.refresh(select=takes / "theirs")
+    qtbot.waitUntil(lambda: page.chosen is not None and page.chosen.recording, timeout=10000)
+    qtbot.waitUntil(lambda: page.slider.isEnabled(), timeout=10000)
+    assert not page.fuse.isEnabled()
+    writer.close({"missing": 0})
+    qtbot.waitUntil(page.fuse.isEnabled, timeout=10000)
+    assert page.chosen is not None
+    assert page.chosen.summary == "0.07 s\n3 + 17 frames"
+
+
 def test_space_presses_the_button_that_has_the_focus(page: TakePage, qtbot: QtBot) -> None:
     page.refresh_button.setFocus()
     with qtbot.waitSignal(page.refresh_button.clicked, timeout=1000):
