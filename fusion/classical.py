@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from fusion.background import FlowArray
 from fusion.gop import Mask, Reference, Synthesis
 from fusion.joint_motion import JointMotion
 from fusion.levels import FloatImage, channel_mean
-from fusion.motion import DisFlow, FlowSource, reaches, side_by_side, warp_array
+from fusion.motion import DisFlow, FlowArray, FlowSource, reaches, side_by_side, warp_array
+from fusion.planes import nearest_planes
 from fusion.resample import BACK_PROJECTIONS, downscale, lose_detail, lsr_trust, upscale
 
 DETAIL_SHARE = 2.0
@@ -57,9 +57,12 @@ class Classical:
         total = np.zeros((*upscaled.shape[:2], 1), np.float32)
         best = np.zeros_like(total)
         flows = self._motion(lsr, upscaled, references)
-        found = side_by_side(
-            lambda pair: self._detail(upscaled, *pair), list(zip(references, flows, strict=True))
-        )
+        planes = side_by_side(lambda flow: nearest_planes(flow, self._scale), flows)
+        ways: list[tuple[Reference, FlowArray, Mask | None]] = [
+            (reference, flow, None) for reference, flow in zip(references, flows, strict=True)
+        ]
+        ways += [(reference, *plane) for reference, plane in zip(references, planes, strict=True) if plane]
+        found = side_by_side(lambda way: self._detail(upscaled, *way), ways)
         for warped, confidence, weight in found:
             detail += weight * confidence * warped
             total += weight
@@ -73,7 +76,7 @@ class Classical:
         return Synthesis(out, best[..., 0], valid)
 
     def _detail(
-        self, upscaled: FloatImage, reference: Reference, flow: FlowArray
+        self, upscaled: FloatImage, reference: Reference, flow: FlowArray, within: Mask | None
     ) -> tuple[FloatImage, FloatImage, FloatImage]:
         """What one reference adds (H, W, 3), the confidence in it, and its weight beside others (H, W, 1)."""
         moved = warp_array(reference.image, flow)
@@ -84,6 +87,8 @@ class Classical:
         error = local_mean(mismatch)
         agreement = 1 / (1 + (error / allowed_mismatch(detail, self._scale, self._noise_variance)) ** 2)
         there = reaches(flow, reference.valid)
+        if within is not None:
+            there *= within
         confidence = (agreement * there)[..., None].astype(np.float32)
         # Of two references the one that fits better counts: as means of unequal precision are weighted.
         weight = (there / (error + _LEAST_ERROR) ** 2)[..., None].astype(np.float32)

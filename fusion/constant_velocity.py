@@ -14,10 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fusion.background import FlowArray
 from fusion.gop import Reference
 from fusion.levels import FloatImage
-from fusion.motion import luma, reaches, warp_array
+from fusion.motion import FlowArray, luma, reaches, warp_array
 from fusion.resample import downscale
 
 _STEPS = 2

@@ -15,15 +15,14 @@ import torch
 from torch import Tensor
 
 from fusion.awnet import MULTIPLE, AWnet, Base, LsrCamera
-from fusion.background import FlowArray
 from fusion.errors import FusionInputError
 from fusion.flownet import FlowNet
-from fusion.gop import Reference, Synthesis
+from fusion.gop import Mask, Reference, Synthesis
 from fusion.joint_motion import JointMotion
 from fusion.levels import FloatImage
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
-from fusion.live import LiveFused, LiveNet, LiveReference, move_reference
-from fusion.motion import DisFlow, FlowSource, learned_searches, reaches
+from fusion.live import LiveFused, LiveNet, LiveReference, move_both_ways
+from fusion.motion import DisFlow, FlowArray, FlowSource, learned_searches, reaches
 from fusion.padding import crop, pad_to_multiple
 from fusion.resample import back_project, lose_detail_planes, lsr_trust
 from fusion.upscaler import Upscaler
@@ -278,17 +277,28 @@ def _sharpen(
     prepared, seen = [], []
     for reference, flow in zip(references, flows, strict=True):
         planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(device)
-        moved = move_reference(to_planes(reference.image, device), planes, reference.lsr_size)
-        sharp, matched, shift = (
-            pad_to_multiple(x, LIVE_MULTIPLE) for x in (moved.sharp, moved.matched, planes)
-        )
-        there = None
+        moved = move_both_ways(to_planes(reference.image, device), planes, reference.lsr_size)
         if reference.valid is not None:
-            seen.append(reaches(flow, reference.valid))
-            reached = torch.from_numpy(seen[-1])[None, None].to(device)
-            there = pad_to_multiple(reached, LIVE_MULTIPLE) > 0
-        prepared.append(LiveReference(sharp, matched, shift, there))
+            moved = [_within(one, reference.valid) for one in moved]
+            shown = torch.cat([one.counts for one in moved if one.counts is not None], dim=1)
+            seen.append((shown > 0).any(dim=1)[0].float().cpu().numpy())
+        prepared += [_padded(one) for one in moved]
     return network(up, prepared, noise), seen
+
+
+def _within(moved: LiveReference, valid: Mask) -> LiveReference:
+    """A moved reference that counts only where it shows what is `valid` (H, W) of it."""
+    flow = moved.flow[0].permute(1, 2, 0).contiguous().cpu().numpy()
+    reached = torch.from_numpy(reaches(flow, valid))[None, None].to(moved.flow.device)
+    return moved._replace(counts=reached if moved.counts is None else reached * moved.counts)
+
+
+def _padded(moved: LiveReference) -> LiveReference:
+    sharp, matched, flow = (
+        pad_to_multiple(x, LIVE_MULTIPLE) for x in (moved.sharp, moved.matched, moved.flow)
+    )
+    counts = None if moved.counts is None else pad_to_multiple(moved.counts, LIVE_MULTIPLE)
+    return LiveReference(sharp, matched, flow, counts)
 
 
 def _padded_flow(flow: FlowArray, device: str) -> Tensor:

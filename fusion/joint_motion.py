@@ -18,11 +18,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fusion.background import FlowArray
 from fusion.constant_velocity import choose_motion, even_motion, needs_even_motion, share_of_way
 from fusion.gop import Mask, Reference
 from fusion.levels import FloatImage, to_bytes
-from fusion.motion import FlowSource, lengths, luma, reaches, search, side_by_side, warp_array
+from fusion.motion import FlowArray, FlowSource, lengths, luma, reaches, search, side_by_side, warp_array
 from fusion.resample import lose_detail
 
 _FINEST, _STRIDE, _REFINEMENTS = 0, 4, 5

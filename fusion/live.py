@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,6 +32,8 @@ from fusion.folding import (
     multiplies_bfloat16,
     unfold,
 )
+from fusion.motion import side_by_side
+from fusion.planes import PlaneMotion, nearest_planes
 from fusion.resample import lose_detail_planes
 from fusion.upscaler import Upscaler
 from fusion.warp import backward_warp_border
@@ -62,14 +65,15 @@ class LiveReference(NamedTuple):
         sharp: (B, 3) moved picture in 0..1.
         matched: (B, 3) the same after the LSR camera's loss of detail there.
         flow: (B, 2) offset from each output pixel into the reference [px].
-        there: (B, 1) bool, False where the reference does not show the scene; None for everywhere.
+        counts: (B, 1) in 0..1, how much it counts beforehand: 0 where the reference does not show the scene,
+            a half where it is moved in another way as well; None for 1 everywhere.
 
     """
 
     sharp: Tensor
     matched: Tensor
     flow: Tensor
-    there: Tensor | None = None
+    counts: Tensor | None = None
 
 
 class LiveFused(NamedTuple):
@@ -190,8 +194,9 @@ class LiveNet(nn.Module):
         written = self._write(self._features(planes), sharp)
         filtered, detail, blend, gain = torch.split(written, [3, 1, 1, 1], dim=1)
         detail = detail + agrees
-        if reference.there is not None:
-            detail, blend = (x.masked_fill(~reference.there, -torch.inf) for x in (detail, blend))
+        if reference.counts is not None:
+            known = reference.counts.log()
+            detail, blend = detail + known, blend + known
         return _Found(finer=filtered - matched, difference=difference, detail=detail, blend=blend, gain=gain)
 
     def _features(self, planes: Sequence[Tensor]) -> Tensor:
@@ -269,6 +274,27 @@ def move_reference(image: Tensor, flow: Tensor, lsr_size: tuple[int, int]) -> Li
     """
     sharp = backward_warp_border(image, flow)
     return LiveReference(sharp, lose_detail_planes(sharp, lsr_size), flow)
+
+
+@torch.no_grad()
+def move_both_ways(image: Tensor, flow: Tensor, lsr_size: tuple[int, int]) -> list[LiveReference]:
+    """Move a reference as its flow says and, where that is another motion, as planes move (`fusion.planes`).
+
+    Arguments are as for `move_reference`. Both together count as one; the second may be missing.
+    """
+    scale = flow.shape[-2] / lsr_size[0]
+    flows = list(flow.permute(0, 2, 3, 1).contiguous().float().cpu().numpy())
+    planes = side_by_side(lambda one: nearest_planes(one, scale), flows)
+    moved = [move_reference(image, flow, lsr_size)]
+    if any(planes):
+        nowhere = np.zeros(flow.shape[-2:], np.bool_)
+        pairs = [plane or PlaneMotion(one, nowhere) for one, plane in zip(flows, planes, strict=True)]
+        motion = torch.from_numpy(np.stack([pair.flow for pair in pairs])).permute(0, 3, 1, 2)
+        apart = torch.from_numpy(np.stack([pair.apart for pair in pairs]))[:, None]
+        moved.append(move_reference(image, motion.to(flow.device), lsr_size))
+        half = apart.to(flow.device) / 2
+        moved = [one._replace(counts=counts) for one, counts in zip(moved, (1 - half, half), strict=True)]
+    return moved
 
 
 def load_live(path: Path) -> LiveNet:

@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fusion.background import FlowArray, GreyImage, restore_background
 from fusion.gop import Mask, Reference
 from fusion.levels import FloatImage, to_bytes
 from fusion.resample import lose_detail
+
+FlowArray = npt.NDArray[np.float32]
+GreyImage = npt.NDArray[np.uint8]
 
 _Given = TypeVar("_Given")
 _T = TypeVar("_T")
@@ -91,7 +93,7 @@ class DisFlow:
             shown = lose_detail(warp_array(luma(reference.image), flow), reference.lsr_size)
             seen = to_bytes(frame - (shown - warp_array(matched, flow)))
             flow = search(dis, seen, sought)
-        return restore_background(flow, seen, sought, self._scale)
+        return flow
 
 
 def learned_searches(scale: float, noise_variance: float) -> int:

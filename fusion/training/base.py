@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fusion.awnet import Base
 from fusion.cards import ModelCard, base_for, bases, fingerprint
-from fusion.live import LiveNet, load_live, move_reference
+from fusion.live import LiveNet, LiveReference, load_live, move_both_ways
 from fusion.training.degrade import Pictures
 
 
@@ -36,7 +36,7 @@ class LiveBase:
         size = (pictures.lsr.shape[-2], pictures.lsr.shape[-1])
         scale = pictures.target.shape[-2] / size[0]
         moved = [
-            move_reference(image, flow, size) for image, flow in zip(pictures.references, flows, strict=True)
+            move_both_ways(image, flow, size) for image, flow in zip(pictures.references, flows, strict=True)
         ]
         # Where there is only one reference it stands in for the others.
         first, *others = pictures.references
@@ -50,10 +50,7 @@ class LiveBase:
             groups.setdefault((card.name, 1 if lonely else len(moved)), []).append(index)
         made = Base(torch.empty_like(pictures.lsr_up), torch.empty_like(pictures.lsr_up[:, :1]))
         for (name, count), which in groups.items():
-            given = [
-                one._replace(sharp=one.sharp[which], matched=one.matched[which], flow=one.flow[which])
-                for one in moved[:count]
-            ]
+            given = [_some(one, which) for both in moved[:count] for one in both]
             noise = pictures.variance[which].sqrt().reshape(-1, 1, 1, 1)
             network = self._network(cards[name], pictures.lsr_up.device)
             fused = network(pictures.lsr_up[which], given, noise)
@@ -65,6 +62,11 @@ class LiveBase:
         if card.name not in self._networks:
             self._networks[card.name] = load_live(card.path).to(device).eval().requires_grad_(False)
         return self._networks[card.name]
+
+
+def _some(moved: LiveReference, which: list[int]) -> LiveReference:
+    counts = None if moved.counts is None else moved.counts[which]
+    return LiveReference(moved.sharp[which], moved.matched[which], moved.flow[which], counts)
 
 
 def base_fingerprints() -> dict[str, str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fusion.cards import save_card
 from fusion.inference import LiveSynthesiser
-from fusion.live import LAYOUT, LiveNet, move_reference
+from fusion.live import LAYOUT, LiveNet, move_both_ways
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.degrade import LEAST_SHARE
@@ -25,7 +25,7 @@ from fusion.weights import load_weights, save_weights
 def live_loss(network: nn.Module, batch: Batch) -> Tensor:
     """Error of the fused pictures, and a share of that of the detail guessed without references."""
     size = (batch.lsr.shape[-2], batch.lsr.shape[-1])
-    moved = [move_reference(image, flow, size) for image, _, flow in batch.references]
+    moved = [one for image, _, flow in batch.references for one in move_both_ways(image, flow, size)]
     fused = network(batch.lsr_up, moved, batch.variance.sqrt().reshape(-1, 1, 1, 1))
     return corrected_error(fused.out, batch) + GUESS_SHARE * corrected_error(fused.guess, batch)
 

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fusion.background import FlowArray
 from fusion.gop import Reference
 from fusion.joint_motion import JointMotion
 from fusion.levels import FloatImage, to_bytes, to_floats
-from fusion.motion import DisFlow
+from fusion.motion import DisFlow, FlowArray
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import Pictures, degrade

@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusion import Fuser
-from fusion.background import FlowArray
 from fusion.classical import Classical
 from fusion.constant_velocity import choose_motion, even_motion, share_of_way
 from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference, synthesise_gop
 from fusion.joint_motion import JointMotion
 from fusion.levels import to_bytes
-from fusion.motion import DisFlow
+from fusion.motion import DisFlow, FlowArray
 from fusion.resample import upscale
 
 HEIGHT, WIDTH, SCALE = 160, 224, 4

@@ -9,13 +9,12 @@ import pytest
 from fusion_scene import Image, layers, pan, reduce
 
 from fusion import Fuser
-from fusion.background import FlowArray
 from fusion.classical import Classical
 from fusion.evaluation.metrics import psnr
 from fusion.gop import Reference, prepare_reference, synthesise_gop
 from fusion.joint_motion import JointMotion
 from fusion.levels import FloatImage
-from fusion.motion import DisFlow, search
+from fusion.motion import DisFlow, FlowArray, search
 from fusion.resample import upscale
 
 HEIGHT, WIDTH, SCALE = 160, 224, 8

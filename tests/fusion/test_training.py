@@ -20,7 +20,7 @@ from fusion.classical import Classical
 from fusion.errors import TrainingError
 from fusion.gop import prepare_reference
 from fusion.inference import LiveSynthesiser
-from fusion.live import LiveFused, LiveNet, move_reference
+from fusion.live import LiveFused, LiveNet, move_both_ways
 from fusion.training.clips import Clip, find_clips, load_clip, load_clips
 from fusion.training.crops import CropSampler, SampleOptions, draw_scale
 from fusion.training.degrade import degrade
@@ -147,10 +147,12 @@ def test_a_network_learns_on_the_motion_that_it_gets_in_use():
         used = LiveSynthesiser(network, 4, "cpu", noise_variance=noise).synthesise(
             np.rint(lsr), up, references
         )
+        given = list(zip(pictures.references, flows, strict=True))[: len(references)]
         moved = [
-            move_reference(image[k : k + 1], flow[k : k + 1], lsr.shape[:2])
-            for image, flow in zip(pictures.references, flows, strict=True)
-        ][: len(references)]
+            one
+            for image, flow in given
+            for one in move_both_ways(image[k : k + 1], flow[k : k + 1], lsr.shape[:2])
+        ]
         with torch.inference_mode():
             learnt = network(pictures.lsr_up[k : k + 1], moved, noise**0.5)
         np.testing.assert_allclose(learnt.weight[0, 0], used.weight, atol=2e-3)
