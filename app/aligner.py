@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -11,6 +12,8 @@ from calibration import (
     CalibrationError,
     CameraId,
     Rig,
+    TooFewFeaturesError,
+    ViewError,
     align_scene,
     align_with_rig,
     identity_alignment,
@@ -69,8 +72,14 @@ def rig_doubts(path: Path, rig: Rig, recorded: str | None = None) -> list[str]:
     return doubts
 
 
+_ENOUGH_POINTS = 60
+"""With fewer, another moment of the recording may show the views' relation better."""
+_FEW_POINTS = 30
+_LITTLE_SEEN = 0.7
+
+
 class Aligner:
-    """Aligns HSR frames to LSR frames in one output view that is fixed by the first pair.
+    """Aligns HSR frames to LSR frames in one output view that is fixed by one of the first pairs.
 
     Args:
         mode: "auto" (from the pictures), "none" (the streams show one view), or the path of a rig file.
@@ -78,8 +87,8 @@ class Aligner:
 
     Attributes:
         same_view: True where the streams show one view already.
-        warnings: One sentence for each doubt about the rig file and for each GoP that could not be aligned on
-            its own.
+        warnings: One sentence for each doubt about the rig file or the view, and for each GoP that could not
+            be aligned on its own.
 
     Raises:
         RigFileError: The rig file is missing or damaged.
@@ -97,19 +106,61 @@ class Aligner:
             self._rig.check(hsr=camera_id(pair.hsr), lsr=camera_id(pair.lsr))
             self.warnings += rig_doubts(Path(mode), self._rig, pair.rig_hash)
 
-    def first(self, hsr: RgbImage, lsr: RgbImage) -> Alignment:
-        """Align the pair that fixes the output view.
+    def first(self, pairs: Iterable[tuple[RgbImage, RgbImage]]) -> tuple[int, Alignment]:
+        """Align the pair that fixes the output view: the first that suffices, else the one of most points.
 
         Args:
-            hsr: (H, W, 3) RGB.
-            lsr: (h, w, 3) RGB of the same instant.
+            pairs: HSR (H, W, 3) and LSR picture (h, w, 3) of one instant each, RGB; read as far as needed.
+
+        Returns:
+            Its place among the pairs, and its alignment.
 
         Raises:
             CalibrationError: The views cannot be aligned.
 
         """
-        self._first = self._align(hsr, lsr, None)
-        return self._first
+        refused: CalibrationError | None = None
+        best: tuple[int, Alignment] | None = None
+        for place, (hsr, lsr) in enumerate(pairs):
+            try:
+                found = self._align(hsr, lsr, None)
+            except (ViewError, TooFewFeaturesError) as error:
+                refused = refused or error
+                continue
+            except CalibrationError:
+                if best is None:
+                    raise
+                continue
+            if best is None or found.inliers > best[1].inliers:
+                best = place, found
+            if not self._by_points or found.inliers >= _ENOUGH_POINTS:
+                break
+        if best is None:
+            raise refused or ViewError("there are no pictures to align the views by")
+        self._first = best[1]
+        return best
+
+    @property
+    def _by_points(self) -> bool:
+        return not self.same_view and self._rig is None
+
+    def doubts(self) -> list[str]:
+        """What speaks against the alignment that fixes the view, one sentence each."""
+        if self._first is None or self.same_view:
+            return []
+        found, doubts = self._first, []
+        if self._by_points and found.inliers < _FEW_POINTS:
+            doubts.append(
+                f"the views are aligned by {found.inliers} points only, so the clip may show double edges; "
+                "look at it, and if it does, film something with more texture first, or use a rig file"
+            )
+        seen = float(found.valid.mean())
+        if seen < _LITTLE_SEEN:
+            doubts.append(
+                f"only {seen:.0%} of the clip's picture could be matched with the HSR view; elsewhere it is "
+                "hardly sharper than the LSR frames"
+            )
+        return doubts
 
     def align(self, hsr: RgbImage, lsr: RgbImage, name: str) -> Alignment:
         """Align another pair in the same view: depth and motion differ from GoP to GoP.

@@ -26,13 +26,12 @@ from app.sharp_views import (
     SharpView,
     as_filmed,
     in_own_colours,
+    in_the_light_of,
     same_view,
 )
 from app.timing import missing_frames, read_timing
 from calibration import (
     Alignment,
-    TooFewFeaturesError,
-    ViewError,
     estimate_noise_sigma,
     view_mismatch,
 )
@@ -172,6 +171,7 @@ class Pipeline:
             *note,
             *self._pictures.damage,
             *self._unlike(),
+            *self.aligner.doubts(),
             *self.aligner.warnings,
         ]
 
@@ -200,20 +200,14 @@ class Pipeline:
         return self.pairing.gops[self._offset + number]
 
     def _align(self) -> tuple[int, Alignment]:
-        """The first GoP whose views can be aligned, from the middle outwards, and how.
+        """The GoP that fixes the output view, sought from the middle outwards, and how.
 
         The middle of a recording is the least likely to be a blank start or a hand at the switch.
         """
         middle = len(self._gops) // 2
-        refused: ViewError | TooFewFeaturesError | None = None
-        for number in sorted(range(len(self._gops)), key=lambda k: abs(k - middle))[:_ALIGN_TRIALS]:
-            gop = self._whole(number)
-            try:
-                return number, self.aligner.first(*_alike(*self._pair_of(gop)))
-            except (ViewError, TooFewFeaturesError) as error:
-                refused = refused or error
-        assert refused is not None
-        raise refused
+        tried = sorted(range(len(self._gops)), key=lambda k: abs(k - middle))[:_ALIGN_TRIALS]
+        place, found = self.aligner.first(_alike(*self._pair_of(self._whole(k))) for k in tried)
+        return tried[place], found
 
     def _noise_variance(self) -> float:
         """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
@@ -239,7 +233,9 @@ class Pipeline:
         noise = estimate_noise_sigma(lsr)
         sigma = noise.sigma if noise.reliable else 0.0
         nearest = lsr[gop.lsr_indices.index(gop.nearest_lsr)]
-        sigma = max(sigma, view_mismatch(gained(sharp.image, gain), nearest, sharp.valid))
+        # Fusion compares in the frame's light, so what one lens darkens more than the other is no noise.
+        lit = gained(in_the_light_of(gained(sharp.image, gain), nearest, sharp.valid), 1.0)
+        sigma = max(sigma, view_mismatch(lit, nearest, sharp.valid))
         if self.options.colours == "hsr" and number == self._typical:
             sharp.colours.inverse()
         return (sigma / gain / 255) ** 2

@@ -15,7 +15,7 @@ from drivers import Image
 from fusion.classical import allowed_mismatch, local_mean
 from fusion.digital_gain import brightened, brightness, gain_of_moment
 from fusion.gop import FusedFrame, Reference, prepare_reference
-from fusion.levels import FloatImage, to_depth_of, to_floats
+from fusion.levels import ByteImage, FloatImage, to_bytes, to_depth_of, to_floats
 from fusion.light import WHITE, in_light_of, reduced, without_light
 from fusion.resample import upscale
 
@@ -30,6 +30,8 @@ Up to 2.3 is found between frames of one scene, in coarse and in compressed fram
 _LEAST_UNLIKE = 0.002
 """Share of the picture."""
 _ODD = 2.0
+_TURNS = 2
+"""More of them change the map by less than its noise."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -60,7 +62,7 @@ class ColourMemory:
         """A GoP's HSR frame, given the LSR frame of its instant, cut to the output view."""
         reference: Image = alignment.warp(hsr)
         (sharp, its), (coarse, others) = brightened(reference), brightened(seen)
-        self._fitted[number] = match_colours(sharp, coarse, alignment.valid).of_gains(its, others)
+        self._fitted[number] = _match_lit(sharp, coarse, alignment.valid).of_gains(its, others)
         colours = self._smooth(number)
         return SharpView(colours.apply(reference), alignment.valid, colours)
 
@@ -72,6 +74,21 @@ class ColourMemory:
             smooth = smooth_colours(smooth, self._fitted[k])
         assert smooth is not None
         return smooth
+
+
+def _match_lit(sharp: ByteImage, coarse: ByteImage, valid: Mask) -> ColourMap:
+    """The colours of two cameras, told apart from what a lens or the light of the moment darkens in places.
+
+    Left in, that looks as if colours were mixed. Each of the two is found better when the other is known.
+    """
+    colours = match_colours(sharp, coarse, valid)
+    for _ in range(_TURNS):
+        light = _seen(colours.apply(sharp), coarse, valid=valid)[1].light
+        if light is None:
+            break
+        even = to_bytes(without_light(to_floats(coarse), light))
+        colours = match_colours(sharp, even, valid)
+    return colours
 
 
 def same_view(hsr: Image, alignment: Alignment) -> SharpView:
@@ -114,19 +131,21 @@ def as_filmed(
     return to_depth_of(sharp, own + share[..., None] * (to_floats(fused()) - own)), True
 
 
-def in_the_light_of(sharp: Image, lsr: Image) -> Image:
-    """A sharp frame (H, W, 3) in the light of an LSR frame (h, w, 3) of its view."""
-    return _as_lit(sharp, _seen(sharp, lsr)[1])
+def in_the_light_of(sharp: Image, lsr: Image, valid: Mask | None = None) -> Image:
+    """A sharp frame (H, W, 3), where `valid` (H, W), in the light of an LSR frame (h, w, 3) of its view."""
+    return _as_lit(sharp, _seen(sharp, lsr, valid=valid)[1])
 
 
 def _as_lit(sharp: Image, lit: Reference, gain: float = 1.0) -> Image:
     return sharp if lit.unlit is None else to_depth_of(sharp, lit.image, gain)
 
 
-def _seen(sharp: Image, lsr: Image, gain: float = 1.0) -> tuple[FloatImage, Reference]:
+def _seen(
+    sharp: Image, lsr: Image, gain: float = 1.0, valid: Mask | None = None
+) -> tuple[FloatImage, Reference]:
     """An LSR frame enlarged, and a sharp one in its light."""
     frame = upscale(to_floats(lsr, gain), *sharp.shape[:2])
-    reference = prepare_reference(to_floats(sharp, gain), None, (lsr.shape[0], lsr.shape[1]))
+    reference = prepare_reference(to_floats(sharp, gain), valid, (lsr.shape[0], lsr.shape[1]))
     return frame, in_light_of(reduced(frame), reference, WHITE * gain)
 
 

@@ -82,7 +82,8 @@ def view_mismatch(
 
     """
     size = (lsr.shape[1], lsr.shape[0])
-    reduced = np.asarray(cv2.resize(reference, size, interpolation=cv2.INTER_AREA), np.float32)
+    # Were it rounded again, sigma would be 0, 1.5, 3 and so on, and nothing between.
+    reduced = np.asarray(cv2.resize(reference.astype(np.float32), size, interpolation=cv2.INTER_AREA))
     seen = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0.999
     difference = (reduced - lsr)[seen]
     if not difference.size:

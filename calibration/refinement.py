@@ -111,6 +111,12 @@ def _finish(choice: Choice, confirmed: Mask | None, method: str) -> RefinedMap:
     return RefinedMap(choice.map_xy, np.asarray(credible), choice.cost, method)
 
 
+def likeness(refined: RefinedMap) -> float:
+    """Share of the common field that looks alike in both views."""
+    seen = refined.cost < 2.0
+    return float(refined.credible[seen].mean()) if seen.any() else 0.0
+
+
 def require_likeness(refined: RefinedMap, least: float = MIN_LIKENESS) -> None:
     """Refuse a map that hardly any pixel confirms.
 
@@ -118,13 +124,18 @@ def require_likeness(refined: RefinedMap, least: float = MIN_LIKENESS) -> None:
         NoOverlapError: Less than a share `least` of the common field looks alike in both views.
 
     """
-    seen = refined.cost < 2.0
-    share = float(refined.credible[seen].mean()) if seen.any() else 0.0
+    share = likeness(refined)
     if share < least:
         raise NoOverlapError(
             f"only {share:.0%} of the common field looks alike in both views, {least:.0%} are "
             "needed; check that both show the same instant, in focus and well exposed"
         )
+
+
+def explains_better(one: RefinedMap, other: RefinedMap) -> bool:
+    """Whether of two maps of one pair the first fits better, where both lead into the HSR picture."""
+    both = (one.cost < 2.0) & (other.cost < 2.0)
+    return bool(both.any()) and float(one.cost[both].mean()) < float(other.cost[both].mean())
 
 
 def to_output(

@@ -29,7 +29,16 @@ from calibration.features import (
 from calibration.grid import Matrix, check_view, pixel_ratio, resize_map
 from calibration.homography import HomographyFit, fit_homography, local_scale
 from calibration.rectification import rectify_from_matches
-from calibration.refinement import accept, refine_depth, refine_flow, require_likeness, to_output
+from calibration.refinement import (
+    RefinedMap,
+    accept,
+    explains_better,
+    likeness,
+    refine_depth,
+    refine_flow,
+    require_likeness,
+    to_output,
+)
 from calibration.views import equalise_views, plane_map
 
 Refine: TypeAlias = Literal["none", "mesh", "flow", "dense"]
@@ -38,6 +47,8 @@ _MIN_OVERLAP = 0.15
 _MIN_EPIPOLAR = 16
 _MIN_SHARE = 0.3
 _ENOUGH = 150
+_PLANE_FITS = 0.8
+"""Share of the common field that has to look alike by a plane; of a wall seen from far apart 0.87 does."""
 _GUESSED_ZOOMS = (2.0, 0.5)
 """Tried where nothing is found: pairs of lenses in phones are about so far apart."""
 
@@ -184,8 +195,8 @@ def align_scene(
         lsr: (h, w, 3) RGB of the same instant.
         refine: How far to go: "none" stops at the homography, "mesh" bends it, "flow" adds dense flow (the
             paper's recipe), "dense" adds the search along epipolar rows, which follows depth best.
-        previous: Alignment of the GoP before. Its output view is kept, and its map is used, named
-            "previous", where this pair shows too few points and the old map still fits it.
+        previous: Alignment of another GoP. Its output view is kept, and its map is used, named "previous",
+            where it fits this pair better than what this pair shows by itself, or where that is too little.
         scale: Output px per LSR px; None measures it.
         common_field: Cover only what both cameras see, rather than the whole LSR view.
 
@@ -230,14 +241,16 @@ def align_scene(
         )
     magnification = local_scale(plane.matrix, (lsr_size[0] - 1) / 2, (lsr_size[1] - 1) / 2)[0]
     views = equalise_views(hsr, lsr, view, plane.matrix, sampling=magnification)
-    if is_planar(plane.matrix, agreed, pixel_ratio(hsr_size, lsr_size)):
-        # Flow between pictures of unlike sharpness only adds errors where a plane already fits.
-        refined = accept(plane_map(plane.matrix, views), views, hsr_size, "homography")
-    else:
+    flat = plane_map(plane.matrix, views)
+    refined = accept(flat, views, hsr_size, "homography")
+    planar = is_planar(plane.matrix, agreed, pixel_ratio(hsr_size, lsr_size))
+    if planar:
+        require_likeness(refined)
+    # Flow between pictures of unlike sharpness only adds errors where a plane already fits.
+    if not planar or likeness(refined) < _PLANE_FITS:
         mesh = fit_mesh(agreed, plane.matrix, lsr_size)
         stats |= {"mesh_inliers": int(mesh.inliers.sum()), "mesh_residual_px": mesh.residual_px}
         inliers, residual = int(mesh.inliers.sum()), mesh.residual_px
-        flat = plane_map(plane.matrix, views)
         bent = flat + mesh.on_grid(views.work_to_lsr, views.size, lsr_size)
         deep = None
         if refine == "dense":
@@ -251,6 +264,11 @@ def align_scene(
         else:
             refined = refine_flow(flat, bent, views, hsr_size)
     require_likeness(refined)
+    if previous is not None:
+        # Cameras hardly move between GoPs, but what can be found of them changes with what they see.
+        before = accept(resize_map(previous.map_xy, *views.size), views, hsr_size, "previous")
+        if explains_better(before, refined):
+            return _as_before(before, previous, hsr_size, started)
     matrix = plane.matrix @ view.to_lsr
     stats["seconds"] = time.perf_counter() - started
     return to_output(
@@ -278,14 +296,20 @@ def _keep_previous(
         CalibrationError: `error`, when less than half of what the previous map covered still fits.
 
     """
-    view, hsr_size = previous.view, (hsr.shape[1], hsr.shape[0])
-    views = equalise_views(hsr, lsr, view, previous.lsr_to_hsr)
+    hsr_size = (hsr.shape[1], hsr.shape[0])
+    views = equalise_views(hsr, lsr, previous.view, previous.lsr_to_hsr)
     refined = accept(resize_map(previous.map_xy, *views.size), views, hsr_size, "previous")
     if float((refined.credible & (refined.cost < 2.0)).mean()) < 0.5 * float(previous.valid.mean()):
         raise error
+    return _as_before(refined, previous, hsr_size, started)
+
+
+def _as_before(
+    refined: RefinedMap, previous: Alignment, hsr_size: tuple[int, int], started: float
+) -> Alignment:
     return to_output(
         refined,
-        view,
+        previous.view,
         hsr_size,
         previous.homography,
         method="previous",

@@ -37,6 +37,12 @@ _NEARLY_WHITE = 235.0
 _MOST_FLICKER = 2.0
 _ROUNDS = 4
 _LEAST_PIXELS = 100
+_STIFFNESS = 1e-3
+"""Of the surface: as much of the whole picture's weight speaks for a flat one."""
+_WORTH_A_SURFACE = 0.8
+"""Of the squared mismatch that one gain leaves, a surface may leave so much."""
+_MOST_UNLIKE = 4.0
+"""Times by which its corners may be darker or brighter than the whole picture."""
 _WITHIN = 0.99
 
 _Gain = npt.NDArray[np.float32]
@@ -138,19 +144,51 @@ def _searcher() -> cv2.DISOpticalFlow:
 
 
 def _smooth_gain(frame: FloatImage, moved: FloatImage, usable: Mask, start: npt.NDArray[np.float32]) -> _Gain:
-    """Gain (h, w, 3) by locally weighted least squares; what fits no gain counts little (Geman-McClure)."""
+    """Gain (h, w, 3) by weighted least squares; what fits no gain counts little (Geman-McClure).
+
+    A surface over the whole picture, as two unlike lenses make it, times what is left around each place.
+    """
     gain: _Gain = np.broadcast_to(start, frame.shape)
     reach = _REACH * max(frame.shape[:2])
     for _ in range(_ROUNDS):
         misfit = channel_mean(np.abs(frame - gain * moved))
         usual = max(1.5 * float(np.median(misfit[usable])), 1.0)
         weight = (usable / (1 + (misfit / (2 * usual)) ** 2) ** 2).astype(np.float32)[..., None]
-        product, square = weight * frame * moved, weight * moved**2
+        trend = _trend(frame, moved, weight, reach)
+        shown = trend * moved
+        product, square = weight * frame * shown, weight * shown**2
         prior = _GLOBAL_SHARE * square.mean(axis=(0, 1))
-        whole = product.sum(axis=(0, 1)) / np.maximum(square.sum(axis=(0, 1)), 1e-6)
-        product, square = (
-            np.asarray(cv2.GaussianBlur(part, (0, 0), reach, borderType=cv2.BORDER_REFLECT), np.float32)
-            for part in (product, square)
-        )
-        gain = ((product + prior * whole) / (square + prior)).astype(np.float32)
+        local = (_around(product, reach) + prior) / (_around(square, reach) + prior)
+        gain = (trend * local).astype(np.float32)
     return gain
+
+
+def _around(values: FloatImage, reach: float) -> FloatImage:
+    """Mean about each place."""
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), reach, borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+def _trend(frame: FloatImage, moved: FloatImage, weight: FloatImage, reach: float) -> FloatImage:
+    """The gain (h, w, 3) of second order in x and y that fits best, or one for all where that does as well.
+
+    Far from what is compared it is one for all.
+    """
+    height, width = frame.shape[:2]
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+    whole, surface = np.empty(3, np.float32), np.empty(frame.shape, np.float32)
+    for channel in range(3):
+        shown, seen = moved[..., channel].ravel(), frame[..., channel].ravel()
+        counted = weight.ravel() * shown
+        normal, wanted = terms.T @ (terms * (counted * shown)[:, None]), terms.T @ (counted * seen)
+        total = max(float(normal[0, 0]), 1e-6)
+        whole[channel] = wanted[0] / total
+        stiff = total * np.diag([1e-9, *[_STIFFNESS] * 5])
+        surface[..., channel] = (terms @ np.linalg.solve(normal + stiff, wanted)).reshape(height, width)
+    left, before = (float((weight * (frame - gain * moved) ** 2).sum()) for gain in (surface, whole))
+    if left > _WORTH_A_SURFACE * before:
+        return np.broadcast_to(whole, frame.shape)
+    near = np.atleast_3d(_around(weight, reach))
+    share = near / (near + _GLOBAL_SHARE * weight.mean())
+    bent = np.clip(surface, whole / _MOST_UNLIKE, whole * _MOST_UNLIKE)
+    return np.asarray(whole + share * (bent - whole), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,10 +17,12 @@ from app.fusion_options import FusionOptions
 from app.pipeline import Pipeline
 from app.session import RigSetup
 from calibration import CameraModel, Rig, RigFileError, StaleRigError
-from drivers import FrameSource, Role, Take
+from drivers import FrameSource, Role, StreamPair, Take, open_clip_pair
 from drivers.spinnaker_emulator import Region, RigGeometry
 from fusing import twinrate
 from fusion.evaluation.metrics import psnr
+from pictures import textured
+from synthetic import moving_scene, shrink, write_lossless
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,59 @@ def test_a_covered_lens_in_the_middle_keeps_the_alignment_and_says_so(take: Path
         )
         assert hsr is pipeline.alignment
         assert any("the dark GoP keeps the first alignment" in w for w in pipeline.warnings)
+
+
+def two_views(folder: Path, marks: list[int]) -> StreamPair:
+    """Three sharp frames of a dim wall with so many marks at a time, and a turned view of it."""
+    height, width, ratio = 384, 512, 4
+    walls = []
+    for number, count in enumerate(marks):
+        rng = np.random.default_rng(number)
+        wall = textured(height, width, seed=1, cell=64) // 4 + 40
+        for _ in range(count):
+            x, y, value = *rng.integers((40, 40), (width - 56, height - 56)), rng.integers(120, 255)
+            wall[y : y + rng.integers(8, 16), x : x + rng.integers(8, 16)] = value
+        walls.append(np.asarray(wall, np.uint8))
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 1.5, 1.03)
+    turned = [cv2.warpAffine(wall, turn, (width, height), flags=cv2.INTER_CUBIC) for wall in walls]
+    return open_clip_pair(
+        write_lossless(folder / "hsr.mkv", walls, 60),
+        write_lossless(folder / "lsr.mkv", [shrink(one, 2) for one in turned for _ in range(ratio)], 240),
+        offset_ms=1000 / 240,
+    )
+
+
+def test_the_moment_that_shows_most_points_fixes_the_view(tmp_path: Path) -> None:
+    pair = two_views(tmp_path, [150, 15, 15])
+    with pair.hsr, pair.lsr:
+        pipeline = Pipeline(pair, FusionOptions(method="bicubic"))
+        assert pipeline.alignment.inliers > 60
+        assert not [text for text in pipeline.warnings if "aligned by" in text]
+
+
+def test_views_that_are_aligned_by_few_points_are_doubted(tmp_path: Path) -> None:
+    pair = two_views(tmp_path, [8, 8, 8])
+    with pair.hsr, pair.lsr:
+        pipeline = Pipeline(pair, FusionOptions(method="bicubic"))
+        (told,) = (text for text in pipeline.warnings if "double edges" in text)
+        assert f"by {pipeline.alignment.inliers} points only" in told
+
+
+def test_a_view_that_can_hardly_be_matched_is_doubted(tmp_path: Path) -> None:
+    truth = moving_scene(12, 384, 512)
+    for frame in truth[1::4]:
+        # Something hangs before the sharp camera alone.
+        frame[:, 200:] = textured(384, 312, seed=5, cell=12)
+    lsr = [shrink(frame, 2) for frame in moving_scene(12, 384, 512)]
+    pair = open_clip_pair(
+        write_lossless(tmp_path / "hsr.mkv", truth[1::4], 60),
+        write_lossless(tmp_path / "lsr.mkv", lsr, 240),
+        offset_ms=1000 / 240,
+    )
+    with pair.hsr, pair.lsr:
+        pipeline = Pipeline(pair, FusionOptions(method="bicubic"))
+        (told,) = (text for text in pipeline.warnings if "could be matched with the HSR view" in text)
+        assert f"{pipeline.alignment.valid.mean():.0%}" in told
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from app.fusion_options import FusionOptions
 from app.pipeline import Pipeline
+from app.sharp_views import ColourMemory
 from drivers import open_clip_pair
 from fusion.evaluation.metrics import psnr
 from pictures import RgbImage, textured
@@ -134,6 +135,32 @@ def test_between_two_views_a_flash_where_they_are_aligned_is_no_noise(tmp_path: 
         with pipeline.pair.hsr, pipeline.pair.lsr:
             found.append(255 * float(np.sqrt(pipeline.noise_variance)))
     assert found[1] == pytest.approx(found[0], abs=1.0)
+
+
+def test_between_two_views_what_one_lens_darkens_is_neither_noise_nor_colour(tmp_path: Path) -> None:
+    scene = moving_scene(RATIO + 1)
+    height, width = scene[0].shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 1.5, 1.03)
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    outwards = (x**2 + y**2)[..., None]
+    # Towards the corners the scene is blue: as if a camera that loses light there saw colours otherwise.
+    truth = [np.asarray(frame * (1 - outwards * [0.35, 0.2, 0.0]), np.uint8) for frame in scene]
+    noise, unlike = [], []
+    for depth in (0.0, 0.3):
+        lens = 1 - depth * outwards
+        seen = [cv2.warpAffine(frame, turn, (width, height), flags=cv2.INTER_CUBIC) for frame in truth]
+        lsr = [shrink(np.asarray(frame * lens, np.uint8), FACTOR) for frame in seen]
+        folder = tmp_path / str(depth)
+        folder.mkdir()
+        pipeline = prepared(folder, truth[::RATIO], lsr, align="auto")
+        with pipeline.pair.hsr, pipeline.pair.lsr:
+            coarse = pipeline.alignment.crop_lsr(lsr[0])
+            view = ColourMemory().view(0, truth[0], coarse, pipeline.alignment)
+        noise.append(255 * float(np.sqrt(pipeline.noise_variance)))
+        mixing = view.colours.matrix[:, :3]
+        unlike.append(float(np.abs(mixing - np.diag(np.diag(mixing))).max()))
+    assert noise[1] < noise[0] + 0.5
+    assert unlike[1] < unlike[0] + 0.05
 
 
 def test_of_frames_that_an_earlier_run_made_it_is_not_told_whether_they_show_the_sharp_ones(

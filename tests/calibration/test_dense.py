@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration import CalibrationError, NoOverlapError, align_scene
+from calibration import Alignment, CalibrationError, NoOverlapError, align_scene
 from calibration.dense import follow_surfaces
 
 
@@ -102,6 +102,44 @@ def test_previous_map_bridges_a_pair_without_features(layers: Any, other_scene: 
     assert np.abs(kept.map_xy - before.map_xy).mean() < 0.5
     with pytest.raises(NoOverlapError):
         align_scene(layers.hsr, other_scene, previous=before)
+
+
+def test_previous_map_stays_where_a_pair_shows_too_little_for_a_better_one(plane: np.ndarray) -> None:
+    h = np.array([[1.01, 0.02, 84.0], [-0.015, 0.99, 106.0], [1e-5, 2e-5, 1]])
+
+    def film(scene: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        hsr = cv2.warpPerspective(scene, h, (640, 480), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+        return hsr, cv2.resize(scene[100:580, 100:740], (160, 120), interpolation=cv2.INTER_AREA)
+
+    before = align_scene(*film(plane))
+    # Only one corner has distinct points now; the rest tells little more than which way is up.
+    bare = cv2.GaussianBlur(plane, (0, 0), 12)
+    bare[100:250, 100:280] = plane[100:250, 100:280]
+    alone = align_scene(*film(bare))
+    later = align_scene(*film(bare), previous=before)
+
+    def far_off(found: Alignment) -> float:
+        apart = np.linalg.norm(found.map_xy - before.map_xy, axis=2)
+        return float(np.quantile(apart[found.valid], 0.95))
+
+    assert later.method == "previous"
+    assert far_off(later) < 0.2 * far_off(alone)
+
+
+def test_a_plane_between_two_depths_is_refined(plane: np.ndarray) -> None:
+    truth = plane[100:580, 100:740]
+    hsr = plane[100:580, 112:752].copy()
+    # Near things lie five HSR px off: little enough for a plane halfway between.
+    for y in range(40, 440, 80):
+        hsr[y : y + 40] = plane[100 + y : 140 + y, 104:744]
+    lsr = cv2.resize(truth, (160, 120), interpolation=cv2.INTER_AREA)
+    flat, dense = align_scene(hsr, lsr, refine="none"), align_scene(hsr, lsr)
+
+    def apart(found: Alignment) -> float:
+        shown = found.warp(hsr).astype(float) - truth[: found.map_xy.shape[0], : found.map_xy.shape[1]]
+        return float(np.abs(shown[:, 20:-20]).mean())
+
+    assert apart(dense) < 0.6 * apart(flat)
 
 
 def test_map_that_hardly_any_pixel_confirms_is_refused(layers: Any, other_scene: np.ndarray) -> None:

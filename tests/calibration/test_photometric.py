@@ -6,7 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration import ColourMap, ViewError, estimate_noise_sigma, match_colours, smooth_colours
+from calibration import (
+    ColourMap,
+    ViewError,
+    estimate_noise_sigma,
+    match_colours,
+    smooth_colours,
+    view_mismatch,
+)
 from fusion.evaluation.metrics import psnr
 
 CROSSTALK = np.array([[0.80, 0.15, 0.02, 6.0], [0.10, 0.78, 0.08, 3.0], [0.02, 0.16, 0.70, 9.0]])
@@ -167,3 +174,14 @@ def test_noise_that_cannot_be_measured_says_so(plane: np.ndarray) -> None:
         estimate_noise_sigma([])
     with pytest.raises(ViewError, match="one size"):
         estimate_noise_sigma([still, plane])
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0, 5.0])
+def test_what_two_views_differ_by_is_told_in_fractions_of_a_level(sigma: float) -> None:
+    rng = np.random.default_rng(2)
+    reference = rng.integers(40, 200, (240, 320, 3)).astype(np.uint8)
+    reduced = cv2.resize(reference.astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA)
+    lsr = np.rint(reduced + rng.normal(0, sigma, reduced.shape)).astype(np.uint8)
+    found = view_mismatch(reference, lsr, np.ones((240, 320), np.bool_))
+    # Rounding to whole levels is noise, too.
+    assert found == pytest.approx(np.hypot(sigma, 1 / np.sqrt(12)), rel=0.06)

@@ -79,6 +79,19 @@ def test_the_gain_is_the_light_s_whatever_moved(colour: tuple[float, float, floa
     np.testing.assert_allclose(gain, np.broadcast_to(colour, gain.shape), rtol=0.06)
 
 
+def test_what_a_lens_darkens_towards_its_corners_is_followed() -> None:
+    first, *_, last = pan(FRAMES, HEIGHT, WIDTH, (2.0, -1.0))
+    y, x = np.meshgrid(np.linspace(-1, 1, HEIGHT), np.linspace(-1, 1, WIDTH), indexing="ij")
+    lens = (1 - 0.25 * (x**2 + y**2))[..., None]
+    (lsr,) = reduce([to_bytes((last * lens).astype(np.float32))], SCALE)
+    reference = prepare_reference(first, None, lsr.shape[:2])
+    gain = light_gain(compared(lsr), reference)
+    assert gain is not None
+    apart = np.abs(gain - reduced(lens.astype(np.float32))[..., None])
+    assert apart.mean() < 0.01
+    assert np.quantile(apart, 0.99) < 0.04
+
+
 @pytest.mark.parametrize("sigma", [0.0, 20.0], ids=["clean", "noisy"])
 def test_in_the_same_light_a_sharp_picture_stays_as_it_is(sigma: float) -> None:
     frames = pan(2, HEIGHT, WIDTH, (4.0, 0.0))
