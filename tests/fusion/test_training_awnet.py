@@ -13,7 +13,7 @@ from fusion.cards import base_for, own
 from fusion.errors import FusionInputError, TrainingError, WeightsError
 from fusion.evaluation.metrics import psnr
 from fusion.flownet import NORMALISED, PUBLISHED, SMALL, FlowNet
-from fusion.live import load_live, move_reference
+from fusion.live import load_live, move_both_ways
 from fusion.training.awnet_recipe import AWnetRecipe, fusion_loss
 from fusion.training.base import LiveBase
 from fusion.training.clips import Clip
@@ -205,8 +205,9 @@ def test_training_goes_on_from_what_live_makes_of_each_sample():
             count = 1 if torch.equal(*(image[k] for image in pictures.references)) else 2
             noise = float(pictures.variance[k])
             moved = [
-                move_reference(image[k : k + 1], flow[k : k + 1], (16, 16))
+                one
                 for image, flow in zip(pictures.references[:count], pictures.flows[:count], strict=True)
+                for one in move_both_ways(image[k : k + 1], flow[k : k + 1], (16, 16))
             ]
             live = load_live(base_for(4, noise).path)
             with torch.inference_mode():
