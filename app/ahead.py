@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 _CORES_EACH = 2
 """Not even these are always busy with one frame: much of what it needs is done one thing after the other."""
 _MOST = 8
-_BYTES_PER_PIXEL = 1100
+_BYTES_PER_PIXEL = 900
 """Of a frame at work, at most: `twinrate bench fuse` measures it."""
 _SHARE_OF_MEMORY = 0.7
 

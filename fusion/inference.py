@@ -6,7 +6,7 @@ network: it keeps the device busy by itself, and what it holds meanwhile is most
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 
 import numpy as np
@@ -274,16 +274,21 @@ def _sharpen(
 ) -> tuple[LiveFused, list[npt.NDArray[np.float32]]]:
     """What `live` makes of a frame, padded, and for each limited reference where it reaches."""
     up = pad_to_multiple(to_planes(upscaled, device), LIVE_MULTIPLE)
-    prepared, seen = [], []
-    for reference, flow in zip(references, flows, strict=True):
-        planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(device)
-        moved = move_both_ways(to_planes(reference.image, device), planes, reference.lsr_size)
-        if reference.valid is not None:
-            moved = [_within(one, reference.valid) for one in moved]
-            shown = torch.cat([one.counts for one in moved if one.counts is not None], dim=1)
-            seen.append((shown > 0).any(dim=1)[0].float().cpu().numpy())
-        prepared += [_padded(one) for one in moved]
-    return network(up, prepared, noise), seen
+    seen: list[npt.NDArray[np.float32]] = []
+
+    def prepared() -> Iterator[LiveReference]:
+        # All of them at once would take as much memory as the rest of the frame.
+        for reference, flow in zip(references, flows, strict=True):
+            planes = torch.from_numpy(flow).permute(2, 0, 1)[None].to(device)
+            moved = move_both_ways(to_planes(reference.image, device), planes, reference.lsr_size)
+            if reference.valid is not None:
+                moved = [_within(one, reference.valid) for one in moved]
+                shown = torch.cat([one.counts for one in moved if one.counts is not None], dim=1)
+                seen.append((shown > 0).any(dim=1)[0].float().cpu().numpy())
+            while moved:
+                yield _padded(moved.pop(0))
+
+    return network(up, prepared(), noise), seen
 
 
 def _within(moved: LiveReference, valid: Mask) -> LiveReference:

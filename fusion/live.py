@@ -11,7 +11,7 @@ of them. Beyond a reference's edge its outermost pixels count: the masks learn w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,13 +151,13 @@ class LiveNet(nn.Module):
         return self
 
     def forward(
-        self, lsr_up: Tensor, references: Sequence[LiveReference], noise: float | Tensor = 0.0
+        self, lsr_up: Tensor, references: Iterable[LiveReference], noise: float | Tensor = 0.0
     ) -> LiveFused:
         """Fuse the references into one upscaled frame.
 
         Args:
             lsr_up: (B, 3, H, W) in 0..1; H and W multiples of 16.
-            references: One or more.
+            references: One or more; each is looked at when it comes, and not kept.
             noise: Standard deviation of the LSR frame's noise, of values in 0..1, or (B, 1, 1, 1) of them.
 
         Returns:
