@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from av.error import ExternalError
 from filelock import FileLock, Timeout
 
 from app.errors import InputError, OutputError
+from app.json_values import finite
 from app.memory_short import memory_problem
 from drivers import Image
 from drivers.durable import give_name
@@ -194,17 +194,6 @@ def claim_parts(path: Path, folder: Path, *, resume: bool) -> Claim:
         claim.give_up()
         raise explain_write_error(error, path) from error
     return claim
-
-
-def finite(value: object) -> object:
-    """The same with None for infinities and what is no number, which JSON has no words for."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return value
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

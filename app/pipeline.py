@@ -306,8 +306,15 @@ class Pipeline:
         """Frames of a part of a GoP, given its LSR frames and the sharp ones on its sides."""
         gop = self._gops[number]
         apart = self._apart(gop, self.pairing.gops[other]) if len(sharp) > 1 else 0.0
+        beside = [(lsr[k], gop.away[k]) for k in range(len(lsr)) if k not in range(len(lsr))[part]]
         for fused in self._fused(
-            lsr[part], gop.away[part], sharp, apart, same_view=self.aligner.same_view, given_up=given_up
+            lsr[part],
+            gop.away[part],
+            sharp,
+            apart,
+            beside=beside,
+            same_view=self.aligner.same_view,
+            given_up=given_up,
         ):
             at = part.start + fused.position
             image, replaced = fused.image, False
@@ -315,10 +322,10 @@ class Pipeline:
                 way = min(max(fused.distance / apart, 0.0), 1.0) if apart else 0.0
                 image = in_own_colours(fused, sharp, [1 - way, way][: len(sharp)])
             elif self.aligner.same_view and fused.distance == 0:
-                beside = [*lsr[max(at - 1, 0) : at], *lsr[at + 1 : at + 2]]
+                next_to_it = [*lsr[max(at - 1, 0) : at], *lsr[at + 1 : at + 2]]
                 alone = partial(self._fused_alone, lsr[at], sharp, apart)
                 image, replaced = as_filmed(
-                    image, lsr[at], beside, self.noise_variance, alone, self._pictures.gain
+                    image, lsr[at], next_to_it, self.noise_variance, alone, self._pictures.gain
                 )
                 self._replaced[gop.hsr_index] = replaced
             record = frame_record(self.pair.lsr, gop, at, fused.reference, replaced)
@@ -340,10 +347,14 @@ class Pipeline:
         sharp: list[SharpView],
         apart: float,
         *,
+        beside: Sequence[tuple[Image, float]] = (),
         same_view: bool,
         given_up: Callable[[], bool] | None = None,
     ) -> Iterator[FusedFrame]:
-        """LSR frames so far away from the first sharp one, which the second one is `apart` from."""
+        """LSR frames so far away from the first sharp one, which the second one is `apart` from.
+
+        Those `beside` them, each with how far away it is, help to make them.
+        """
         first, second = sharp[0], sharp[1] if len(sharp) > 1 else None
         return self.fuser.fuse_gop(
             lsr,
@@ -353,6 +364,7 @@ class Pipeline:
             next_reference=second.image if second else None,
             next_valid=second.valid if second else None,
             next_distances=[distance - apart for distance in away],
+            beside=beside,
             same_view=same_view,
             cancelled=given_up,
         )

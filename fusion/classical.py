@@ -51,7 +51,13 @@ class Classical:
         self._coarse_share = noise_variance / (noise_variance + _CLEAN_SIGMA**2)
         self._lsr_trust = np.float32(lsr_trust(noise_variance))
 
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         """Add the references' detail to one frame; see `fusion.gop.Synthesiser`."""
         detail = np.zeros_like(upscaled)
         total = np.zeros((*upscaled.shape[:2], 1), np.float32)

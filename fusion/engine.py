@@ -32,7 +32,13 @@ class _Bicubic:
 
     recursion = "direct"
 
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         return Synthesis(upscaled, np.zeros(upscaled.shape[:2], np.float32), None)
 
 
@@ -192,6 +198,7 @@ class Fuser:
         next_reference: Picture | None = None,
         next_valid: Mask | None = None,
         next_distances: Sequence[float] | None = None,
+        beside: Sequence[tuple[Picture, float]] = (),
         same_view: bool = True,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[FusedFrame]:
@@ -210,6 +217,8 @@ class Fuser:
             next_valid: Its validity.
             next_distances: The frames' distances from it; must be given with it and be ascending with
                 `distances`.
+            beside: Further LSR frames of the same stream with their distances. They are not made, but show
+                what those next to them show: `live` makes more of several frames than of one.
             same_view: The reference shows exactly what the frame at distance 0 shows, so that frame is the
                 reference itself; False where it was aligned from another camera.
             cancelled: Asked before every frame; True ends the iteration.
@@ -224,6 +233,9 @@ class Fuser:
 
         """
         _check_frames(lsr, distances, reference, valid)
+        if beside:
+            others, moments = zip(*beside, strict=True)
+            _check_frames([*lsr, *others], [*distances, *moments], reference, valid)
         references = [(reference, valid)]
         if next_reference is not None and self.references > 1:
             _check_frames(lsr, next_distances or (), next_reference, next_valid)
@@ -241,6 +253,7 @@ class Fuser:
             cancelled=cancelled or _never,
             same_view=same_view,
             next_distances=next_distances if len(references) > 1 else None,
+            beside=beside,
             gain=self._gain,
             at_gain=self._at_gain,
         )

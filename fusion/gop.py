@@ -17,6 +17,9 @@ from fusion.resample import lose_detail, upscale
 RECURSIONS = ("recurrent", "direct")
 """What is warped: the frame made just before (`recurrent`, the paper's way), or the sharp one (`direct`)."""
 
+NEIGHBOURS = 4
+"""How many LSR frames of other moments a method is given."""
+
 Mask = npt.NDArray[np.bool_]
 
 Lights = tuple[FloatImage | None, ...]
@@ -99,8 +102,17 @@ class Synthesiser(Protocol):
         """The better one of `RECURSIONS` for this method, by measurement."""
         ...
 
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
-        """Fuse (h, w, 3) `lsr`, (H, W, 3) `upscaled`, both in 0..255, and at least one reference."""
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
+        """Fuse (h, w, 3) `lsr`, (H, W, 3) `upscaled`, both in 0..255, and at least one reference.
+
+        `neighbours` are other LSR frames like `lsr`, nearest in time first; a method may leave them out.
+        """
         ...
 
 
@@ -143,6 +155,19 @@ def synthesis_order(distances: Sequence[float], recursion: str) -> list[int]:
     return before[::-1] + positions[len(before) :]
 
 
+def nearest_in_time(moments: Sequence[float], position: int) -> list[int]:
+    """Positions of the `NEIGHBOURS` frames nearest in time to one of them, nearest first, itself left out.
+
+    Args:
+        moments: When each frame was taken, in any unit.
+        position: Index of the frame.
+
+    """
+    moment = moments[position]
+    others = [k for k in range(len(moments)) if k != position]
+    return sorted(others, key=lambda k: (abs(moments[k] - moment), moments[k]))[:NEIGHBOURS]
+
+
 def synthesise_gop(
     synthesiser: Synthesiser,
     lsr: Sequence[Picture],
@@ -153,6 +178,7 @@ def synthesise_gop(
     cancelled: Callable[[], bool],
     same_view: bool = True,
     next_distances: Sequence[float] | None = None,
+    beside: Sequence[tuple[Picture, float]] = (),
     gain: float = 1.0,
     at_gain: Callable[[float], Synthesiser] | None = None,
 ) -> Iterator[FusedFrame]:
@@ -168,6 +194,7 @@ def synthesise_gop(
         same_view: The first reference shows exactly what the frame at distance 0 shows and is taken as it is;
             False where it was aligned from another camera and has to be fused like the others.
         next_distances: The frames' distances from the second reference, where they are known.
+        beside: LSR frames of other GoPs with their distances, which help to make those of this one.
         gain: Pictures are fused so many times as bright, less where they would become too bright.
         at_gain: Gives the method for pictures so many times as bright, whose noise is as much stronger; None
             for `synthesiser` always.
@@ -185,6 +212,8 @@ def synthesise_gop(
     held: list[FusedFrame] = []
     previous: tuple[Picture, Mask | None] | None = None
     side = np.sign(0)
+    shown = [*lsr, *(picture for picture, _ in beside)]
+    moments = [*distances, *(distance for _, distance in beside)]
     for position in synthesis_order(distances, recursion):
         if cancelled():
             return
@@ -209,7 +238,8 @@ def synthesise_gop(
             if next_distances is not None and len(given) > 1:
                 given[1] = replace(given[1], distance=next_distances[position])
             maker = at_gain(own) if at_gain else synthesiser
-            synthesis = maker.synthesise(seen, upscaled, given)
+            near = nearest_in_time(moments, position)
+            synthesis = maker.synthesise(seen, upscaled, given, [to_floats(shown[k], own) for k in near])
         image = to_depth_of(synchronised, synthesis.image, own)
         origin = "hsr" if previous is None else "hstr"
         frame = FusedFrame(image, position, distance, origin, synthesis.weight, synthesis.lights)

@@ -23,6 +23,7 @@ from fusion.levels import FloatImage
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveFused, LiveNet, LiveReference, move_both_ways
 from fusion.motion import DisFlow, FlowArray, FlowSource, learned_searches, reaches
+from fusion.neighbours import move_neighbours
 from fusion.padding import crop, pad_to_multiple
 from fusion.resample import back_project, lose_detail_planes, lsr_trust
 from fusion.upscaler import Upscaler
@@ -74,13 +75,20 @@ class AWnetSynthesiser:
         self.recursion = "direct" if network.refined else "recurrent"
 
     @torch.inference_mode()
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         found: list[FlowArray] = []
         if self._motion is not None:
             found = self._motion(lsr, upscaled, references)
+        near = move_neighbours(upscaled, neighbours, self._noise**2) if self._base is not None else []
         with self._turn:
-            return self._fuse(lsr, upscaled, references, found)
+            return self._fuse(lsr, upscaled, references, found, near)
 
     def _fuse(
         self,
@@ -88,10 +96,11 @@ class AWnetSynthesiser:
         upscaled: FloatImage,
         references: Sequence[Reference],
         found: list[FlowArray],
+        near: list[FloatImage],
     ) -> Synthesis:
         size = (upscaled.shape[0], upscaled.shape[1])
         up = pad_to_multiple(to_planes(upscaled, self._device), MULTIPLE)
-        base, seen = self._look_at_base(upscaled, references, found)
+        base, seen = self._look_at_base(upscaled, references, found, near)
         # At a clip's end the next sharp frame is missing: the first one stands in for it.
         missing = self._network.references - len(references)
         given = [*references, *[references[0]] * missing]
@@ -120,12 +129,16 @@ class AWnetSynthesiser:
         return _synthesis(out, weight * within, size, np.ascontiguousarray(valid))
 
     def _look_at_base(
-        self, upscaled: FloatImage, references: Sequence[Reference], flows: Sequence[FlowArray]
+        self,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        flows: Sequence[FlowArray],
+        near: list[FloatImage],
     ) -> tuple[Callable[[Sequence[Tensor]], Base] | None, list[Tensor]]:
         """What a refined network goes on from, and where each limited reference reaches, unpadded."""
         if self._base is None or not self._network.refined:
             return None, []
-        live, reached = _sharpen(self._base, upscaled, references, flows, self._noise, self._device)
+        live, reached = _sharpen(self._base, upscaled, references, flows, near, self._noise, self._device)
         picture, weight = (
             pad_to_multiple(crop(each, *upscaled.shape[:2]), MULTIPLE) for each in (live.out, live.weight)
         )
@@ -215,11 +228,18 @@ class LiveSynthesiser:
         self._turn = Lock()
 
     @torch.inference_mode()
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         flows = self._motion(lsr, upscaled, references)
+        near = move_neighbours(upscaled, neighbours, self._noise**2)
         with self._turn:
-            return self._fuse(lsr, upscaled, references, flows)
+            return self._fuse(lsr, upscaled, references, flows, near)
 
     def _fuse(
         self,
@@ -227,9 +247,10 @@ class LiveSynthesiser:
         upscaled: FloatImage,
         references: Sequence[Reference],
         flows: Sequence[FlowArray],
+        near: list[FloatImage],
     ) -> Synthesis:
         size = upscaled.shape[:2]
-        fused, seen = _sharpen(self._network, upscaled, references, flows, self._noise, self._device)
+        fused, seen = _sharpen(self._network, upscaled, references, flows, near, self._noise, self._device)
         up = to_planes(upscaled, self._device)
         out = crop(fused.out, *size)
         small = to_planes(lsr, self._device)
@@ -249,19 +270,33 @@ class UpscalerSynthesiser:
 
     Args:
         upscaler: An Upscaler.
+        noise_variance: Variance of the LSR frames' noise, of values in 0..1.
 
     """
 
     recursion = "direct"
 
-    def __init__(self, upscaler: Upscaler) -> None:
+    def __init__(self, upscaler: Upscaler, noise_variance: float = 0.0) -> None:
         self._upscaler = upscaler.eval()
+        self._noise_variance = noise_variance
 
     @torch.inference_mode()
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         """Run the upscaler on one frame; see `fusion.gop.Synthesiser`."""
         up = pad_to_multiple(to_planes(upscaled, "cpu"), LIVE_MULTIPLE)
-        return _synthesis(up + self._upscaler(up), torch.zeros_like(up[:, :1]), upscaled.shape[:2], None)
+        near = [
+            pad_to_multiple(to_planes(one, "cpu"), LIVE_MULTIPLE)
+            for one in move_neighbours(upscaled, neighbours, self._noise_variance)
+        ]
+        return _synthesis(
+            up + self._upscaler(up, near), torch.zeros_like(up[:, :1]), upscaled.shape[:2], None
+        )
 
 
 def _sharpen(
@@ -269,6 +304,7 @@ def _sharpen(
     upscaled: FloatImage,
     references: Sequence[Reference],
     flows: Sequence[FlowArray],
+    near: list[FloatImage],
     noise: float,
     device: str,
 ) -> tuple[LiveFused, list[npt.NDArray[np.float32]]]:
@@ -288,7 +324,11 @@ def _sharpen(
             while moved:
                 yield _padded(moved.pop(0))
 
-    return network(up, prepared(), noise), seen
+    def neighbours() -> Iterator[Tensor]:
+        while near:
+            yield pad_to_multiple(to_planes(near.pop(0), device), LIVE_MULTIPLE)
+
+    return network(up, prepared(), noise, neighbours()), seen
 
 
 def _within(moved: LiveReference, valid: Mask) -> LiveReference:

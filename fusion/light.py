@@ -61,11 +61,17 @@ class InLight:
         self._inner, self._white = inner, white
         self.recursion = inner.recursion
 
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         """See `fusion.gop.Synthesiser`."""
         frame = reduced(upscaled)
         lit = side_by_side(lambda reference: in_light_of(frame, reference, self._white), references)
-        made = self._inner.synthesise(lsr, upscaled, lit)
+        made = self._inner.synthesise(lsr, upscaled, lit, neighbours)
         return replace(made, lights=tuple(reference.light for reference in lit))
 
 

@@ -4,9 +4,10 @@ Beyond the paper it has a path that carries only what the LSR camera lost, and o
 shows:
 out = up + sum_i M1_i (filter_i(sharp_i) - matched_i) + M2_i (matched_i - up) + (1 - sum_i M1_i) R,
 where `sharp` is the warped reference, `matched` the same after the LSR camera's loss of detail, and R is
-detail guessed from the LSR frame alone. With one reference, M1 = M2 and R = 0 this is the blend of paper
-eq. 7. The flow comes from outside. Every reference goes through the same weights, so there may be any number
-of them. Beyond a reference's edge its outermost pixels count: the masks learn what they are worth.
+detail that the LSR frame and others near it in time tell alone. With one reference, M1 = M2 and R = 0 this is
+the blend of paper eq. 7. The flow comes from outside. Every reference goes through the same weights, so there
+may be any number of them. Beyond a reference's edge its outermost pixels count: the masks learn what they are
+worth.
 """
 
 from __future__ import annotations
@@ -46,13 +47,16 @@ MULTIPLE = 16
 """Height and width must be multiples of this many pixels."""
 
 _TAPS, _REACH = 25, 2
-_PLANES = 16
+_PLANES = 19
+_PLANES_BEFORE = 16
+"""Of networks that did not look at neighbours, nor compared a reference with the guess."""
 _WIDTHS = (48, 72, 96)
 _SLOPE = 0.1
 _FLOW_UNIT = 20.0
 _ERROR_GAIN = 4.0
 _NOISE_GAIN = 10.0
 _START_BLEND = -4.0
+_ADDED = ("guess.beside.", "guess.told.", "guess.blocks.4.", "guess.blocks.5.")
 _STRIP = 15_000
 """Folded pixels whose taps are made and used at once, 26 MB of them: larger buffers the system clears and
 takes back each time."""
@@ -85,7 +89,7 @@ class LiveFused(NamedTuple):
         blend: (B, N) share of each reference's coarse picture, M2.
         weight: (B, 1) total weight W of the references in the sharp picture (paper eq. 12): the sum over
             references of M1 times the sum of the taps.
-        guess: (B, 3) the upscaled frame with detail guessed without any reference.
+        guess: (B, 3) the upscaled frame with the detail that LSR frames alone tell.
 
     """
 
@@ -151,34 +155,42 @@ class LiveNet(nn.Module):
         return self
 
     def forward(
-        self, lsr_up: Tensor, references: Iterable[LiveReference], noise: float | Tensor = 0.0
+        self,
+        lsr_up: Tensor,
+        references: Iterable[LiveReference],
+        noise: float | Tensor = 0.0,
+        neighbours: Iterable[Tensor] = (),
     ) -> LiveFused:
         """Fuse the references into one upscaled frame.
 
         Args:
             lsr_up: (B, 3, H, W) in 0..1; H and W multiples of 16.
-            references: One or more; each is looked at when it comes, and not kept.
+            references: Any number, without any there is only the guess; each is looked at when it comes, and
+                not kept.
             noise: Standard deviation of the LSR frame's noise, of values in 0..1, or (B, 1, 1, 1) of them.
+            neighbours: See `Upscaler.forward`.
 
         Returns:
             The fused picture and the shares of the references.
 
         """
         noise = torch.zeros_like(lsr_up[:, :1]) + noise
-        found = [self._look(lsr_up, reference, noise) for reference in references]
-        detail = _shares(torch.cat([one.detail for one in found], dim=1))
-        blend = _shares(torch.cat([one.blend for one in found], dim=1))
         with in_bfloat16(self._bfloat16):
-            guess = self.guess(lsr_up)
+            guess = self.guess(lsr_up, neighbours)
+        guessed = lsr_up + guess
+        found = [self._look(lsr_up, guessed.detach(), reference, noise) for reference in references]
+        nothing = noise[:, :0]
+        detail = _shares(torch.cat([nothing, *(one.detail for one in found)], dim=1))
+        blend = _shares(torch.cat([nothing, *(one.blend for one in found)], dim=1))
         out = lsr_up + (1 - detail.sum(dim=1, keepdim=True)) * guess
         weight = torch.zeros_like(lsr_up[:, :1])
         for index, one in enumerate(found):
             share = detail[:, index : index + 1]
             out = out + share * one.finer + blend[:, index : index + 1] * one.difference
             weight = weight + share * one.gain
-        return LiveFused(out, detail, blend, weight, lsr_up + guess)
+        return LiveFused(out, detail, blend, weight, guessed)
 
-    def _look(self, lsr_up: Tensor, reference: LiveReference, noise: Tensor) -> _Found:
+    def _look(self, lsr_up: Tensor, guessed: Tensor, reference: LiveReference, noise: Tensor) -> _Found:
         sharp, matched = reference.sharp, reference.matched
         difference = matched - lsr_up
         agrees = agreement(sharp - matched, difference, noise, self.tolerance.exp())
@@ -190,6 +202,7 @@ class LiveNet(nn.Module):
             reference.flow / _FLOW_UNIT,
             agrees.detach() / MOST_LOGIT,
             noise * _NOISE_GAIN,
+            sharp - guessed,
         )
         written = self._write(self._features(planes), sharp)
         filtered, detail, blend, gain = torch.split(written, [3, 1, 1, 1], dim=1)
@@ -305,5 +318,31 @@ def load_live(path: Path) -> LiveNet:
 
     """
     network = LiveNet()
-    load_weights(path, network, layout=LAYOUT)
+    fill_live(network, path)
     return network
+
+
+def fill_live(network: LiveNet, path: Path) -> None:
+    """Fill a network from a weights file, also one from before it looked at neighbours.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or for another method.
+
+    """
+    load_weights(path, network, layout=LAYOUT, adapted=_grown)
+
+
+def _grown(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights from before there were neighbours, with all that is new since; they do what they did."""
+    if any(name.startswith(_ADDED) for name in state):
+        return state
+    # What is new begins by chance, to be trained; here always by the same.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        fresh = LiveNet().state_dict()
+    head, whole = state.get("head.weight"), fresh["head.weight"]
+    if head is None or head.shape != whole[:, : _PLANES_BEFORE * SIDE**2].shape:
+        return state
+    added = {name: tensor for name, tensor in fresh.items() if name.startswith(_ADDED)}
+    wider = torch.cat((head.float(), torch.zeros_like(whole[:, head.shape[1] :])), dim=1)
+    return {**state, **added, "head.weight": wider}

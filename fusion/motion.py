@@ -101,6 +101,11 @@ def learned_searches(scale: float, noise_variance: float) -> int:
     return _searching(noise_variance)[2] if scale >= _COARSE_SCALE else 1
 
 
+def patches(noise_variance: float) -> tuple[int, int]:
+    """Side and stride of the patches [px] that average out so much noise, of values in 0..1."""
+    return _searching(noise_variance)[:2]
+
+
 def _searching(noise_variance: float) -> tuple[int, int, int]:
     """Side and stride of patches [px], and how often to search."""
     return next(row[1:] for row in _SEARCHES if noise_variance >= row[0])
@@ -108,7 +113,7 @@ def _searching(noise_variance: float) -> tuple[int, int, int]:
 
 def side_by_side(work: Callable[[_Given], _T], given: Sequence[_Given]) -> list[_T]:
     """`work` done on all that is given at once: one search alone leaves most of a large machine idle."""
-    with ThreadPoolExecutor(len(given)) as threads:
+    with ThreadPoolExecutor(max(len(given), 1)) as threads:
         return list(threads.map(work, given))
 
 

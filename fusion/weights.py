@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -58,8 +58,20 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def load_weights(path: Path, network: nn.Module, *, layout: str) -> None:
+def load_weights(
+    path: Path,
+    network: nn.Module,
+    *,
+    layout: str,
+    adapted: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
+) -> None:
     """Fill a network from a file written by `save_weights`, as float32.
+
+    Args:
+        path: The file.
+        network: What is filled.
+        layout: Name of the layout.
+        adapted: Makes of the weights in the file those of today's layout.
 
     Raises:
         WeightsError: The file is missing, truncated, no safetensors file, or for another layout.
@@ -71,6 +83,7 @@ def load_weights(path: Path, network: nn.Module, *, layout: str) -> None:
     found = metadata.get("layout", UNNAMED)
     if found != layout:
         raise WeightsError(f"{path}: made for {found}, not for {layout}; choose the method it belongs to")
+    state = adapted(state) if adapted else state
     own = network.state_dict()
     odd = sorted(set(own) ^ set(state)) or [n for n in sorted(own) if own[n].shape != state[n].shape]
     if odd:

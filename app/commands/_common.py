@@ -21,7 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from app.outputs import finite
+from app.json_values import finite
 from app.paper_rig import PAPER_HSR_SIZE, PAPER_LSR_SIZE
 from app.signals import interrupts
 

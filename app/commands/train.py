@@ -128,7 +128,14 @@ def command(
     noise_on: Annotated[
         NoisePlace, typer.Option(help="Noise on the LSR frame, or on the upscaled one as in the paper.")
     ] = NoisePlace.LSR,
-    refs: Annotated[int, typer.Option(min=1, max=2, help="HSR frames used for each output frame.")] = 1,
+    refs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=2,
+            help="HSR frames used for each output frame; live: 0 for what LSR frames tell alone.",
+        ),
+    ] = 1,
     matched: Annotated[
         bool,
         typer.Option(
@@ -230,6 +237,8 @@ def command(
         raise typer.BadParameter(f"--upscaler: {model.value} takes bicubic frames; it is for awnet")
     if published and model is not Model.AWNET:
         raise typer.BadParameter(f"--published: the paper says nothing of {model.value}; it is for awnet")
+    if refs == 0 and model is not Model.LIVE:
+        raise typer.BadParameter(f"--refs 0: {model.value} learns from HSR frames; give 1 or 2")
     if stage is not Stages.ALL and model is Model.LIVE:
         raise typer.BadParameter("--stage: live is trained in one step")
     if steps is not None and minutes is not None:

@@ -25,7 +25,13 @@ class Plain:
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         """Add the reference's detail to one frame; see `fusion.gop.Synthesiser`."""
         reference = references[0]
         seen, sought = (to_bytes(luma(image)) for image in (upscaled, reference.matched))

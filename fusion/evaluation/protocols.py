@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from fusion.evaluation.layouts import Pair
 from fusion.evaluation.metrics import psnr, ssim
-from fusion.gop import RECURSIONS, Mask, Reference, Synthesiser, prepare_reference, synthesise_gop
+from fusion.gop import (
+    RECURSIONS,
+    Mask,
+    Reference,
+    Synthesiser,
+    nearest_in_time,
+    prepare_reference,
+    synthesise_gop,
+)
 from fusion.levels import ByteImage, to_bytes, to_floats
 from fusion.resample import downscale, upscale
 
@@ -79,7 +87,8 @@ def septuplets(
         lsr = lsr_frame(frames[position], scale, noise_variance=noise_variance, seed=position)
         around = [k for k in (position + AWAY, position - AWAY)[:references] if k >= 0]
         sharp = [prepare_reference(frames[k], None, lsr.shape[:2], distance=position - k) for k in around]
-        yield _judged(synthesiser, name, position, -AWAY, frames[position], lsr, sharp)
+        near = _neighbours(frames, position, scale, noise_variance)
+        yield _judged(synthesiser, name, position, -AWAY, frames[position], lsr, sharp, near)
 
 
 def ends(
@@ -105,7 +114,8 @@ def ends(
             given = [
                 replace(one, distance=position - k) for one, k in zip(sharp, (first, last), strict=False)
             ]
-            yield _judged(synthesiser, name, position, position - first, target, lsr, given)
+            near = _neighbours(frames, position, scale, noise_variance)
+            yield _judged(synthesiser, name, position, position - first, target, lsr, given, near)
 
 
 def aside(
@@ -126,9 +136,20 @@ def _judged(
     target: ByteImage,
     lsr: ByteImage,
     references: Sequence[Reference],
+    neighbours: Sequence[ByteImage] = (),
 ) -> Figure:
-    made = synthesiser.synthesise(to_floats(lsr), upscale(lsr, *target.shape[:2]), references)
+    near = [to_floats(frame) for frame in neighbours]
+    made = synthesiser.synthesise(to_floats(lsr), upscale(lsr, *target.shape[:2]), references, near)
     return _figure(name, position, distance, to_bytes(made.image), made.weight, target)
+
+
+def _neighbours(
+    frames: Sequence[ByteImage], position: int, scale: int, noise_variance: float
+) -> list[ByteImage]:
+    return [
+        lsr_frame(frames[k], scale, noise_variance=noise_variance, seed=k)
+        for k in nearest_in_time(range(len(frames)), position)
+    ]
 
 
 def _figure(
@@ -168,14 +189,16 @@ def gops(
             sharp: list[tuple[ByteImage, Mask | None]] = [(frames[sync], None)]
             if references > 1 and 0 <= other < len(frames):
                 sharp.append((frames[other], None))
+            distances = range(-BEFORE, GOP - BEFORE)
             for made in synthesise_gop(
                 synthesiser,
                 lsr[part],
-                range(-BEFORE, GOP - BEFORE)[part],
+                distances[part],
                 sharp,
                 recursion=recursion or synthesiser.recursion,
                 cancelled=lambda: False,
                 next_distances=range(first - other, first - other + GOP)[part],
+                beside=[(lsr[k], distances[k]) for k in range(GOP) if k not in range(GOP)[part]],
             ):
                 position = first + part.start + made.position
                 if made.distance:

@@ -208,7 +208,7 @@ def _told_apart(files: Sequence[Path]) -> list[str]:
 
 def _upscaler(scale: float, noise_variance: float) -> _Candidate:
     card = upscaler_for(scale, noise_variance)
-    synthesiser = UpscalerSynthesiser(load_live(card.path).guess)
+    synthesiser = UpscalerSynthesiser(load_live(card.path).guess, noise_variance)
     return _Candidate("upscaler", card.name, "own", synthesiser, synthesiser.recursion, 1)
 
 

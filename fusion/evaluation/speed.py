@@ -22,7 +22,7 @@ from fusion.cards import METHODS, runnable
 from fusion.engine import Fuser
 from fusion.errors import FusionInputError, MethodError
 from fusion.evaluation.protocols import GOP
-from fusion.gop import Reference, Synthesis, Synthesiser, prepare_reference
+from fusion.gop import NEIGHBOURS, Reference, Synthesis, Synthesiser, prepare_reference
 from fusion.inference import AWnetSynthesiser
 from fusion.levels import ByteImage, FloatImage, to_bytes, to_floats
 from fusion.motion import warp_array
@@ -139,7 +139,13 @@ def _free(device: str) -> float:
 class _Peer:
     recursion = "direct"
 
-    def synthesise(self, lsr: FloatImage, upscaled: FloatImage, references: Sequence[Reference]) -> Synthesis:
+    def synthesise(
+        self,
+        lsr: FloatImage,
+        upscaled: FloatImage,
+        references: Sequence[Reference],
+        neighbours: Sequence[FloatImage] = (),
+    ) -> Synthesis:
         dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         sharp = references[0].image
         grey = [cv2.cvtColor(to_bytes(image), cv2.COLOR_RGB2GRAY) for image in (upscaled, sharp)]
@@ -161,9 +167,13 @@ def _synthesiser(method: str, scale: int, references: int, device: str) -> tuple
 def _cost(
     method: str, width: int, height: int, scale: int, references: int, frames: int, device: str
 ) -> Cost:
-    target, *sharp = _pictures(width, height, 1 + references)
-    small = cv2.resize(target, (width // scale, height // scale), interpolation=cv2.INTER_AREA)
-    lsr = np.asarray(small, dtype=np.uint8)
+    target, *others = _pictures(width, height, 1 + max(references, NEIGHBOURS))
+    sharp = others[:references]
+    size = (width // scale, height // scale)
+    lsr, *near = (
+        np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        for picture in (target, *others[:NEIGHBOURS])
+    )
     synthesiser, model, used = _synthesiser(method, scale, references, device)
     before = 0.0 if used == "cuda" else _memory_now()
     # The first frame of a GoP also pays for what all of them share.
@@ -176,7 +186,9 @@ def _cost(
             for image, distance in zip(sharp, (1, -1), strict=False)
         ]
         for _ in shares:
-            synthesiser.synthesise(to_floats(lsr), upscale(lsr, height, width), ready)
+            synthesiser.synthesise(
+                to_floats(lsr), upscale(lsr, height, width), ready, list(map(to_floats, near))
+            )
             moments.append((time.perf_counter(), time.process_time()))
         costs.append(shares @ np.diff(moments, axis=0))
     times, spent = np.transpose(costs[1:])

@@ -180,11 +180,12 @@ class AWnetRecipe:
                 lambda averaged, _step: self._judge_flow(averaged.flow),
             )
         seed = self._seed + stage
-        crops = CropSampler(self._clips, samples, batch=self._batch, seed=seed)
+        still = replace(samples, neighbours=0)
+        crops = CropSampler(self._clips, still, batch=self._batch, seed=seed)
         if stage == 1:
             judge_flow = (lambda averaged, _step: self._judge_warp(averaged)) if self._validation else None
             if self._taught:
-                alone = replace(samples, references=1)
+                alone = replace(still, references=1)
                 pairs = Sampler(self._clips, alone, batch=self._batch, seed=seed)
                 return self.network.flow, pairs, teacher_loss, judge_flow
             return (
@@ -224,7 +225,9 @@ class AWnetRecipe:
             sampler,
             lambda net, given: fusion_loss(
                 net,
-                degrade(given, samples) if isinstance(given, Crops) else given.to(torch.float32),
+                degrade(given, samples)._replace(neighbours=())
+                if isinstance(given, Crops)
+                else given.to(torch.float32),
                 matched=matched,
                 base=base,
             ),

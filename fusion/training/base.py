@@ -53,7 +53,8 @@ class LiveBase:
             given = [_some(one, which) for both in moved[:count] for one in both]
             noise = pictures.variance[which].sqrt().reshape(-1, 1, 1, 1)
             network = self._network(cards[name], pictures.lsr_up.device)
-            fused = network(pictures.lsr_up[which], given, noise)
+            near = [one[which] for one in pictures.neighbours]
+            fused = network(pictures.lsr_up[which], given, noise, near)
             for whole, part in zip(made, (fused.out, fused.weight), strict=True):
                 whole[which] = part.to(whole.dtype)
         return made

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fusion.errors import TrainingError
+from fusion.gop import NEIGHBOURS, nearest_in_time
 from fusion.levels import ByteImage, FloatImage, to_bytes
 from fusion.resample import downscale
 from fusion.training.clips import Clip
@@ -21,6 +22,9 @@ NOISE_PLACES = ("lsr", "upscaled")
 """Where noise is put: on the LSR frame, behind a real lens and mosaic, or on the upscaled one (paper 3.4)."""
 
 _NAMED_SCALE = 0.5
+_HALF = 0.5
+_NEIGHBOUR_SHARES = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+"""Of the most neighbours, how many a batch gets, each alike."""
 _MOSAIC = 3
 """Pixels of a colour mosaic, along one axis, that can be filled in from their neighbours."""
 
@@ -41,6 +45,8 @@ class SampleOptions:
         alone: Share of samples with the first reference in the place of the second, as at a clip's end.
         zoom: Share of samples taken from a larger field and reduced: sharper and faster.
         jitter: Share of samples whose reference was exposed and coloured a little differently.
+        neighbours: Most LSR frames of other moments beside the target's; some batches get fewer.
+        one_sided: Share of samples that have them on one side only, as the last frame of a stream has.
         blur: Share of samples whose reference is motion-blurred (mean of neighbouring frames, paper eq. 1).
         noise_on: One of `NOISE_PLACES`.
 
@@ -57,6 +63,8 @@ class SampleOptions:
     alone: float = 0.0
     zoom: float = 0.4
     jitter: float = 0.2
+    neighbours: int = NEIGHBOURS
+    one_sided: float = 0.2
     blur: float = 0.1
     noise_on: str = "lsr"
 
@@ -69,6 +77,7 @@ class Crops(NamedTuple):
         references: For each reference (B, 3, H, W) uint8.
         seed: For all further draws.
         scale: Output pixels per LSR pixel of this batch, where the options leave it open.
+        neighbours: (B, 3, H, W) uint8 each, frames of other moments near the target, nearest first.
         distances: (B, references) frames from each reference to the target, as in `fusion.gop.Reference`;
             None where there is no clip.
 
@@ -79,6 +88,7 @@ class Crops(NamedTuple):
     seed: int
     scale: float | None = None
     distances: Tensor | None = None
+    neighbours: Sequence[Tensor] = ()
 
 
 def draw_scale(options: SampleOptions, rng: np.random.Generator) -> float | None:
@@ -95,6 +105,7 @@ class _Drawn(NamedTuple):
     target: ByteImage
     references: list[ByteImage]
     distances: list[int]
+    neighbours: list[ByteImage]
 
 
 class CropSampler:
@@ -147,8 +158,9 @@ class CropSampler:
 
     def __call__(self, step: int) -> Crops:
         """The crops of one step."""
-        drawn = [self._draw(np.random.default_rng((self._seed, step, k))) for k in range(self._batch)]
         rng = np.random.default_rng((self._seed, step))
+        count = round(self._options.neighbours * float(rng.choice(_NEIGHBOUR_SHARES)))
+        drawn = [self._draw(np.random.default_rng((self._seed, step, k)), count) for k in range(self._batch)]
         return Crops(
             target=_stack([one.target for one in drawn]),
             references=[
@@ -157,9 +169,10 @@ class CropSampler:
             seed=int(rng.integers(2**62)),
             scale=draw_scale(self._options, rng),
             distances=torch.tensor([one.distances for one in drawn]),
+            neighbours=[_stack([one.neighbours[k] for one in drawn]) for k in range(count)],
         )
 
-    def _draw(self, rng: np.random.Generator) -> _Drawn:
+    def _draw(self, rng: np.random.Generator, neighbours: int) -> _Drawn:
         options = self._options
         frames = self._clips[rng.choice(len(self._clips), p=self._share)].frames
         count = len(frames)
@@ -192,7 +205,26 @@ class CropSampler:
             references = references[:1] * options.references
             positions = positions[:1] * options.references
         whole = _bytes(self._fit(frames[target][window], turn))
-        return _Drawn(whole, references, [target - position for position in positions])
+        beside = [
+            self._flickering(rng, self._fit(frames[k][window], turn))
+            for k in self._near(rng, target, count, neighbours)
+        ]
+        return _Drawn(whole, references, [target - position for position in positions], beside)
+
+    def _near(self, rng: np.random.Generator, target: int, count: int, wanted: int) -> list[int]:
+        """Positions of neighbours among so many frames, nearest first; too few of them come again."""
+        moments = list(range(count))
+        if rng.random() < self._options.one_sided:
+            moments = moments[: target + 1] if rng.random() < _HALF else moments[target:]
+        if len(moments) == 1:
+            return [target] * wanted
+        found = nearest_in_time(moments, moments.index(target))
+        return [moments[found[k % len(found)]] for k in range(wanted)]
+
+    def _flickering(self, rng: np.random.Generator, image: ByteImage | FloatImage) -> ByteImage:
+        if rng.random() < self._options.jitter:
+            image = np.asarray(image * (1 + rng.uniform(-0.05, 0.05)), dtype=np.float32)
+        return _bytes(image)
 
     def _window(
         self, rng: np.random.Generator, size: tuple[int, ...], *, transposed: bool

@@ -43,6 +43,8 @@ class Pictures(NamedTuple):
         variance: (B,) of what sets the LSR frames apart from the reduced target, of values in 0..1: noise,
             lens and mosaic, as well as it is known in use.
         distances: As in `Crops`.
+        neighbours: (B, 3, h, w) each, LSR frames of other moments; where they were moved onto the target's,
+            upscaled, (B, 3, H, W).
         flows: For each reference (B, 2, H, W) the motion found on the CPU [px], where it was looked for.
 
     """
@@ -55,6 +57,7 @@ class Pictures(NamedTuple):
     variance: Tensor
     distances: Tensor | None = None
     flows: Sequence[Tensor] = ()
+    neighbours: Sequence[Tensor] = ()
 
     def to(self, dtype: torch.dtype) -> Pictures:
         """The same in another precision: half of it travels from a worker to a GPU in half the time."""
@@ -63,8 +66,10 @@ class Pictures(NamedTuple):
             return [each.to(dtype) for each in planes]
 
         target, lsr, lsr_up, variance = all_to([self.target, self.lsr, self.lsr_up, self.variance])
-        references, matched, flows = map(all_to, (self.references, self.matched, self.flows))
-        return Pictures(target, lsr, lsr_up, references, matched, variance, self.distances, flows)
+        references, matched, flows, neighbours = map(
+            all_to, (self.references, self.matched, self.flows, self.neighbours)
+        )
+        return Pictures(target, lsr, lsr_up, references, matched, variance, self.distances, flows, neighbours)
 
 
 def degrade(crops: Crops, options: SampleOptions) -> Pictures:
@@ -79,13 +84,18 @@ def _degrade(crops: Crops, options: SampleOptions) -> Pictures:
     generator = torch.Generator(target.device).manual_seed(crops.seed)
     scale = crops.scale or options.scale
     small = reduce(target, scale)
+    beside = [reduce(image.float() / 255, scale) for image in crops.neighbours]
     lsr, variance = small, torch.zeros(len(target), device=target.device)
     sigma = _variance(len(target), options.noise_variance, generator).sqrt()
     if options.noise_variance and options.noise_on == "lsr":
         mosaic = torch.rand(sigma.shape, generator=generator, device=target.device) < _MOSAICS
         clean = torch.rand(sigma.shape, generator=generator, device=target.device) < options.clean
         mosaic, sigma = mosaic & ~clean, sigma * ~clean
-        lsr = torch.where(clean, small, _seen(small, sigma, mosaic, generator))
+        optics, codec = _SOFTEST * torch.rand(2, *sigma.shape, generator=generator, device=target.device)
+        camera = _Camera(sigma, optics, codec, mosaic)
+        lsr, *beside = (
+            torch.where(clean, sharp, _seen(sharp, camera, generator)) for sharp in (small, *beside)
+        )
         for image in references:
             image[mosaic.flatten()] = fill(sample(image[mosaic.flatten()])).clamp(0, 1)
     lsr = to_8_bits(lsr)
@@ -98,16 +108,33 @@ def _degrade(crops: Crops, options: SampleOptions) -> Pictures:
             variance = _mismatch(lsr, small) ** 2
         variance = variance * torch.exp(_KNOWN * _normal(variance, generator))
     matched = [match(image, scale) for image in references]
-    return Pictures(target, lsr, lsr_up, references, matched, variance, crops.distances)
+    return Pictures(
+        target,
+        lsr,
+        lsr_up,
+        references,
+        matched,
+        variance,
+        crops.distances,
+        neighbours=[to_8_bits(image) for image in beside],
+    )
 
 
-def _seen(small: Tensor, sigma: Tensor, mosaic: Tensor, generator: torch.Generator) -> Tensor:
-    """What a real camera sees of (B, 3, h, w); `mosaic` (B, 1, 1, 1) says which have one."""
-    optics, codec = _SOFTEST * torch.rand(2, *sigma.shape, generator=generator, device=small.device)
-    soft = _soften(small, optics)
-    noise = sigma * _normal(small, generator)
-    filtered = soft + _soften(noise, codec) / _left_of_noise(codec)
-    return torch.where(mosaic, fill(sample(soft + noise)), filtered)
+class _Camera(NamedTuple):
+    """A real camera, all (B, 1, 1, 1): its noise's deviation, two softenings, whether it has a mosaic."""
+
+    sigma: Tensor
+    optics: Tensor
+    codec: Tensor
+    mosaic: Tensor
+
+
+def _seen(small: Tensor, camera: _Camera, generator: torch.Generator) -> Tensor:
+    """What a real camera sees of (B, 3, h, w)."""
+    soft = _soften(small, camera.optics)
+    noise = camera.sigma * _normal(small, generator)
+    filtered = soft + _soften(noise, camera.codec) / _left_of_noise(camera.codec)
+    return torch.where(camera.mosaic, fill(sample(soft + noise)), filtered)
 
 
 def _mismatch(lsr: Tensor, small: Tensor) -> Tensor:

@@ -76,7 +76,9 @@ def train_live_flow(
         synthetic = number == 0
         return Trainer(
             FlowLevels(network) if synthetic else network,
-            lessons.sampler if synthetic else Sampler(clips, samples, batch=batch, seed=seed),
+            lessons.sampler
+            if synthetic
+            else Sampler(clips, replace(samples, neighbours=0), batch=batch, seed=seed),
             lessons.loss if synthetic else teacher_loss,
             own,
             replace(loop, workers=0) if synthetic else loop,

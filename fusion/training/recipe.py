@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fusion.cards import save_card
 from fusion.inference import LiveSynthesiser
-from fusion.live import LAYOUT, LiveNet, move_both_ways
+from fusion.live import LAYOUT, LiveNet, fill_live, move_both_ways
 from fusion.training.clips import Clip
 from fusion.training.crops import SampleOptions
 from fusion.training.degrade import LEAST_SHARE
@@ -19,14 +19,16 @@ from fusion.training.judging import judge
 from fusion.training.loop import LoopOptions, RunOptions, Trainer
 from fusion.training.losses import GUESS_SHARE, corrected_error
 from fusion.training.samples import Batch, Sampler
-from fusion.weights import load_weights, save_weights
+from fusion.weights import save_weights
 
 
 def live_loss(network: nn.Module, batch: Batch) -> Tensor:
     """Error of the fused pictures, and a share of that of the detail guessed without references."""
     size = (batch.lsr.shape[-2], batch.lsr.shape[-1])
     moved = [one for image, _, flow in batch.references for one in move_both_ways(image, flow, size)]
-    fused = network(batch.lsr_up, moved, batch.variance.sqrt().reshape(-1, 1, 1, 1))
+    fused = network(batch.lsr_up, moved, batch.variance.sqrt().reshape(-1, 1, 1, 1), batch.neighbours)
+    if not moved:
+        return corrected_error(fused.guess, batch)
     return corrected_error(fused.out, batch) + GUESS_SHARE * corrected_error(fused.guess, batch)
 
 
@@ -56,7 +58,7 @@ def train_live(
     torch.manual_seed(run.seed)
     network = LiveNet(samples.scale)
     if run.start:
-        load_weights(run.start, network, layout=LAYOUT)
+        fill_live(network, run.start)
 
     def validate(averaged: nn.Module, step: int) -> dict[str, float]:
         assert isinstance(averaged, LiveNet)
@@ -69,7 +71,7 @@ def train_live(
             validation,
             samples.scale,
             picture,
-            references=samples.references,
+            references=max(samples.references, 1),
             noise_variance=noise,
         )
 
@@ -123,7 +125,7 @@ def card(method: str, samples: SampleOptions) -> dict[str, object]:
         "most_scale": samples.most_scale or samples.scale,
         "noise_variance": samples.noise_variance,
         "noise_from": 0.0 if samples.clean else samples.noise_variance * LEAST_SHARE,
-        "references": list(range(1, samples.references + 1)) if any_count else [samples.references],
+        "references": list(range(1, max(samples.references, 1) + 1)) if any_count else [samples.references],
         "default": False,
     }
 

@@ -13,6 +13,7 @@ from fusion.gop import Reference
 from fusion.joint_motion import JointMotion
 from fusion.levels import FloatImage, to_bytes, to_floats
 from fusion.motion import DisFlow, FlowArray
+from fusion.neighbours import move_neighbours
 from fusion.training.clips import Clip
 from fusion.training.crops import Crops, CropSampler, SampleOptions
 from fusion.training.degrade import Pictures, degrade
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
         lsr_up: (B, 3, H, W) the same, upscaled.
         references: For each reference its image, its matched image and its flow.
         variance: (B,) of the LSR frames' noise, as well as it is known in use.
+        neighbours: (B, 3, H, W) each, LSR frames of other moments, upscaled and moved onto this one.
 
     """
 
@@ -35,6 +37,7 @@ class Batch(NamedTuple):
     lsr_up: Tensor
     references: list[tuple[Tensor, Tensor, Tensor]]
     variance: Tensor
+    neighbours: Sequence[Tensor] = ()
 
 
 class Sampler:
@@ -58,10 +61,12 @@ class Sampler:
         """The batch of one step."""
         pictures = degrade(self._crops(step), self._options)
         # The network takes any number of references and has to manage with the first one alone.
-        count = 1 + step % self._options.references
+        most = self._options.references
+        count = 1 + step % most if most else 0
         flows = motion_of_use(pictures, count)
         references = list(zip(pictures.references[:count], pictures.matched[:count], flows, strict=True))
-        return Batch(pictures.target, pictures.lsr, pictures.lsr_up, references, pictures.variance)
+        near = neighbours_of_use(pictures)
+        return Batch(pictures.target, pictures.lsr, pictures.lsr_up, references, pictures.variance, near)
 
 
 class FusionSampler:
@@ -99,7 +104,8 @@ class FusionSampler:
             return crops
         pictures = degrade(crops, self._options)
         flows = motion_of_use(pictures, len(pictures.references))
-        return pictures._replace(matched=[], flows=flows).to(torch.float16)
+        near = neighbours_of_use(pictures)
+        return pictures._replace(matched=[], flows=flows, neighbours=near).to(torch.float16)
 
 
 def motion_of_use(pictures: Pictures, count: int) -> list[Tensor]:
@@ -112,10 +118,26 @@ def motion_of_use(pictures: Pictures, count: int) -> list[Tensor]:
         count: How many references.
 
     """
+    if not count:
+        return []
     found = [_motion_of_one(pictures, index, count) for index in range(len(pictures.target))]
     return [
         torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous()
         for flows in zip(*found, strict=True)
+    ]
+
+
+def neighbours_of_use(pictures: Pictures) -> list[Tensor]:
+    """The batch's neighbours (B, 3, H, W), upscaled and moved onto its frames as in use."""
+    moved = [
+        move_neighbours(
+            _array(up), [_array(one[index]) for one in pictures.neighbours], float(pictures.variance[index])
+        )
+        for index, up in enumerate(pictures.lsr_up)
+    ]
+    return [
+        torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous() / 255
+        for images in zip(*moved, strict=True)
     ]
 
 

@@ -1,6 +1,9 @@
 """`twinrate train` and `twinrate evaluate` as an operator calls them: what they leave, and what they say."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +13,8 @@ from fusion_scene import pan
 
 from app.cli import run
 from fusion.weights import save_weights
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +45,20 @@ def twinrate(capsys):
         return json.loads(said.out.splitlines()[-1]) if code == 0 else said.err
 
     return call
+
+
+def test_training_alone_needs_no_more_than_torch_and_opencv(data, tmp_path):
+    """As on a GPU machine that has nothing of the rest; the docs say so."""
+    absent = ("av", "PyQt6", "pyqtgraph", "superqt", "platformdirs", "tifffile", "PySpin")
+    options = ["--data", str(data), "--out", str(tmp_path / "run"), "--crop", "32x32", "--batch", "1"]
+    program = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({absent!r}));"
+        f"sys.argv = ['train', *{options!r}, '--steps', '1'];"
+        "runpy.run_module('app.commands.train', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "live_x4.safetensors").exists()
 
 
 def test_live_is_trained_judged_stopped_and_trained_on(twinrate, data, tmp_path):
