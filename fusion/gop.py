@@ -194,7 +194,7 @@ def synthesise_gop(
         same_view: The first reference shows exactly what the frame at distance 0 shows and is taken as it is;
             False where it was aligned from another camera and has to be fused like the others.
         next_distances: The frames' distances from the second reference, where they are known.
-        beside: LSR frames of other GoPs with their distances, which help to make those of this one.
+        beside: Further LSR frames of the stream with their distances, which help to make those given.
         gain: Pictures are fused so many times as bright, less where they would become too bright.
         at_gain: Gives the method for pictures so many times as bright, whose noise is as much stronger; None
             for `synthesiser` always.

@@ -23,7 +23,7 @@ from fusion.levels import FloatImage
 from fusion.live import MULTIPLE as LIVE_MULTIPLE
 from fusion.live import LiveFused, LiveNet, LiveReference, move_both_ways
 from fusion.motion import DisFlow, FlowArray, FlowSource, learned_searches, reaches
-from fusion.neighbours import move_neighbours
+from fusion.neighbours import usable_neighbours
 from fusion.padding import crop, pad_to_multiple
 from fusion.resample import back_project, lose_detail_planes, lsr_trust
 from fusion.upscaler import Upscaler
@@ -86,7 +86,7 @@ class AWnetSynthesiser:
         found: list[FlowArray] = []
         if self._motion is not None:
             found = self._motion(lsr, upscaled, references)
-        near = move_neighbours(upscaled, neighbours, self._noise**2) if self._base is not None else []
+        near = usable_neighbours(upscaled, neighbours, self._noise**2) if self._base is not None else []
         with self._turn:
             return self._fuse(lsr, upscaled, references, found, near)
 
@@ -237,7 +237,7 @@ class LiveSynthesiser:
     ) -> Synthesis:
         """Run the network on one frame; see `fusion.gop.Synthesiser`."""
         flows = self._motion(lsr, upscaled, references)
-        near = move_neighbours(upscaled, neighbours, self._noise**2)
+        near = usable_neighbours(upscaled, neighbours, self._noise**2)
         with self._turn:
             return self._fuse(lsr, upscaled, references, flows, near)
 
@@ -292,7 +292,7 @@ class UpscalerSynthesiser:
         up = pad_to_multiple(to_planes(upscaled, "cpu"), LIVE_MULTIPLE)
         near = [
             pad_to_multiple(to_planes(one, "cpu"), LIVE_MULTIPLE)
-            for one in move_neighbours(upscaled, neighbours, self._noise_variance)
+            for one in usable_neighbours(upscaled, neighbours, self._noise_variance)
         ]
         return _synthesis(
             up + self._upscaler(up, near), torch.zeros_like(up[:, :1]), upscaled.shape[:2], None

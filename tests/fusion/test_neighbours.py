@@ -13,7 +13,7 @@ from fusion.evaluation.metrics import psnr
 from fusion.gop import NEIGHBOURS, nearest_in_time
 from fusion.levels import to_bytes, to_floats
 from fusion.live import LiveNet, LiveReference, fill_live, load_live
-from fusion.neighbours import move_neighbours
+from fusion.neighbours import move_neighbours, usable_neighbours
 from fusion.resample import upscale
 from fusion.training.clips import Clip
 from fusion.training.crops import CropSampler, SampleOptions
@@ -49,9 +49,30 @@ def test_neighbours_are_moved_onto_the_frame():
     assert move_neighbours(up, []) == []
 
 
-def noisy(frames, seed):
+def test_neighbours_under_flickering_lamps_are_moved_in_the_frames_light():
+    lsr = [to_floats(frame) for frame in reduce(pan(3, 128, 192, (6, -3)), 4)]
+    up = upscale(lsr[1], 128, 192)
+    inner = np.s_[16:-16, 16:-16]
+    lamp = np.float32([0.6, 0.7, 0.75])
+    steady, flickering = move_neighbours(up, (lsr[0], lsr[0] * lamp))
+    dark, right = (psnr(to_bytes(one[inner]), to_bytes(up[inner])) for one in (steady * lamp, flickering))
+    assert right > dark + 8
+
+
+@pytest.mark.parametrize("noise", [0.0, SIGMA**2])
+def test_neighbours_from_before_a_cut_are_left_out(noise):
+    lsr = [to_floats(frame) for frame in noisy(reduce(pan(2, 128, 192, (3, -1)), 4), 3, noise**0.5)]
+    other = to_floats(noisy([np.rot90(reduce([texture(192, 128, seed=9)], 4)[0])], 4, noise**0.5)[0] // 2)
+    up = upscale(lsr[0], 128, 192)
+    assert len(move_neighbours(up, [other, lsr[1]], noise)) == 2
+    kept = usable_neighbours(up, [other, lsr[1]], noise)
+    assert len(kept) == 1
+    np.testing.assert_array_equal(kept[0], move_neighbours(up, [lsr[1]], noise)[0])
+
+
+def noisy(frames, seed, sigma=SIGMA):
     noise = np.random.default_rng(seed).standard_normal((len(frames), *frames[0].shape))
-    return [to_bytes(np.float32(frame + 255 * SIGMA * n)) for frame, n in zip(frames, noise, strict=True)]
+    return [to_bytes(np.float32(frame + 255 * sigma * n)) for frame, n in zip(frames, noise, strict=True)]
 
 
 @pytest.mark.parametrize("scale", [4, 8])
