@@ -211,7 +211,8 @@ def test_training_goes_on_from_what_live_makes_of_each_sample():
             ]
             live = load_live(base_for(4, noise).path)
             with torch.inference_mode():
-                alone = live(pictures.lsr_up[k : k + 1], moved, noise**0.5)
+                near = [one[k : k + 1] for one in pictures.neighbours]
+                alone = live(pictures.lsr_up[k : k + 1], moved, noise**0.5, near)
             torch.testing.assert_close(made.picture[k : k + 1], alone.out, atol=1e-5, rtol=0)
             torch.testing.assert_close(made.weight[k : k + 1], alone.weight, atol=1e-5, rtol=0)
             noisy.add(base_for(4, noise).name)
