@@ -31,6 +31,7 @@ _SEARCHES = ((5e-3, 16, 8, 1), (5e-4, 12, 6, 2), (0.0, 8, 3, 2))
 """Least noise variance; from there on the side and stride of the patches matched [px], and how often."""
 _TWICE_SCALE = 3.5
 """Below, a second search gains little on clean frames and loses a little on the emulated rig's noisy ones."""
+_REFINEMENTS = 10
 _INSIDE = 0.999
 
 
@@ -60,8 +61,8 @@ class DisFlow:
 
     def __init__(self, scale: float, noise_variance: float = 0.0) -> None:
         self._scale = scale
-        self._side, self._stride, searches = _searching(noise_variance)
-        self._searches = searches if scale >= _TWICE_SCALE else 1
+        self._noise_variance = noise_variance
+        self._searches = _searching(noise_variance)[2] if scale >= _TWICE_SCALE else 1
         self._idle: list[cv2.DISOpticalFlow] = []
 
     def __call__(self, upscaled: FloatImage, reference: Reference) -> FlowArray:
@@ -70,18 +71,10 @@ class DisFlow:
         try:
             dis = self._idle.pop()
         except IndexError:
-            dis = self._searcher()
+            dis = searcher(self._noise_variance, finest=2 if self._scale >= _COARSE_SCALE else 1)
         flow = self._search(dis, upscaled, reference)
         self._idle.append(dis)
         return flow
-
-    def _searcher(self) -> cv2.DISOpticalFlow:
-        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        dis.setVariationalRefinementIterations(10)
-        dis.setFinestScale(2 if self._scale >= _COARSE_SCALE else 1)
-        dis.setPatchSize(self._side)
-        dis.setPatchStride(self._stride)
-        return dis
 
     def _search(self, dis: cv2.DISOpticalFlow, upscaled: FloatImage, reference: Reference) -> FlowArray:
         frame, matched = luma(upscaled), luma(reference.matched)
@@ -101,9 +94,21 @@ def learned_searches(scale: float, noise_variance: float) -> int:
     return _searching(noise_variance)[2] if scale >= _COARSE_SCALE else 1
 
 
-def patches(noise_variance: float) -> tuple[int, int]:
-    """Side and stride of the patches [px] that average out so much noise, of values in 0..1."""
-    return _searching(noise_variance)[:2]
+def searcher(noise_variance: float, *, finest: int) -> cv2.DISOpticalFlow:
+    """DIS for pictures that lost detail.
+
+    Args:
+        noise_variance: Of the pictures, of values in 0..1; wider patches average it out.
+        finest: How often the size is halved at the finest level that is matched.
+
+    """
+    side, stride, _ = _searching(noise_variance)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setVariationalRefinementIterations(_REFINEMENTS)
+    dis.setFinestScale(finest)
+    dis.setPatchSize(side)
+    dis.setPatchStride(stride)
+    return dis
 
 
 def _searching(noise_variance: float) -> tuple[int, int, int]:

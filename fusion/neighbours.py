@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
+import numpy.typing as npt
 
 from fusion.levels import FloatImage, channel_mean, to_bytes
-from fusion.motion import luma, patches, search, side_by_side, warp_array
+from fusion.motion import luma, search, searcher, side_by_side, warp_array
 from fusion.resample import upscale
 
 _MOST_FLICKER = 2.0
-_LEARNED_FLICKER = 0.05
-"""Networks learn on neighbours that are so much brighter or darker."""
+LEARNED_FLICKER = 0.05
+"""Networks learn on neighbours that are up to so much brighter or darker."""
 _LEAST_LEVEL = 1.0
 _STRANGE = 12.0
 """Grey levels, beside what is left of the noise in a pixel's mean over colours, by which a moved neighbour
 may miss the frame on average. Between unlike scenes it is 24 and more, within one mostly below 6."""
 _NOISE_LEFT = 0.53
 _FINEST = 2
-_REFINEMENTS = 10
 
 
 def move_neighbours(
@@ -45,11 +44,11 @@ def move_neighbours(
     """
     if not neighbours:
         return []
-    seen = to_bytes(luma(upscaled))
+    seen, level = to_bytes(luma(upscaled)), _level(upscaled)
 
     def moved(neighbour: FloatImage) -> FloatImage:
-        large = upscale(_in_light_of(upscaled, neighbour), *upscaled.shape[:2])
-        flow = search(_searcher(noise_variance), seen, to_bytes(luma(large)))
+        large = upscale(_at_level(neighbour, level), *upscaled.shape[:2])
+        flow = search(searcher(noise_variance, finest=_FINEST), seen, to_bytes(luma(large)))
         return warp_array(large, flow)
 
     return side_by_side(moved, neighbours)
@@ -61,22 +60,17 @@ def usable_neighbours(
     """As `move_neighbours`, without those that plainly show something else, as after a cut."""
     most = _STRANGE + _NOISE_LEFT * 255 * noise_variance**0.5
     moved = move_neighbours(upscaled, neighbours, noise_variance)
-    return [one for one in moved if np.abs(channel_mean(one - upscaled)).mean() <= most]
+    misfits = side_by_side(lambda one: float(np.abs(channel_mean(one - upscaled)).mean()), moved)
+    return [one for one, misfit in zip(moved, misfits, strict=True) if misfit <= most]
 
 
-def _in_light_of(frame: FloatImage, neighbour: FloatImage) -> FloatImage:
-    levels, own = (np.maximum(image.mean(axis=(0, 1)), _LEAST_LEVEL) for image in (frame, neighbour))
-    gain = np.clip(levels / own, 1 / _MOST_FLICKER, _MOST_FLICKER)
-    if np.abs(gain - 1).max() <= _LEARNED_FLICKER:
-        return neighbour
-    return np.asarray(neighbour * gain, np.float32)
+def _level(image: FloatImage) -> npt.NDArray[np.float32]:
+    """Mean of each colour, (3,)."""
+    return np.asarray(np.maximum(image.mean(axis=(0, 1)), _LEAST_LEVEL), np.float32)
 
 
-def _searcher(noise_variance: float) -> cv2.DISOpticalFlow:
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    dis.setVariationalRefinementIterations(_REFINEMENTS)
-    dis.setFinestScale(_FINEST)
-    side, stride = patches(noise_variance)
-    dis.setPatchSize(side)
-    dis.setPatchStride(stride)
-    return dis
+def _at_level(image: FloatImage, level: npt.NDArray[np.float32]) -> FloatImage:
+    gain = np.clip(level / _level(image), 1 / _MOST_FLICKER, _MOST_FLICKER)
+    if np.abs(gain - 1).max() <= LEARNED_FLICKER:
+        return image
+    return np.asarray(image * gain, np.float32)

@@ -15,6 +15,7 @@ from torch import Tensor
 from fusion.errors import TrainingError
 from fusion.gop import NEIGHBOURS, nearest_in_time
 from fusion.levels import ByteImage, FloatImage, to_bytes
+from fusion.neighbours import LEARNED_FLICKER
 from fusion.resample import downscale
 from fusion.training.clips import Clip
 
@@ -41,7 +42,7 @@ class SampleOptions:
         clean: Share of samples without any noise, where there is noise.
         crop: Rows and columns of the crops [px].
         farthest: Most frames between the target and its reference.
-        references: 1, or 2: one before and one after the target, at distances of their own.
+        references: 0, 1, or 2: one before and one after the target, at distances of their own.
         alone: Share of samples with the first reference in the place of the second, as at a clip's end.
         zoom: Share of samples taken from a larger field and reduced: sharper and faster.
         jitter: Share of samples whose reference was exposed and coloured a little differently.
@@ -223,7 +224,7 @@ class CropSampler:
 
     def _flickering(self, rng: np.random.Generator, image: ByteImage | FloatImage) -> ByteImage:
         if rng.random() < self._options.jitter:
-            image = np.asarray(image * (1 + rng.uniform(-0.05, 0.05)), dtype=np.float32)
+            image = np.asarray(image * (1 + rng.uniform(-LEARNED_FLICKER, LEARNED_FLICKER)), dtype=np.float32)
         return _bytes(image)
 
     def _window(
