@@ -49,7 +49,9 @@ class Tasks(QObject):
     def __init__(self, on_error: Callable[[BaseException], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._on_error = on_error
-        self._running: dict[CancelToken, threading.Thread] = {}
+        self._running: set[CancelToken] = set()
+        # Also those that have told their result: until they are gone they hold what they were given.
+        self._threads: list[threading.Thread] = []
         self._closing = False
         self._came.connect(self._deliver)
 
@@ -90,25 +92,27 @@ class Tasks(QObject):
                 self._came.emit(token, lambda: done(result))
 
         thread = threading.Thread(target=run, name=name, daemon=True)
-        self._running[token] = thread
+        self._running.add(token)
+        self._threads = [*(old for old in self._threads if old.is_alive()), thread]
         thread.start()
         self.busy_changed.emit()
         return token
 
     def close(self, timeout: float = 20.0) -> None:
-        """Cancel everything and wait for it [s]; the window is drawn meanwhile, but takes no input."""
+        """Cancel everything and wait for its threads [s]; the window is drawn, but takes no input."""
         self._closing = True
-        running, self._running = self._running, {}
+        running, self._running = self._running, set()
         for token in running:
             token.cancel()
         until = time.monotonic() + timeout
-        for thread in running.values():
+        for thread in self._threads:
             while thread.is_alive() and time.monotonic() < until:
                 thread.join(_DRAW_S)
                 QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
 
     def _deliver(self, token: CancelToken, call: Callable[[], None]) -> None:
-        if self._running.pop(token, None) is not None:
+        if token in self._running:
+            self._running.remove(token)
             call()
             self.busy_changed.emit()
 

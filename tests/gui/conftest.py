@@ -14,6 +14,7 @@ from app.gui._qt_environment import prepare_qt
 
 prepare_qt()
 
+from PyQt6.QtCore import QEvent  # noqa: E402
 from PyQt6.QtWidgets import QApplication  # noqa: E402
 from pytestqt.qtbot import QtBot  # noqa: E402
 
@@ -42,6 +43,8 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     yield
     gc.collect()
     qapp.processEvents()
+    # Only a running loop deletes what another thread let go of.
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     left = [w for w in qapp.topLevelWidgets() if w.isVisible()]
     assert not left, f"windows left open: {left}"
     started = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
