@@ -13,17 +13,16 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from app.moments import reduced_ways, spread
 from app.sharp_views import in_the_light_of
 from calibration import match_colours
 from drivers import Gop, Image, RgbImage
 from fusion.digital_gain import brightness, gain_of_moment, gained
 from fusion.levels import FloatImage, to_bytes
 from fusion.motion import luma, search, warp_array
-from fusion.resample import downscale
 
 _PLACES = (0.25, 0.5, 0.75)
 """Where in a clip it is measured: one of these may be blank, a flash or a cut."""
-_MAD = 1.4826
 _LENGTHS = (2.0, 4.0, 8.0)
 """Of the blurs tried [LSR px]."""
 _DIRECTIONS = 6
@@ -61,15 +60,12 @@ def _noise(
     sharp = np.asarray(in_the_light_of(sharp, lsr), np.uint8)
     picture = sharp.astype(np.float32) / 255
     matched = np.asarray(255 * match_colours(sharp, lsr).apply(picture), np.float32)
-    height, width = lsr.shape[:2]
-    # How the camera loses detail is not known: the way that explains the frame better is nearer to it.
-    averaged = cv2.resize(matched, (width, height), interpolation=cv2.INTER_AREA)
-    ways = [np.asarray(averaged, np.float32), downscale(matched, height, width)]
+    ways = reduced_ways(matched, lsr)
     if 0 not in gop.away:
         # What moved between the two instants is no noise.
         ways += [_moved(way, lsr) for way in ways]
-    best = min(ways, key=lambda way: _spread(way - lsr))
-    return min(_spread(best - lsr), *_blurred(best, lsr)) / gain
+    best = min(ways, key=lambda way: spread(way - lsr))
+    return min(spread(best - lsr), *_blurred(best, lsr)) / gain
 
 
 def _blurred(reduced: FloatImage, lsr: RgbImage) -> list[float]:
@@ -81,7 +77,7 @@ def _blurred(reduced: FloatImage, lsr: RgbImage) -> list[float]:
     found = []
     for kernel in _blurs():
         blurred = cv2.filter2D(seen, -1, kernel, borderType=cv2.BORDER_REPLICATE)
-        found.append(_spread(reduced - blurred) / float(np.linalg.norm(kernel)))
+        found.append(spread(reduced - blurred) / float(np.linalg.norm(kernel)))
     return found
 
 
@@ -108,8 +104,3 @@ def _moved(reduced: FloatImage, lsr: RgbImage) -> FloatImage:
     dis.setFinestScale(0)
     shown, sought = (to_bytes(luma(picture)) for picture in (lsr.astype(np.float32), reduced))
     return warp_array(reduced, search(dis, shown, sought))
-
-
-def _spread(difference: FloatImage) -> float:
-    """Robust standard deviation."""
-    return float(_MAD * np.median(np.abs(difference - np.median(difference))))

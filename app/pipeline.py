@@ -18,6 +18,7 @@ from app.frame_records import FrameRecord, frame_record, frame_records
 from app.fusion_options import FusionOptions
 from app.gop_parts import GopParts
 from app.gop_range import gops_between
+from app.moments import Moment, Sharpness, moment_of, noise_of, sharpness_of
 from app.one_view_noise import noise_of_one_view
 from app.pair_pictures import PairPictures
 from app.sharp_views import (
@@ -26,15 +27,10 @@ from app.sharp_views import (
     SharpView,
     as_filmed,
     in_own_colours,
-    in_the_light_of,
     same_view,
 )
 from app.timing import missing_frames, read_timing
-from calibration import (
-    Alignment,
-    estimate_noise_sigma,
-    view_mismatch,
-)
+from calibration import Alignment
 from drivers import (
     Gop,
     Image,
@@ -47,12 +43,12 @@ from drivers import (
 )
 from fusion import Fuser
 from fusion.cards import fingerprint
-from fusion.digital_gain import brightened, brightness, gain_of_moment, gained
+from fusion.digital_gain import brightened
 from fusion.gop import FusedFrame
 
 _ALIGN_TRIALS = 7
-_NOISE_PLACES = (0.25, 0.75)
-"""Where else in a recording noise is measured, beside the GoP that fixes the view."""
+_PLACES = (0.25, 0.5, 0.75)
+"""Where in a recording sharpness and noise are measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +87,7 @@ class Pipeline:
         slots: When each frame that `frames` yields is shown, in steps of 1 / `rate`; see `app.timing`.
         aligner: Aligns the views.
         alignment: That of the GoP which fixes the output view.
+        sharpness: How sharp both cameras are; LSR frames are filtered accordingly before they are fused.
         noise_variance: What sets an LSR frame apart from a reduced reference besides detail (of 0..1).
         fuser: Computes the frames.
 
@@ -123,7 +120,10 @@ class Pipeline:
         self.aligner = Aligner(options.align, pair)
         self._pictures = PairPictures(pair, self.pairing.gops, same_view=self.aligner.same_view)
         self._typical, self.alignment = self._align()
+        self._moments: dict[int, Moment] = {}
+        self.sharpness = self._sharpness()
         self.noise_variance = self._noise_variance()
+        self._moments.clear()
         self.fuser = Fuser(
             options.method,
             scale=self.alignment.scale,
@@ -170,6 +170,7 @@ class Pipeline:
             *self._missing(),
             *note,
             *self._pictures.damage,
+            *self.sharpness.warnings,
             *self._unlike(),
             *self.aligner.doubts(),
             *self.aligner.warnings,
@@ -209,36 +210,50 @@ class Pipeline:
         place, found = self.aligner.first(_alike(*self._pair_of(self._whole(k))) for k in tried)
         return tried[place], found
 
-    def _noise_variance(self) -> float:
-        """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail.
+    def _sharpness(self) -> Sharpness:
+        """How sharp the cameras are: of the whole recording, so that a part has the frames of the whole."""
+        last = len(self.pairing.gops) - 1
+        return sharpness_of([self._moment(k) for k in sorted({round(place * last) for place in _PLACES})])
 
-        That is sensor noise, and what codecs leave of a frame, and between two cameras also the errors of
-        mosaic, lens and colours; the paper trains for both with one noise level (3.3).
-        """
-        seen = self._pictures
+    def _noise_variance(self) -> float:
+        """Variance (of 0..1) of what sets an LSR frame apart from the reduced reference besides detail."""
+        pictures = self._pictures
         if self.aligner.same_view:
             whole = [self._whole(k) for k in range(len(self._gops))]
-            return (noise_of_one_view(whole, seen.lsr, seen.hsr, seen.gain) / 255) ** 2
-        # In one of them a flash may have lit what only one camera saw.
-        places = {self._typical, *(round(place * (len(self._gops) - 1)) for place in _NOISE_PLACES)}
-        return median(self._noise_at(k) for k in sorted(places))
+            as_filmed, matched = (
+                noise_of_one_view(whole, read, pictures.hsr, pictures.gain)
+                for read in (self._filmed, self._seen)
+            )
+        else:
+            # In one of them a flash may have lit what only one camera saw.
+            chosen = {self._typical, *(round(place * (len(self._gops) - 1)) for place in _PLACES)}
+            moments = [self._moment(self._offset + k) for k in sorted(chosen)]
+            as_filmed = median(map(noise_of, moments))
+            matched = median(noise_of(moment.matched(self.sharpness)) for moment in moments)
+        # What the filter leaves of other errors is no noise.
+        return float(min(matched, self.sharpness.noise_gain * as_filmed) / 255) ** 2
 
-    def _noise_at(self, number: int) -> float:
-        """The same, in one of the chosen GoPs."""
-        gop, seen = self._whole(number), self._pictures
-        sharp = self._reference(self._offset + number, ColourMemory())
-        filmed = [self.alignment.crop_lsr(seen.lsr(k)) for k in gop.lsr_indices]
-        gain = gain_of_moment(map(brightness, filmed), seen.gain)
-        lsr = [gained(image, gain) for image in filmed]
-        noise = estimate_noise_sigma(lsr)
-        sigma = noise.sigma if noise.reliable else 0.0
-        nearest = lsr[gop.lsr_indices.index(gop.nearest_lsr)]
-        # Fusion compares in the frame's light, so what one lens darkens more than the other is no noise.
-        lit = gained(in_the_light_of(gained(sharp.image, gain), nearest, sharp.valid), 1.0)
-        sigma = max(sigma, view_mismatch(lit, nearest, sharp.valid))
-        if self.options.colours == "hsr" and number == self._typical:
-            sharp.colours.inverse()
-        return (sigma / gain / 255) ** 2
+    def _moment(self, number: int) -> Moment:
+        """What a GoP of the pairing shows; remembered while the recording is looked at."""
+        if number in self._moments:
+            return self._moments[number]
+        gop = self.pairing.gops[number]
+        view = self._reference(number, ColourMemory())
+        if self.options.colours == "hsr" and number == self._offset + self._typical:
+            view.colours.inverse()
+        filmed = [self._filmed(k) for k in gop.lsr_indices]
+        self._moments[number] = moment_of(
+            view, filmed, gop, self._pictures.gain, same_view=self.aligner.same_view
+        )
+        return self._moments[number]
+
+    def _filmed(self, index: int) -> Image:
+        """An LSR frame in the output view."""
+        return self.alignment.crop_lsr(self._pictures.lsr(index))
+
+    def _seen(self, index: int) -> Image:
+        """An LSR frame in the output view, as sharp as fusion expects it."""
+        return self.sharpness.matched(self._filmed(index))
 
     def _reference(self, number: int, colours: ColourMemory) -> SharpView:
         """HSR frame of a GoP of the pairing, as fusion takes it, in colours that follow the GoPs before."""
@@ -287,24 +302,24 @@ class Pipeline:
         for number in range(first, len(self._gops)):
             wanted = self._plan.sharp_frames(number)
             references = {k: references.get(k) or self._reference(k, colours) for k in wanted}
-            lsr = [self.alignment.crop_lsr(self._pictures.lsr(k)) for k in self._gops[number].lsr_indices]
+            filmed = [self._filmed(k) for k in self._gops[number].lsr_indices]
             for part, other in self._plan.parts(number):
                 sharp = [references[self._offset + number]]
                 if self.fuser.references > 1 and other in references:
                     sharp.append(references[other])
-                yield partial(self._fuse, number, lsr, part, sharp, other, given_up)
+                yield partial(self._fuse, number, filmed, part, sharp, other, given_up)
 
     def _fuse(
         self,
         number: int,
-        lsr: list[Image],
+        filmed: list[Image],
         part: slice,
         sharp: list[SharpView],
         other: int,
         given_up: Callable[[], bool],
     ) -> Iterator[HstrFrame]:
         """Frames of a part of a GoP, given its LSR frames and the sharp ones on its sides."""
-        gop = self._gops[number]
+        gop, lsr = self._gops[number], [self.sharpness.matched(image) for image in filmed]
         apart = self._apart(gop, self.pairing.gops[other]) if len(sharp) > 1 else 0.0
         beside = [(lsr[k], gop.away[k]) for k in range(len(lsr)) if k not in range(len(lsr))[part]]
         for fused in self._fused(
@@ -329,7 +344,7 @@ class Pipeline:
                 )
                 self._replaced[gop.hsr_index] = replaced
             record = frame_record(self.pair.lsr, gop, at, fused.reference, replaced)
-            yield HstrFrame(self._as_deep_as_wanted(image), self._as_deep_as_wanted(lsr[at]), record)
+            yield HstrFrame(self._as_deep_as_wanted(image), self._as_deep_as_wanted(filmed[at]), record)
         if given_up():
             raise CancelledError("stopped by the operator")
 
@@ -411,6 +426,7 @@ class Pipeline:
             "deep": self.deep,
             "real_rate": str(self.rate),
             "gain": round(self._pictures.gain, 3),
+            "lsr_blur_px": round(self.sharpness.lsr_blur_px, 3),
             "noise_sigma": round(255 * self.noise_variance**0.5, 3),
             "missing_lsr": self.pairing.missing_lsr,
             "missing_hsr": self.pairing.missing_hsr,

@@ -32,6 +32,7 @@ from calibration.quality import Quality, assess
 from calibration.report import draw_report, write_report
 from calibration.rig import CameraId, CameraModel, Rig, load_rig
 from calibration.scene import Refine, align_scene, register_views
+from calibration.sharpness import SamePicture, Sharpening, match_sharpness
 
 __all__ = [
     "Alignment",
@@ -55,6 +56,8 @@ __all__ = [
     "RigFileError",
     "RigRefine",
     "RotatedViewError",
+    "SamePicture",
+    "Sharpening",
     "Shift",
     "StaleRigError",
     "StereoFit",
@@ -75,6 +78,7 @@ __all__ = [
     "make_rig",
     "match_colours",
     "match_features",
+    "match_sharpness",
     "measure_shift",
     "plane_homography",
     "predicted_shift_px",

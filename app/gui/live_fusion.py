@@ -23,12 +23,14 @@ from drivers import Frame, Image, OverwrittenError, RgbImage, in_8_bits, to_rgb8
 from fusion.digital_gain import brightness, digital_gain, gained
 
 if TYPE_CHECKING:
+    from app.moments import Sharpness
     from fusion import Fuser
 
 _IDLE_S = 0.1
 _SAME_NOISE = 1.5
 _SAME_BRIGHTNESS = 1.5
 _LOOK_EVERY_S = 1.0
+_FOCUS_EVERY_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class LiveFusion:
         # How bright the scene was when the gain was chosen, and the gain.
         self._light = 0.0, 1.0
         self._light_measured = 0.0
+        self._sharpness: tuple[tuple[object, ...], Sharpness] | None = None
+        self._sharpened = 0.0
         self._last = (-1, "")
         self._thread = threading.Thread(target=self._run, name="live fusion", daemon=True)
         self._thread.start()
@@ -206,6 +210,11 @@ class LiveFusion:
         lsr = [view.crop(each, deep=gain > 1) for each in gop.fast]
         sharp = [match_moments(view.reference(each, deep=gain > 1), lsr[0]) for each in gop.sharp]
         looked_at = gained(lsr[0], gain), gained(sharp[0], gain)
+        sharpness = self._sharpness_for(view, *looked_at, gain)
+        if sharpness.filter is not None:
+            lsr = [sharpness.matched(each) for each in lsr]
+            sharp = [match_moments(each, lsr[0]) for each in sharp]
+            looked_at = gained(lsr[0], gain), gained(sharp[0], gain)
         noise, fuser = self._fuser_for(choice, view, *looked_at, gain)
         # Without recursion only the last frame is wanted; the first one is there to match brightness.
         wanted = slice(0, None) if choice.recurrent else slice(-1, None)
@@ -247,8 +256,19 @@ class LiveFusion:
             seconds=time.perf_counter() - began,
             age_ms=(time.perf_counter_ns() - frame.host_ns) / 1e6,
             skipped=max(0, skipped),
-            note=fuser.note,
+            note="; ".join(note for note in (*sharpness.warnings, fuser.note) if note),
         )
+
+    def _sharpness_for(self, view: LiveView, lsr: RgbImage, sharp: RgbImage, gain: float) -> Sharpness:
+        """How sharp the cameras are in this region; looked at now and then."""
+        from app.moments import Moment, sharpness_of
+
+        now, region = time.perf_counter(), (view.scale, lsr.shape)
+        if self._sharpness is None or self._sharpness[0] != region or now - self._sharpened > _FOCUS_EVERY_S:
+            moment = Moment(sharp, (lsr,), 0, view.shown_in(lsr), apart=False, gain=gain)
+            self._sharpness = region, sharpness_of([moment])
+            self._sharpened = now
+        return self._sharpness[1]
 
     def _gain_for(self, frame: Frame) -> float:
         """How many times as bright pictures are fused: as a clip of them is, see `fusion.digital_gain`.
