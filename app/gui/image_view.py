@@ -129,6 +129,15 @@ class ImageView(pg.GraphicsView):  # type: ignore[misc]
         share = FIELD_WIDTH / span if span > 0 else 1.0
         return int(self.width() * self.devicePixelRatioF() * max(share, 0.1))
 
+    @property
+    def shown_part(self) -> tuple[float, float, float, float]:
+        """x, y, width and height of what can be seen of the picture, as fractions of its sides."""
+        if not self._aspect:
+            return 0.0, 0.0, 1.0, 1.0
+        height = FIELD_WIDTH * self._aspect
+        seen = self._box.viewRect().intersected(QRectF(0, 0, FIELD_WIDTH, height))
+        return seen.x() / FIELD_WIDTH, seen.y() / height, seen.width() / FIELD_WIDTH, seen.height() / height
+
     def show_picture(self, rgb: npt.NDArray[np.uint8], full_width: int | None = None) -> None:
         """Show a picture.
 

@@ -140,6 +140,7 @@ class LiveViews(QObject):
                     worker.pool.give(before.rgb)
                 self.previewed.emit(role, preview.frame_id)
                 worker.max_width = pane.view.shown_width
+                worker.part = pane.view.shown_part
         for drain in self._others:
             drain()
         self._ticks += 1

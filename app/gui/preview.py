@@ -38,6 +38,7 @@ class Preview:
         histogram: (3, BINS) counts of R, G, B of every 16th pixel or fewer; None when not renewed with this
             frame.
         saturated: Share 0..1 of saturated samples; None together with `histogram`.
+        sharpness: See `app.gui.focus`; None together with `histogram`, and where nothing can be judged.
 
     """
 
@@ -50,6 +51,7 @@ class Preview:
     made_ns: int
     histogram: Bins | None = None
     saturated: float | None = None
+    sharpness: float | None = None
 
 
 def planes(frame: Frame, step: int = 2, out: RgbImage | None = None) -> RgbImage:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.gui.focus import WHOLE, Part, sharpness
 from app.gui.mailbox import Mailbox
 from app.gui.picture_pool import PicturePool
 from app.gui.preview import Preview, mark_saturated, screen_picture, statistics
@@ -28,6 +29,7 @@ class PreviewWorker:
         mailbox: Where the newest preview is.
         max_width: Pixels that the pane has for the whole picture; the pane sets it.
         mark: Show saturated pixels in red.
+        part: What the pane shows of the picture; its sharpness is measured there.
         ring: Where frames come from.
         pool: Where pictures come from; whoever shows one gives it back here after the next.
 
@@ -37,6 +39,7 @@ class PreviewWorker:
         self.mailbox: Mailbox[Preview] = Mailbox()
         self.max_width = 640
         self.mark = False
+        self.part = WHOLE
         self.ring = ring
         self.pool = PicturePool()
         self._stop = threading.Event()
@@ -83,7 +86,7 @@ class PreviewWorker:
             if fresh:
                 counted = now
             preview = make_preview(
-                frame, self.max_width, mark=self.mark, with_statistics=fresh, pool=self.pool
+                frame, self.max_width, mark=self.mark, with_statistics=fresh, part=self.part, pool=self.pool
             )
             missed = self.mailbox.put(preview)
             if missed is not None:
@@ -91,7 +94,13 @@ class PreviewWorker:
 
 
 def make_preview(
-    frame: Frame, max_width: int, *, mark: bool, with_statistics: bool, pool: PicturePool | None = None
+    frame: Frame,
+    max_width: int,
+    *,
+    mark: bool,
+    with_statistics: bool,
+    part: Part = WHOLE,
+    pool: PicturePool | None = None,
 ) -> Preview:
     """Everything a pane needs of one frame; the picture comes from `pool` where there is one."""
     rgb = screen_picture(frame, max_width, pool)
@@ -109,5 +118,6 @@ def make_preview(
     )
     if with_statistics:
         histogram, saturated = statistics(frame)
-        preview = replace(preview, histogram=histogram, saturated=saturated)
+        sharp = sharpness(frame, part)
+        preview = replace(preview, histogram=histogram, saturated=saturated, sharpness=sharp)
     return preview

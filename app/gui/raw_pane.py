@@ -9,6 +9,7 @@ from PyQt6.QtGui import QMouseEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
+from app.gui.focus import REMEMBERED_S, Best
 from app.gui.histogram import Histogram
 from app.gui.image_view import ImageView
 from app.gui.preview import Preview
@@ -39,6 +40,12 @@ _RUNNING = (State.LIVE, State.ARMED, State.RECORDING)
 _SATURATION_WARNING = 0.01
 _FULL_BUFFERS = 0.5
 _SILENT_S = 1.0
+_IN_FOCUS = 0.97
+_FOCUS_TIP = (
+    "Sharpness in the middle of what is shown, beside the highest of the last "
+    f"{REMEMBERED_S:.0f} s. Turn the focus ring through the sharpest place and back to where this is green; "
+    "zoom in to judge one thing. A blur of one pixel leaves about half"
+)
 
 
 def chip(text: str = "", level: str = "plain", tip: str = "") -> QLabel:
@@ -81,6 +88,7 @@ class RawPane(QFrame):
         self.incomplete_chip = chip("damaged 0", tip="Frames that arrived damaged (GenICam image status)")
         self.buffer_chip = chip("buf -", tip="Frames that wait in the camera's buffers for this program")
         self.saturated_chip = chip("sat -", tip="Pixels with a saturated channel")
+        self.focus_chip = chip("focus -", tip=_FOCUS_TIP)
         top = QHBoxLayout()
         top.addWidget(self._title, 1)
         top.addWidget(self.alarm_chip)
@@ -94,6 +102,7 @@ class RawPane(QFrame):
             self.incomplete_chip,
             self.buffer_chip,
             self.saturated_chip,
+            self.focus_chip,
         ):
             chips.add(label)
         layout = QVBoxLayout(self)
@@ -108,6 +117,8 @@ class RawPane(QFrame):
         self._serial = ""
         self._state = State.DISCONNECTED
         self._numbers = StreamNumbers()
+        self._sharpest = Best()
+        self._judged: tuple[float, ...] = ()
         self._shown: list[float] = []
         self._last: tuple[float, int] | None = None
 
@@ -153,6 +164,16 @@ class RawPane(QFrame):
         self.histogram.clear()
         self.saturated_chip.setText("sat -")
         set_chip(self.saturated_chip, "plain")
+        self._show_focus(None)
+
+    def _show_focus(self, sharpness: float | None) -> None:
+        part = self.view.shown_part
+        if part != self._judged or sharpness is None:
+            self._judged = part
+            self._sharpest.forget()
+        share = self._sharpest.share(sharpness) if sharpness is not None else 0.0
+        self.focus_chip.setText("focus -" if sharpness is None else f"focus {share:.0%}")
+        set_chip(self.focus_chip, "good" if share >= _IN_FOCUS else "plain")
 
     def _forget_rate(self) -> None:
         self.fps_chip.setText("- fps")
@@ -189,6 +210,7 @@ class RawPane(QFrame):
         self._shown.append(now)
         if preview.histogram is not None:
             self.histogram.show_bins(preview.histogram)
+            self._show_focus(preview.sharpness)
         if preview.saturated is not None:
             self.saturated_chip.setText(f"sat {preview.saturated:.1%}")
             set_chip(self.saturated_chip, "warn" if preview.saturated > _SATURATION_WARNING else "plain")
