@@ -10,6 +10,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
+from app.described import described
 from app.errors import CancelledError, OutputError
 from app.export import Sink, aspect_warning, cut_to_even, open_sink, pixel_aspect
 from app.fuse_job import FuseJob, FuseResult
@@ -29,7 +30,7 @@ def _identity(job: FuseJob, pipeline: Pipeline, rate: Fraction) -> str:
     takes = [path / "take.json" for path in job.inputs if path.is_dir()]
     parts = {
         "inputs": [[str(p.resolve()), p.stat().st_mtime_ns] for p in (*takes, *clips_of(pipeline.pair))],
-        "pipeline": pipeline.describe(),
+        "pipeline": described(pipeline),
         "offset_ms": job.offset_ms,
         "nudge_ms": job.nudge_ms,
         "codec": job.codec,
@@ -119,7 +120,7 @@ def run_job(
         def begin() -> None:
             # Another job may have finished this output while this one prepared itself.
             check_output(job.out, overwrite=job.overwrite)
-            write_json(note, {"job": identity, **pipeline.describe()})
+            write_json(note, {"job": identity, **described(pipeline)})
             if on_start is not None:
                 text = f"fusing by {pipeline.fuser.method} on {pipeline.fuser.device}"
                 on_start(text, pipeline.frame_count, sink.frames_done)
@@ -201,7 +202,7 @@ def _run(
         sidecar_path(job.out),
         {
             **result.to_json(),
-            **pipeline.describe(),
+            **described(pipeline),
             "inputs": [str(p) for p in job.inputs],
             **_clocks(pipeline.pair, job.nudge_ms),
             "nudge_ms": job.nudge_ms,

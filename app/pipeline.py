@@ -6,7 +6,7 @@ The command line, the window's jobs and the tests all run this one class.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from threading import Event
@@ -37,12 +37,10 @@ from drivers import (
     Pairing,
     RgbImage,
     StreamPair,
-    VideoClip,
     in_8_bits,
     pair_streams,
 )
 from fusion import Fuser
-from fusion.cards import fingerprint
 from fusion.digital_gain import brightened
 from fusion.gop import FusedFrame
 
@@ -134,7 +132,7 @@ class Pipeline:
             weights=options.weights,
             flow=options.flow,
             lights=options.colours == "hsr",
-            gain=self._pictures.gain,
+            gain=self.gain,
         )
         if options.colours == "hsr" and self.fuser.recursion == "recurrent":
             raise InputError(
@@ -155,6 +153,11 @@ class Pipeline:
     def height(self) -> int:
         """Height of the output view [px]."""
         return int(self.alignment.valid.shape[0])
+
+    @property
+    def gain(self) -> float:
+        """How many times as bright the streams are fused."""
+        return self._pictures.gain
 
     @property
     def frame_count(self) -> int:
@@ -221,8 +224,7 @@ class Pipeline:
         if self.aligner.same_view:
             whole = [self._whole(k) for k in range(len(self._gops))]
             as_filmed, matched = (
-                noise_of_one_view(whole, read, pictures.hsr, pictures.gain)
-                for read in (self._filmed, self._seen)
+                noise_of_one_view(whole, read, pictures.hsr, self.gain) for read in (self._filmed, self._seen)
             )
         else:
             # In one of them a flash may have lit what only one camera saw.
@@ -242,9 +244,7 @@ class Pipeline:
         if self.options.colours == "hsr" and number == self._offset + self._typical:
             view.colours.inverse()
         filmed = [self._filmed(k) for k in gop.lsr_indices]
-        self._moments[number] = moment_of(
-            view, filmed, gop, self._pictures.gain, same_view=self.aligner.same_view
-        )
+        self._moments[number] = moment_of(view, filmed, gop, self.gain, same_view=self.aligner.same_view)
         return self._moments[number]
 
     def _filmed(self, index: int) -> Image:
@@ -339,9 +339,7 @@ class Pipeline:
             elif self.aligner.same_view and fused.distance == 0:
                 next_to_it = [*lsr[max(at - 1, 0) : at], *lsr[at + 1 : at + 2]]
                 alone = partial(self._fused_alone, lsr[at], sharp, apart)
-                image, replaced = as_filmed(
-                    image, lsr[at], next_to_it, self.noise_variance, alone, self._pictures.gain
-                )
+                image, replaced = as_filmed(image, lsr[at], next_to_it, self.noise_variance, alone, self.gain)
                 self._replaced[gop.hsr_index] = replaced
             record = frame_record(self.pair.lsr, gop, at, fused.reference, replaced)
             yield HstrFrame(self._as_deep_as_wanted(image), self._as_deep_as_wanted(filmed[at]), record)
@@ -394,43 +392,6 @@ class Pipeline:
         looked_at = self.aligner.same_view and self.options.colours != "hsr"
         replaced = self._replaced if looked_at else None
         return frame_records(self.pair.lsr, self._gops, self.fuser.recursion, replaced)
-
-    def describe(self) -> dict[str, object]:
-        """What was decided, for the file beside the clip."""
-        return {
-            "hsr": asdict(self.pair.hsr.info),
-            "lsr": asdict(self.pair.lsr.info),
-            "capture_factor": self.pair.lsr.capture_factor if isinstance(self.pair.lsr, VideoClip) else 1.0,
-            "options": {
-                **asdict(self.options),
-                "weights": str(self.options.weights or "shipped"),
-                "flow": str(self.options.flow or "the method's own"),
-            },
-            "method": self.fuser.method,
-            "recursion": self.fuser.recursion,
-            "references": self.fuser.references,
-            "model": self.fuser.model,
-            "weights_sha256": fingerprint(self.fuser.weights) if self.fuser.weights else None,
-            "base_sha256": fingerprint(self.fuser.base) if self.fuser.base else None,
-            "flow_sha256": fingerprint(self.fuser.flow) if self.fuser.flow else None,
-            "device": self.fuser.device,
-            "scale": self.alignment.scale,
-            "alignment": {
-                "method": self.alignment.method,
-                "inliers": self.alignment.inliers,
-                "residual_px": self.alignment.residual_px,
-                "lsr_crop": list(self.alignment.lsr_crop),
-                "valid_fraction": float(self.alignment.valid.mean()),
-            },
-            "size": [self.width, self.height],
-            "deep": self.deep,
-            "real_rate": str(self.rate),
-            "gain": round(self._pictures.gain, 3),
-            "lsr_blur_px": round(self.sharpness.lsr_blur_px, 3),
-            "noise_sigma": round(255 * self.noise_variance**0.5, 3),
-            "missing_lsr": self.pairing.missing_lsr,
-            "missing_hsr": self.pairing.missing_hsr,
-        }
 
 
 def _alike(hsr: Image, lsr: Image) -> tuple[RgbImage, RgbImage]:

@@ -66,14 +66,22 @@ class Sharpening:
     def apply(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Filter (h, w, 3) RGB: uint8 or uint16 (full 16 bits); same type out.
 
+        What is within the filter's reach of saturated pixels stays as it is: around a lamp it would make a
+        dark ring, since most of the lamp's own light is cut off.
+
         Raises:
             ViewError: Another type.
 
         """
         if image.dtype not in (np.uint8, np.uint16):
             raise ViewError(f"{image.dtype} pictures cannot be sharpened; use uint8 or uint16")
-        made = np.clip(_filtered(image.astype(np.float32), self.kernel) + 0.5, 0, np.iinfo(image.dtype).max)
-        back: npt.NDArray[Any] = made.astype(image.dtype)
+        white = np.iinfo(image.dtype).max
+        seen = image.astype(np.float32)
+        saturated = (image.max(axis=2) >= white / 255 * CLIPPED).astype(np.float32)
+        side = 2 * _RADIUS + 1
+        free = 1 - cv2.blur(cv2.dilate(saturated, np.ones((side, side), np.uint8)), (3, 3))
+        made = seen + free[:, :, None] * (_filtered(seen, self.kernel) - seen)
+        back: npt.NDArray[Any] = np.clip(made + 0.5, 0, white).astype(image.dtype)
         return back
 
 

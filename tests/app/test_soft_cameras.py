@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from app.described import described
 from app.fusion_options import FusionOptions
 from app.moments import Sharpness
 from app.pipeline import Pipeline
@@ -76,9 +77,9 @@ def test_frames_of_a_fast_camera_that_is_not_like_its_pixels_are_matched(tmp_pat
     lsr = [sharpened(f) for f in small] if how == "sharpened" else small
     pipeline, matched = fused(tmp_path, truth[::RATIO], lsr)
     assert matched > fused(tmp_path, truth[::RATIO], lsr, matching=False)[1] + 1.5
-    described = pipeline.describe()["lsr_blur_px"]
-    assert isinstance(described, float)
-    assert 0.35 < described < 0.75 if how == "soft" else described < -0.3
+    blur = described(pipeline)["lsr_blur_px"]
+    assert isinstance(blur, float)
+    assert 0.35 < blur < 0.75 if how == "soft" else blur < -0.3
     assert not pipeline.warnings
 
 

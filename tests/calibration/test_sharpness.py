@@ -55,7 +55,7 @@ def test_a_blur_is_measured_and_undone(sigma: float) -> None:
 
 
 def test_what_a_phone_sharpened_is_softened_again() -> None:
-    true = scene()
+    true = np.asarray(128 + 0.5 * (scene() - 128), np.float32)
     seen = filmed(true + 0.6 * (true - blurred(true, 1.0)))
     found = match_sharpness([pair(true, seen)])
     assert found is not None
@@ -108,6 +108,22 @@ def test_too_little_to_compare_is_left_alone() -> None:
     corner[100:120, 100:120] = True
     assert match_sharpness([SamePicture(true, seen, corner)]) is None
     assert match_sharpness([pair(np.full_like(true, 255), np.full_like(seen, 255))]) is None
+
+
+def test_no_dark_ring_around_a_lamp() -> None:
+    true = scene()
+    found = match_sharpness([pair(true, filmed(blurred(true, 0.6)))])
+    assert found is not None
+    night = np.full((60, 60, 3), 60, np.float32)
+    cv2.circle(night, (30, 30), 6, (4000, 4000, 4000), -1)
+    seen = filmed(blurred(night, 0.6))
+    for deep in (1, 257):
+        made = found.apply(seen.astype(np.uint8 if deep == 1 else np.uint16) * deep)
+        assert made.min() >= 58 * deep
+        np.testing.assert_array_equal(made[22:39, 22:39], seen[22:39, 22:39] * deep)
+    night[:, 50:] = 90
+    seen = filmed(blurred(night, 0.6))
+    assert (found.apply(seen) != seen)[:, 45:55].any()
 
 
 def test_depth_and_brightness_stay() -> None:
