@@ -43,7 +43,7 @@ def described(pipeline: Pipeline) -> dict[str, object]:
         "real_rate": str(pipeline.rate),
         "gain": round(pipeline.gain, 3),
         "lsr_blur_px": round(pipeline.sharpness.lsr_blur_px, 3),
-        "noise_sigma": round(255 * pipeline.noise_variance**0.5, 3),
+        "noise_sigma": round(255 * pipeline.error_variance**0.5, 3),
         "missing_lsr": pipeline.pairing.missing_lsr,
         "missing_hsr": pipeline.pairing.missing_hsr,
     }

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.differences import spread, spread_beside_blur
 from app.sharp_views import Mask, SharpView, in_the_light_of
 from calibration import SamePicture, Sharpening, estimate_noise_sigma, match_sharpness
 from drivers import Gop, Image, RgbImage
@@ -18,7 +19,6 @@ from fusion.digital_gain import brightness, gain_of_moment, gained
 from fusion.levels import FloatImage
 from fusion.resample import downscale, upscale
 
-_MAD = 1.4826
 _SOFT_HSR = 0.17
 """`_fine_detail` below which an HSR frame is soft. Sharp pictures have 0.3 to 1.4; blurred by a quarter of an
 LSR pixel 0.2 to 0.6, by a half 0.07 to 0.16."""
@@ -45,11 +45,14 @@ class Sharpness:
 
     Attributes:
         filter: What gives LSR frames the sharpness of reduced HSR frames; None where nothing needs it.
+        error: What sets filtered LSR frames apart from reduced HSR frames all the same, as standard deviation
+            [0..255]; noise, and false patterns of pixels behind a lens too sharp for them. 0 where unknown.
         hsr_is_soft: HSR frames show hardly more than the LSR camera can.
 
     """
 
     filter: Sharpening | None
+    error: float
     hsr_is_soft: bool
 
     @property
@@ -133,10 +136,19 @@ def sharpness_of(moments: Sequence[Moment]) -> Sharpness:
     details = [_fine_detail(moment) for moment in moments]
     known = [detail for detail in details if detail is not None]
     soft = bool(known) and median(known) < _SOFT_HSR
-    found = match_sharpness([_same_picture(moment) for moment in moments if not moment.apart])
+    together = [moment for moment in moments if not moment.apart]
+    found = match_sharpness([_same_picture(moment) for moment in together])
     # As soft as soft HSR frames the LSR frames would be good for nothing.
-    usable = found is not None and not (soft and found.blur_px < 0)
-    return Sharpness(found if usable else None, soft)
+    chosen = None if found is not None and soft and found.blur_px < 0 else found
+    errors = [_error(moment, chosen) for moment in together]
+    return Sharpness(chosen, median(errors) if errors else 0.0, soft)
+
+
+def _error(moment: Moment, chosen: Sharpening | None) -> float:
+    """See `Sharpness.error`."""
+    lsr = moment.lsr[moment.nearest]
+    matched = lsr if chosen is None else chosen.apply(lsr)
+    return spread_beside_blur(downscale(moment.sharp, *lsr.shape[:2]), matched, moment.seen) / moment.gain
 
 
 def noise_of(moment: Moment) -> float:
@@ -211,10 +223,3 @@ def _still(moment: Moment) -> Mask:
     ]
     most, (percentile, factor, more) = np.max(changes, axis=0), _STILL
     return np.asarray(most <= factor * np.percentile(most, percentile) + more)
-
-
-def spread(difference: npt.NDArray[np.float32]) -> float:
-    """Robust standard deviation; 0 of nothing."""
-    if not difference.size:
-        return 0.0
-    return float(_MAD * np.median(np.abs(difference - np.median(difference))))

@@ -7,13 +7,13 @@ frames compared with each other alone tell nothing of a codec, and of noise noth
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
-from app.moments import reduced_ways, spread
+from app.differences import spread, spread_beside_blur
+from app.moments import reduced_ways
 from app.sharp_views import in_the_light_of
 from calibration import match_colours
 from drivers import Gop, Image, RgbImage
@@ -23,9 +23,6 @@ from fusion.motion import luma, search, warp_array
 
 _PLACES = (0.25, 0.5, 0.75)
 """Where in a clip it is measured: one of these may be blank, a flash or a cut."""
-_LENGTHS = (2.0, 4.0, 8.0)
-"""Of the blurs tried [LSR px]."""
-_DIRECTIONS = 6
 
 
 def noise_of_one_view(
@@ -65,37 +62,7 @@ def _noise(
         # What moved between the two instants is no noise.
         ways += [_moved(way, lsr) for way in ways]
     best = min(ways, key=lambda way: spread(way - lsr))
-    return min(spread(best - lsr), *_blurred(best, lsr)) / gain
-
-
-def _blurred(reduced: FloatImage, lsr: RgbImage) -> list[float]:
-    """The same, were the sharp frame blurred by motion in a longer exposure: that is no noise.
-
-    The frame is blurred alike, and what that takes of white noise is given back, so noise never looks less.
-    """
-    seen = lsr.astype(np.float32)
-    found = []
-    for kernel in _blurs():
-        blurred = cv2.filter2D(seen, -1, kernel, borderType=cv2.BORDER_REPLICATE)
-        found.append(spread(reduced - blurred) / float(np.linalg.norm(kernel)))
-    return found
-
-
-def _blurs() -> list[FloatImage]:
-    """Straight blurs of some lengths and directions, each adding up to 1."""
-    kernels = []
-    for length in _LENGTHS:
-        for turn in range(_DIRECTIONS):
-            angle = np.pi * turn / _DIRECTIONS
-            along = np.linspace(-length / 2, length / 2, 33)
-            half = math.ceil(length / 2) + 1
-            kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-            for x, y in zip(half + along * np.cos(angle), half + along * np.sin(angle), strict=True):
-                i, j = int(y), int(x)
-                v, u = y - i, x - j
-                kernel[i : i + 2, j : j + 2] += np.outer([1 - v, v], [1 - u, u])
-            kernels.append(kernel / kernel.sum())
-    return kernels
+    return spread_beside_blur(best, lsr) / gain
 
 
 def _moved(reduced: FloatImage, lsr: RgbImage) -> FloatImage:

@@ -87,6 +87,7 @@ class Pipeline:
         alignment: That of the GoP which fixes the output view.
         sharpness: How sharp both cameras are; LSR frames are filtered accordingly before they are fused.
         noise_variance: What sets an LSR frame apart from a reduced reference besides detail (of 0..1).
+        error_variance: The same beside references as fusion makes them: what it is told of, and chooses by.
         fuser: Computes the frames.
 
     Raises:
@@ -121,13 +122,15 @@ class Pipeline:
         self._moments: dict[int, Moment] = {}
         self.sharpness = self._sharpness()
         self.noise_variance = self._noise_variance()
+        # To fusion, what no filter made right is noise as well.
+        self.error_variance = max(self.noise_variance, (self.sharpness.error / 255) ** 2)
         self._moments.clear()
         self.fuser = Fuser(
             options.method,
             scale=self.alignment.scale,
             references=options.references,
             device=options.device,
-            noise_variance=self.noise_variance,
+            noise_variance=self.error_variance,
             recursion=options.recursion,
             weights=options.weights,
             flow=options.flow,
@@ -232,7 +235,7 @@ class Pipeline:
             moments = [self._moment(self._offset + k) for k in sorted(chosen)]
             as_filmed = median(map(noise_of, moments))
             matched = median(noise_of(moment.matched(self.sharpness)) for moment in moments)
-        # What the filter leaves of other errors is no noise.
+        # What the filter leaves of other errors is no noise of the camera.
         return float(min(matched, self.sharpness.noise_gain * as_filmed) / 255) ** 2
 
     def _moment(self, number: int) -> Moment:

@@ -81,7 +81,7 @@ def mean_psnr(
     """Of the frames between the sharp ones [dB]."""
     hsr = written(folder / "hsr.mkv", [frames[0], frames[-1]], 30)
     pair = open_clip_pair(hsr, written(folder / "lsr.mkv", lsr, 240), offset_ms=0.0)
-    how = sharpness_of if match else lambda _: Sharpness(None, hsr_is_soft=False)
+    how = sharpness_of if match else lambda _: Sharpness(None, 0.0, hsr_is_soft=False)
     try:
         with patch("app.pipeline.sharpness_of", how):
             pipeline = Pipeline(pair, FusionOptions(align="none", method=method, device="cpu"))

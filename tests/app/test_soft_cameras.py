@@ -60,7 +60,7 @@ def fused(
     try:
         pipeline = Pipeline(pair, FusionOptions(align="none", method="classical"))
         if not matching:
-            pipeline.sharpness = Sharpness(None, hsr_is_soft=False)
+            pipeline.sharpness = Sharpness(None, 0.0, hsr_is_soft=False)
         made = list(pipeline.frames())
     finally:
         pair.hsr.close()
