@@ -14,6 +14,7 @@ import numpy.typing as npt
 from app.differences import spread, spread_beside_blur
 from app.sharp_views import Mask, SharpView, in_the_light_of
 from calibration import SamePicture, Sharpening, estimate_noise_sigma, match_sharpness
+from calibration.grid import covered
 from drivers import Gop, Image, RgbImage
 from fusion.digital_gain import brightness, gain_of_moment, gained
 from fusion.levels import FloatImage
@@ -127,8 +128,8 @@ def moment_of(view: SharpView, filmed: Sequence[Image], gop: Gop, gain: float, *
     height, width = lsr[nearest].shape[:2]
     # Fusion compares in the frame's light, so what one lens darkens more than the other is no difference.
     sharp = gained(in_the_light_of(gained(view.image, gain), lsr[nearest], view.valid), 1.0)
-    covered = cv2.resize(view.valid.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    return Moment(sharp, lsr, nearest, np.asarray(covered > 0.999), same_view and 0 not in gop.away, gain)
+    seen = covered(view.valid, width, height)
+    return Moment(sharp, lsr, nearest, seen, same_view and 0 not in gop.away, gain)
 
 
 def sharpness_of(moments: Sequence[Moment]) -> Sharpness:
@@ -140,7 +141,8 @@ def sharpness_of(moments: Sequence[Moment]) -> Sharpness:
     found = match_sharpness([_same_picture(moment) for moment in together])
     # As soft as soft HSR frames the LSR frames would be good for nothing.
     chosen = None if found is not None and soft and found.blur_px < 0 else found
-    errors = [_error(moment, chosen) for moment in together]
+    # What soft HSR frames lack is no error of the LSR frames.
+    errors = [] if soft else [_error(moment, chosen) for moment in together]
     return Sharpness(chosen, median(errors) if errors else 0.0, soft)
 
 
@@ -200,8 +202,8 @@ def _fine_detail(moment: Moment) -> float | None:
 def _octave(fine: FloatImage, coarse: FloatImage, seen: Mask) -> float:
     """Mean square, without noise, of what one picture shows beyond another, where it shows the scene."""
     detail = ((fine - upscale(coarse, *fine.shape[:2])) ** 2).mean(axis=2)
-    covered = cv2.resize(seen.astype(np.uint8), fine.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    blocks = _blocks(detail)[_blocks(np.asarray(covered, np.float32)) == 1]
+    shown = cv2.resize(seen.astype(np.uint8), fine.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    blocks = _blocks(detail)[_blocks(np.asarray(shown, np.float32)) == 1]
     if not blocks.size:
         return 0.0
     return float(max(blocks.mean() - np.percentile(blocks, _FLAT), 0.0))

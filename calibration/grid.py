@@ -75,6 +75,12 @@ def resize(image: npt.NDArray[Any], width: int, height: int) -> npt.NDArray[Any]
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
+def covered(valid: Mask, width: int, height: int) -> Mask:
+    """Where a coarser grid lies in `valid` (H, W) with all of its pixels, (height, width)."""
+    share = cv2.resize(valid.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(share > 0.999)
+
+
 def resize_map(map_xy: ImageF32, width: int, height: int) -> ImageF32:
     """Position map resampled to `width` x `height` output pixels; positions keep their unit."""
     if map_xy.shape[1] == width and map_xy.shape[0] == height:

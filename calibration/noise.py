@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.errors import ViewError
-from calibration.grid import grey
+from calibration.grid import covered, grey
 
 _BLOCK = 16
 _MAD = 1.4826
@@ -84,8 +84,7 @@ def view_mismatch(
     size = (lsr.shape[1], lsr.shape[0])
     # Were it rounded again, sigma would be 0, 1.5, 3 and so on, and nothing between.
     reduced = np.asarray(cv2.resize(reference.astype(np.float32), size, interpolation=cv2.INTER_AREA))
-    seen = np.asarray(cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0.999
-    difference = (reduced - lsr)[seen]
+    difference = (reduced - lsr)[covered(valid, *size)]
     if not difference.size:
         return 0.0
     return float(_MAD * np.median(np.abs(difference - np.median(difference))))

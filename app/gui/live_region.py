@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from app.gui.alignment_lock import Lock
 from calibration import view_mismatch
 from calibration.alignment import OutputView, homography_alignment
-from calibration.grid import grey, remap
+from calibration.grid import Mask, covered, grey, remap
 from calibration.noise import spatial_noise
 from drivers import Frame, Image, RgbImage, Role, to_rgb8, to_rgb16
 
@@ -76,10 +75,9 @@ class LiveView:
         """The region of an LSR frame, RGB; `deep` as uint16, otherwise as uint8."""
         return np.ascontiguousarray(self._alignment.crop_lsr(to_rgb16(lsr) if deep else to_rgb8(lsr)))
 
-    def shown_in(self, lsr: RgbImage) -> npt.NDArray[np.bool_]:
+    def shown_in(self, lsr: RgbImage) -> Mask:
         """(h, w), where the HSR camera shows the region of an LSR frame (h, w, 3)."""
-        valid = self.valid.astype(np.float32)
-        return np.asarray(cv2.resize(valid, lsr.shape[1::-1], interpolation=cv2.INTER_AREA) > 0.999)
+        return covered(self.valid, lsr.shape[1], lsr.shape[0])
 
     def reference(self, hsr: Frame, *, deep: bool = False) -> Image:
         """The HSR frame in the region, (Ho, Wo, 3); only the part that is needed is demosaiced."""
